@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MPL-2.0
+#
+# One non-recursive Makefile. `make help` lists the targets.
+#
+#	VARIANT=release|asan|tsan|fuzz|cov	a build of its own in build/VARIANT
+#	TESTING=1			failpoints compiled in (asan, tsan and cov have them always)
+#	V=1				full command lines
+
+VARIANT ?= release
+B       := build/$(VARIANT)
+CC      ?= gcc
+V       ?= 0
+Q       := $(if $(filter 1,$(V)),,@)
+
+# ---- flags -------------------------------------------------------------------------------------
+CSTD    := -std=gnu11
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
+	-Wwrite-strings -Wimplicit-fallthrough -Wundef -Wpointer-arith -Wno-format-nonliteral \
+	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types \
+	-Werror=return-type -Werror=format
+ifdef CI
+WARN    += -Werror
+endif
+OPT_release := -O2 -g -D_FORTIFY_SOURCE=2
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_cov     := -O0 -g --coverage
+OPT_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+ifneq ($(filter asan tsan cov,$(VARIANT)),)
+TESTING := 1
+endif
+ifeq ($(VARIANT),fuzz)
+CC := clang
+endif
+DEFS    := -D_GNU_SOURCE $(if $(TESTING),-DFAILPOINTS)
+CFLAGS_ALL = $(CSTD) $(WARN) $(OPT_$(VARIANT)) $(DEFS) -fstack-protector-strong -fPIE -pthread \
+	-I. -Ilib -I$(B)/proto $(CFLAGS)
+LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(OPT_$(VARIANT))) -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+# static programs run in zones and beside them: never with sanitizers
+CFLAGS_STATIC = $(CSTD) $(WARN) -Os -g -D_FORTIFY_SOURCE=0 $(DEFS) -fno-stack-protector \
+	-ffunction-sections -fdata-sections -I. -Ilib -I$(B)/proto
+
+VERSION := $(shell sed -n 's/^\#define SDC_VERSION *"\(.*\)"/\1/p' lib/version.h 2>/dev/null)
+
+# ---- sources -----------------------------------------------------------------------------------
+PROTO_C := $(patsubst proto/%.proto,$(B)/proto/%.pb-c.c,$(wildcard proto/*.proto))
+PROTO_H := $(PROTO_C:.c=.h)
+obj      = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+LIB_SRC       := $(wildcard lib/*.c)
+PROTO_SRC     := $(wildcard proto/*.c)
+APISERVER_SRC := $(wildcard apiserver/*.c)
+# logsvc/ holds three programs: what is not the logger's own or the admin tool's is the daemon's
+LOGGER_SRC    := $(wildcard logsvc/logger.c logsvc/cursor.c logsvc/sink_*.c)
+ADM_SRC       := $(wildcard logsvc/dockeradm*.c)
+LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ADM_SRC),$(wildcard logsvc/*.c))
+
+LIB_A   := $(B)/lib.a
+LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \
+	-larchive -lmnl -lnftables -lseccomp
+LIBS_logsvc    := -lprotobuf-c -ljansson -lz
+LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lcurl -lseccomp
+LIBS_adm       := -lprotobuf-c -ljansson
+
+BINS := $(if $(APISERVER_SRC),$(B)/bin/apiserver) $(if $(LOGSVC_SRC),$(B)/bin/logsvc)
+
+all: bins
+.PHONY: all bins help deps clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+include dockerinit/build.mk
+include tests/tests.mk
+
+bins: $(BINS)
+
+# ---- rules -------------------------------------------------------------------------------------
+$(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h &: proto/%.proto
+	@mkdir -p $(@D)
+	@echo "  PROTOC  $<"
+	$(Q)protoc-c --proto_path=proto --c_out=$(B)/proto $<
+
+$(B)/obj/%.o: %.c | $(PROTO_H)
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# generated code: our warnings are not its
+$(B)/proto/%.pb-c.o: $(B)/proto/%.pb-c.c $(B)/proto/%.pb-c.h
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CFLAGS_ALL) -w -MMD -MP -c -o $@ $<
+
+$(LIB_A): $(call obj,$(LIB_SRC) $(PROTO_SRC)) $(PROTO_C:.c=.o)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+define program
+$(B)/bin/$(1): $$(call obj,$(2)) $$(LIB_A)
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $(3)
+endef
+$(eval $(call program,apiserver,$(APISERVER_SRC),$(LIBS_apiserver)))
+$(eval $(call program,logsvc,$(LOGSVC_SRC),$(LIBS_logsvc)))
+$(eval $(call program,logger,$(LOGGER_SRC),$(LIBS_logger)))
+$(eval $(call program,sdc-dockeradm,$(ADM_SRC),$(LIBS_adm)))
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+clean:
+	rm -rf build

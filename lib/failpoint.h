@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * failpoint.h - named places where a test makes a step fail or the process die.
+ *
+ * SDC_FAILPOINTS="name=fail;other=kill;third=3*kill" in the environment: fail makes failpoint()
+ * return true, kill is SIGKILL to oneself, N* lets the first N-1 passes go. Compiled to false unless
+ * built with -DFAILPOINTS (make TESTING=1, the default of make check's builds).
+ */
+#ifndef LIB_FAILPOINT_H
+#define LIB_FAILPOINT_H
+
+#include <stdbool.h>
+
+#ifdef FAILPOINTS
+bool failpoint(const char *name);
+#else
+#define failpoint(name) false
+#endif
+
+#endif

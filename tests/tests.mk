@@ -1,0 +1,1 @@
+# Tests: unit, e2e, fault, fuzz, lint, bench.
