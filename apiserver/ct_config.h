@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * ct_config.h - the body of POST /containers/create: checked, completed, canonical. Pure but for host facts in engine.h.
+ */
+#ifndef APISERVER_CT_CONFIG_H
+#define APISERVER_CT_CONFIG_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "err.h"
+#include "network.h"
+
+struct create_request {
+	json_t *config;	     /* canonical Config, all fields */
+	json_t *host_config; /* canonical HostConfig, all fields */
+	json_t *networking;  /* EndpointsConfig object or NULL */
+	struct endpoint *endpoints; /* from NetworkMode and EndpointsConfig */
+	size_t n_endpoints;
+	char *platform;
+	char **warnings;
+};
+void create_request_fini(struct create_request *cr);
+/* Checks everything that needs no image: types (Docker's "json: cannot unmarshal ..." / "invalid JSON: ..."), ranges, enumerations, conflicts,
+ * log driver and options (logging contract 2, 7), with Docker's status and words. */
+int create_request_parse(const char *body, size_t len, int api_version, struct create_request *out, struct err *err);
+/* Merges the image's config (Env, Cmd, Entrypoint, WorkingDir, User, Volumes, ExposedPorts, Labels, StopSignal, Healthcheck, Shell, OnBuild) into
+ * config as Docker does; "no command specified" is 400. */
+int create_request_merge_image(struct create_request *cr, const char *image_config_text, struct err *err);
+/* POST /containers/X/update's body merged into host_config: changed keys only; memory/swap rules checked. */
+int update_request_apply(const char *body, size_t len, json_t *host_config, bool running, char ***warnings, struct err *err);
+/* Path and Args as inspect shows them: entrypoint + cmd. */
+void config_command(const json_t *config, char ***argv); /* owned vector */
+
+/* ports wanted, from HostConfig.PortBindings, ExposedPorts and PublishAllPorts */
+int config_port_bindings(const json_t *config, const json_t *host_config, struct port_binding **out, size_t *n, struct err *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logclient.h - apiserver's side of logsvc (proto/logsvc.proto), and the supervision of the daemon itself: started when nobody
+ * answers on its socket, started again within milliseconds when it dies.
+ */
+#ifndef APISERVER_LOGCLIENT_H
+#define APISERVER_LOGCLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+
+/* loop */
+int logclient_init(struct err *err); /* starts or finds logsvc; watches it */
+void logclient_fini(bool stop_daemon);
+
+/* worker; each with a deadline, retried over a restart of logsvc */
+int logclient_open(const char *uuid, struct err *err);
+struct log_read_opts {
+	bool out, err, timestamps, details, follow;
+	int64_t tail; /* < 0 all */
+	int64_t since_ns, until_ns;
+};
+/* *out_fd: read end of a pipe with Docker's frames (raw for a tty). */
+int logclient_read(const char *uuid, const struct log_read_opts *o, int *out_fd, struct err *err);
+int logclient_attach(const char *uuid, bool out, bool err_stream, bool replay, bool stream, int *out_fd, struct err *err);
+int logclient_reconfigure(const char *uuid, struct err *err);
+int logclient_remove(const char *uuid, struct err *err);
+struct log_usage {
+	char uuid[37];
+	int64_t bytes;
+	unsigned files;
+};
+/* "" is all; *out is owned. */
+int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct err *err);
+int logclient_rotate(const char *uuid, struct err *err);
+
+#endif

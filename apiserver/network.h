@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * network.h - networks, address management, and a zone's endpoint in one.
+ *
+ * Networks live in memory behind a lock of their own (network.c) and in the store. Functions marked worker may
+ * block and are called by jobs; all are safe from any thread.
+ */
+#ifndef APISERVER_NETWORK_H
+#define APISERVER_NETWORK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+
+struct port_binding {
+	uint16_t ct_port;
+	char proto[5];	 /* tcp udp sctp */
+	char host_ip[46]; /* "" or "0.0.0.0": all; as asked for */
+	uint16_t host_port; /* 0: any */
+	uint16_t host_port_end; /* with a range "8000-8010:80": last; else == host_port */
+};
+
+/* A container's place in one network. Plain data; copied with endpoint_copy. */
+struct endpoint {
+	char *network;	     /* name as given: "bridge", "host", "none", "container:ID", a network's name */
+	char network_id[65]; /* "" until connected */
+	char endpoint_id[65];
+	char ip[16], gateway[16]; /* dotted quads, "" if none */
+	int prefix_len;
+	char ip6[46], gateway6[46];
+	int prefix_len6;
+	char mac[18];
+	char **aliases, **links, **dns_names;
+	char *want_ip, *want_ip6, *want_mac; /* asked for by the user, or NULL */
+	json_t *driver_opts;
+	int gw_priority;
+	bool connected;
+	struct port_binding *ports; /* as published (actual host ports), while running */
+	size_t n_ports;
+};
+void endpoint_fini(struct endpoint *ep);
+void endpoint_copy(struct endpoint *dst, const struct endpoint *src);
+json_t *endpoint_to_json(const struct endpoint *ep); /* persisted form */
+int endpoint_from_json(const json_t *o, struct endpoint *out, struct err *err);
+
+/* At start: loads networks from the store, makes the default ones (bridge, host, none), the bridge device and
+ * the nftables table, from the configuration. Blocking; before the loop runs. */
+int network_init(struct err *err);
+/* At stop (last == true: no zone runs any more): removes table and bridges. */
+void network_fini(bool last);
+
+/* Whether a network of this name or id exists; fills id (65 bytes). NOT_FOUND: "network X not found". */
+int network_resolve(const char *ref, char id[65], struct err *err);
+
+/* Worker. Gives ep an address (want_ip or next free one), makes the veth pair with its peer in netns_fd, named
+ * ifname (eth0, eth1 ...), with address, route and MAC; sets the published ports in the one nftables table (picks free
+ * host ports, holds each by a listening socket so that others get EADDRINUSE, Docker's message on conflict:
+ * "driver failed programming external connectivity on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated").
+ * Undone wholly on failure. netns_fd may be -1 only for host/none/container:. */
+int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, int netns_fd, const char *ifname,
+		   bool default_route, const struct port_binding *want, size_t n_want, struct err *err);
+/* Worker. Releases address and ports; the veth goes with the netns (never deleted synchronously). Idempotent. */
+void network_detach(struct endpoint *ep, const char *ct_id);
+/* After a restart of apiserver: marks address and ports of a live zone as used, re-adds missing nft elements. */
+int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err);
+
+/* Worker. Writes <zones>/UUID/config/{hosts,hostname,resolv.conf} from Docker's rules (--add-host, host-gateway, --dns*, links,
+ * host's resolv.conf without loopback servers). */
+struct ct_spec;
+int network_write_files(const struct ct_spec *spec, struct err *err);
+
+/* The docker name list of networks for events etc. lives in api_networks.c. */
+
+#endif
