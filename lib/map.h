@@ -21,7 +21,7 @@ void *map_get(const struct map *m, const char *key);
 /* Returns the value that was there, or NULL. */
 void *map_set(struct map *m, const char *key, void *value);
 void *map_del(struct map *m, const char *key);
-/* for (it = NULL; map_next(m, &it, &key, &value);) ; deleting the current entry is allowed, nothing
+/* struct map_iter it = { 0 }; while (map_next(m, &it, &key, &value)) ... ; deleting the current entry is allowed, nothing
  * else may change meanwhile. */
 struct map_iter {
 	size_t slot;
