@@ -15,7 +15,7 @@
 #include "buf.h"
 #include "err.h"
 
-#define FRAME_MAX     (64 * 1024)
+#define FRAME_MAX     (128 * 1024)
 #define FRAME_MAX_FDS 8
 
 struct frame {

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * conf_keys.c - every key of sdc-docker.conf, with type, default and what it means.
+ *
+ * The upper-case ones are the service metadata of the docker service (SAPI's names).
+ */
+#include <stddef.h>
+
+#include "conf.h"
+
+const struct conf_key conf_keys[] = {
+	/* the daemons */
+	{ "log-level", CONF_STR, "info", "what the daemons tell on stderr: error, warn, info, debug" },
+	{ "host", CONF_LIST, "", "further addresses to listen on, comma-separated: unix:///path, tcp://IP:port" },
+	{ "group", CONF_STR, "docker", "group that may use the API socket" },
+	{ "tlsverify", CONF_BOOL, "false", "serve TLS on tcp:// hosts and ask clients for certificates" },
+	{ "tlscacert", CONF_STR, "", "CA that client certificates are checked against (PEM)" },
+	{ "tlscert", CONF_STR, "", "the server's certificate (PEM)" },
+	{ "tlskey", CONF_STR, "", "the server's key (PEM)" },
+	/* zones */
+	{ "default-runtime", CONF_STR, "crun", "OCI runtime of containers that name none: crun or runc" },
+	{ "init-path", CONF_STR, "/usr/bin/tini-static", "static init program for --init" },
+	{ "seccomp-profile", CONF_STR, "/usr/share/containers/seccomp.json",
+	  "default seccomp profile, or unconfined" },
+	{ "cgroup-parent", CONF_STR, "", "cgroup below which the zones' cgroups are made; empty: the top" },
+	{ "default-shm-size", CONF_STR, "64M", "size of /dev/shm (base 1024)" },
+	/* network */
+	{ "bridge", CONF_STR, "", "name of the default bridge; empty: sdc0, or one derived from --root" },
+	{ "bip", CONF_STR, "", "address and prefix of the default bridge; empty: the first free of Docker's pools" },
+	{ "mtu", CONF_INT, "1500", "MTU of bridges and of the zones' interfaces" },
+	{ "dns", CONF_LIST, "", "name servers for zones that ask for none" },
+	{ "dns-search", CONF_LIST, "", "search domains for zones that ask for none" },
+	{ "dns-opt", CONF_LIST, "", "resolver options for zones that ask for none" },
+	{ "host-gateway-ip", CONF_STR, "", "what host-gateway means in --add-host; empty: the bridge's address" },
+	/* images */
+	{ "registry-mirrors", CONF_LIST, "", "mirrors of docker.io, URLs" },
+	{ "insecure-registries", CONF_LIST, "", "registries reached by plain HTTP or with unchecked certificates" },
+	{ "max-layer-size", CONF_SIZE, "100G", "largest unpacked layer that is accepted" },
+	/* logs */
+	{ "DEFAULT_MAX_LOG_SIZE", CONF_SIZE, "50000000", "bytes at which stdio.log is rotated" },
+	{ "DEFAULT_MAX_LOG_FILES", CONF_INT, "5", "log files kept per zone, the live one included; 0: all" },
+	{ "DEFAULT_LOG_DRIVER", CONF_STR, "json-file", "log driver of containers that name none" },
+	{ "DEFAULT_LOG_OPTS", CONF_LIST, "", "options of that driver: key=value, comma-separated" },
+	{ "ENABLED_LOG_DRIVERS", CONF_LIST, "", "log drivers that users may choose; empty: all" },
+	{ NULL, CONF_STR, NULL, NULL },
+};
