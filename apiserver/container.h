@@ -107,12 +107,14 @@ struct container {
 	/* operation in progress, and those that wait for it */
 	enum container_op op;
 	struct op_waiter *op_queue;
+	bool op_dispatching; /* container.c: the line is being worked off */
 	bool removing; /* accepted for removal: new operations are refused with 409 */
 	bool auto_remove_done;
 	struct zone *zone; /* while a zoneadmd runs, else NULL */
 	struct ct_waiter *waiters;
 	void *health_timer; /* health.c */
 	json_t *extra; /* further persisted members by module (object), may be NULL */
+	struct ct_text *text; /* ct_text.h: JSON texts made once; container_save drops them */
 	struct container *next_by_age; /* container_first(): newest first */
 	struct container *prev_by_age;
 };
@@ -165,6 +167,14 @@ bool container_is_running(const struct container *ct);	       /* running, paused
 /* Persisted form: one JSON text per container (store.h). from: any thread at start; to: loop. */
 char *container_to_json(const struct container *ct);
 int container_from_json(const char *text, struct container **out, struct err *err);
-void container_save(const struct container *ct); /* queues a write through LANE_LIFECYCLE-independent writer; ordered per container */
+/* Queues a write through a writer thread of its own: ordered, and only the newest text of a container is written. Also drops
+ * the cached texts, so call it after every change of config, host_config, mounts, name or labels. */
+void container_save(struct container *ct);
+void container_save_flush(void); /* any thread: waits until all that is queued is written */
+void container_save_stop(void);	 /* at the end: flushes, ends the thread */
+/* Worker (create, start): written when it returns; supersedes what is queued for the id. */
+int ct_spec_save(const struct ct_spec *spec, struct err *err);
+/* Worker (remove): drops what is queued and deletes the record; container_del does it once more, asynchronously. */
+int container_store_del(const char *id, struct err *err);
 
 #endif
