@@ -62,7 +62,9 @@ LIBS_logsvc    := -lprotobuf-c -ljansson -lz
 LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lcurl -lseccomp
 LIBS_adm       := -lprotobuf-c -ljansson
 
-BINS := $(if $(APISERVER_SRC),$(B)/bin/apiserver) $(if $(LOGSVC_SRC),$(B)/bin/logsvc)
+# without its main.c a daemon is only compiled
+daemon = $(if $(wildcard $(1)/main.c),$(B)/bin/$(1),$(call obj,$(2)))
+BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC))
 
 all: bins
 .PHONY: all bins help deps clean
