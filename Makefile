@@ -67,7 +67,7 @@ daemon = $(if $(wildcard $(1)/main.c),$(B)/bin/$(1),$(call obj,$(2)))
 BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC))
 
 all: bins
-.PHONY: all bins help deps clean
+.PHONY: all bins help deps deps-run run start stop install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -108,6 +108,41 @@ $(eval $(call program,logger,$(LOGGER_SRC),$(LIBS_logger)))
 $(eval $(call program,sdc-dockeradm,$(ADM_SRC),$(LIBS_adm)))
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- for people ---------------------------------------------------------------------------------
+help:
+	@echo 'make run [ROOT=DIR] [CONF=FILE]	install what is needed, build, start the engine, show it at work'
+	@echo 'make stop [ROOT=DIR]		stop it and its containers'
+	@echo 'make				build only'
+	@echo 'make check			install what the tests need, build, run all tests'
+	@echo 'make unit|e2e|fault|fuzz|lint	one kind of test;  make torture: the long fault tests'
+	@echo 'make bench			measure, beside dockerd and podman where installed'
+	@echo 'make install [DESTDIR=DIR] [PREFIX=/usr]	programs, man pages, systemd units'
+	@echo 'VARIANT=release|asan|tsan|fuzz|cov  TESTING=1  V=1'
+
+deps:
+	@sh etc/deps.sh test
+deps-run:
+	@sh etc/deps.sh run
+run: deps-run
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) all
+	@BIN=$(CURDIR)/$(B)/bin ROOT='$(ROOT)' CONF='$(CONF)' bash etc/engine.sh demo
+start: all
+	@BIN=$(CURDIR)/$(B)/bin ROOT='$(ROOT)' CONF='$(CONF)' bash etc/engine.sh start
+stop:
+	@BIN=$(CURDIR)/$(B)/bin ROOT='$(ROOT)' CONF='$(CONF)' bash etc/engine.sh stop
+
+PREFIX ?= /usr
+install: all
+	install -d $(DESTDIR)$(PREFIX)/libexec/sdc-docker $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)/etc/sdc-docker \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(B)/bin/* $(DESTDIR)$(PREFIX)/libexec/sdc-docker/
+	[ -e $(DESTDIR)/etc/sdc-docker/sdc-docker.conf ] || \
+		install -m 644 etc/sdc-docker.conf $(DESTDIR)/etc/sdc-docker/
+	install -m 644 etc/*.service etc/*.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	for s in 1 5 7 8; do for m in man/*.$$s; do \
+		[ ! -e $$m ] || install -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 
 clean:
 	rm -rf build

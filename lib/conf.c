@@ -78,7 +78,7 @@ static char *trim(char *s)
 static int parse_line(struct conf *c, const char *path, int line, char *text, struct err *err)
 {
 	char *eq, *key, *value;
-	size_t i, n;
+	size_t i = 0, n;
 	int rc;
 
 	text = trim(text);
@@ -97,7 +97,8 @@ static int parse_line(struct conf *c, const char *path, int line, char *text, st
 	}
 	if ((rc = conf_check(key, value, err)) < 0)
 		return err_wrap(err, rc, "%s:%d", path, line);
-	find_key(key, &i);
+	if (!find_key(key, &i))
+		abort();
 	free(c->values[i]);
 	c->values[i] = xstrdup(value);
 	return 0;

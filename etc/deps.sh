@@ -1,0 +1,48 @@
+#!/bin/sh
+# deps.sh [build|run|test] - installs the Debian packages that the build, the engine and its tests need, those
+# that are missing only; and a docker CLI where there is none.
+set -eu
+build="build-essential pkg-config musl-tools protobuf-c-compiler protobuf-compiler libprotobuf-c-dev libuv1-dev
+libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libhttp-parser-dev libssl-dev libsqlite3-dev
+libarchive-dev libmnl-dev libnftables-dev libmsgpack-dev libseccomp-dev libpcre2-dev"
+run="crun tini golang-github-containers-common busybox-static ca-certificates procps"
+test="runc libcmocka-dev clang llvm libclang-rt-14-dev curl jq iproute2 python3 shellcheck codespell mandoc
+universal-ctags bash-static gzip xz-utils bzip2 zstd"
+want=$build
+case ${1:-run} in
+build) ;;
+run) want="$want $run" ;;
+test) want="$want $run $test" ;;
+*) echo "usage: deps.sh [build|run|test]" >&2; exit 2 ;;
+esac
+
+missing=
+for p in $want; do
+	dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+	[ "$(id -u)" = 0 ] || { echo "these packages are missing, and only root can install them:$missing" >&2; exit 1; }
+	echo "installing:$missing"
+	export DEBIAN_FRONTEND=noninteractive
+	log=$(mktemp)
+	apt-get update -qq >"$log" 2>&1 || true
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1 || { tail -20 "$log" >&2; exit 1; }
+	rm -f "$log"
+fi
+
+[ "${1:-run}" = build ] && exit 0
+if ! command -v docker >/dev/null 2>&1; then
+	# only the client out of Debian's docker.io: the package itself would start another engine
+	echo "installing: the docker CLI (from docker.io) as /usr/local/bin/docker"
+	tmp=$(mktemp -d)
+	(
+		cd "$tmp"
+		chmod 755 . # apt's download user reads here
+		apt-get update -qq >/dev/null 2>&1 || true
+		apt-get download -qq docker.io >/dev/null
+		dpkg-deb -x docker.io_*.deb x
+		install -m 755 x/usr/bin/docker /usr/local/bin/docker
+	)
+	rm -rf "$tmp"
+fi
