@@ -1,0 +1,27 @@
+#!/bin/sh
+# text.sh - shell scripts by shellcheck, spelling by codespell, man pages by mandoc; each program, configuration key and
+# option has its place in the manual.
+cd "$(dirname "$0")/../.." || exit 2
+bad=0
+scripts=$(git ls-files '*.sh' .ci/run)
+# shellcheck disable=SC2086
+shellcheck -x -S warning $scripts || bad=1
+# shellcheck disable=SC2046
+codespell -q 3 -L ot,te,fo,ba,nd,ue,statics,crate,hist,ans,inout,hel,nin,ser,som,fro,upto,tre,unx,wit,siz,aci,sie,ure $(git ls-files '*.c' '*.h' '*.md' '*.sh' man etc proto | grep -v corpus) || bad=1
+for m in $(git ls-files man); do
+	mandoc -Tlint -Wwarning "$m" || bad=1
+done
+for p in apiserver logsvc zoneadmd dockerinit; do [ -e man/$p.8 ] || { echo "no man/$p.8"; bad=1; }; done
+for k in $(sed -n 's/^\t{ "\([^"]*\)", CONF_.*/\1/p' lib/conf_keys.c); do
+	grep -qE "^#?$k =" etc/sdc-docker.conf || { echo "etc/sdc-docker.conf lacks $k"; bad=1; }
+	grep -qF -- "$k" man/sdc-docker.conf.5 || { echo "sdc-docker.conf(5) lacks $k"; bad=1; }
+done
+for k in $(sed -n 's/^#\{0,1\}\([A-Za-z_-]*\) =.*/\1/p' etc/sdc-docker.conf); do
+	grep -qF "\"$k\"" lib/conf_keys.c || { echo "etc/sdc-docker.conf has $k, which no code knows"; bad=1; }
+done
+# the two paths of ARCHITECTURE.md name functions that exist
+for f in $(grep -oE '`[a-z_0-9]+\.c:[a-z_0-9]+`' ARCHITECTURE.md | tr -d '\`' | sort -u); do
+	file=${f%%:*} fn=${f##*:}
+	git grep -qE "(^|[^a-z_0-9])$fn\(" -- "*/$file" || { echo "ARCHITECTURE.md names $f, which is not there"; bad=1; }
+done
+exit $bad
