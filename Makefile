@@ -57,7 +57,7 @@ LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ADM_SRC),$(wildcard logsvc/*.c))
 
 LIB_A   := $(B)/lib.a
 LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \
-	-larchive -lmnl -lnftables -lseccomp
+	-larchive -lmnl -lnftables -lseccomp -lpcre2-8
 LIBS_logsvc    := -lprotobuf-c -ljansson -lz
 LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lcurl -lseccomp
 LIBS_adm       := -lprotobuf-c -ljansson

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * log_json.c - log.json: what logsvc and a logger need to know of a zone's logging, worked out once, at
+ * create, start and update: sizes as numbers, the selected labels and environment as attributes, the tag
+ * as text.
+ *
+ * Beside the members that the brief of logsvc has there are image_id, image_name, command and created_ns
+ * (for fluentd's and gelf's records), and tag, which is always set (12 digits of the id by default).
+ */
+#define LOG_MODULE "oci"
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "ct_config.h"
+#include "jget.h"
+#include "log_tag.h"
+#include "oci_priv.h"
+#include "str.h"
+
+#define REGEX_MAX	  4096
+#define REGEX_MATCH_LIMIT 200000
+
+static const char *opt(const json_t *opts, const char *key)
+{
+	const char *v = jget_str(opts, key, NULL);
+
+	return str_empty(v) ? NULL : v;
+}
+
+/* json-file and local name their own file; the other drivers' host log is what Docker calls their cache. */
+static const char *file_opt(const json_t *opts, const char *driver, const char *key)
+{
+	char name[64];
+
+	if (str_eq(driver, "json-file") || str_eq(driver, "local"))
+		return opt(opts, key);
+	if (str_fmt(name, sizeof(name), "cache-%s", key) < 0)
+		return NULL;
+	return opt(opts, name);
+}
+
+static int compile(const char *re, pcre2_code **out, struct err *err)
+{
+	PCRE2_SIZE offset = 0;
+	PCRE2_UCHAR msg[120];
+	int code = 0;
+
+	if (strlen(re) > REGEX_MAX)
+		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: expression too large");
+	*out = pcre2_compile((PCRE2_SPTR)re, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &code, &offset, NULL);
+	if (*out)
+		return 0;
+	if (pcre2_get_error_message(code, msg, sizeof(msg)) < 0)
+		msg[0] = '\0';
+	return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: %s: `%s`", (char *)msg, re);
+}
+
+static bool matches(pcre2_code *re, const char *key)
+{
+	pcre2_match_data *md = pcre2_match_data_create_from_pattern(re, NULL);
+	pcre2_match_context *mc = pcre2_match_context_create(NULL);
+	int rc = -1;
+
+	if (md && mc) {
+		pcre2_set_match_limit(mc, REGEX_MATCH_LIMIT);
+		rc = pcre2_match(re, (PCRE2_SPTR)key, PCRE2_ZERO_TERMINATED, 0, 0, md, mc);
+	}
+	pcre2_match_context_free(mc);
+	pcre2_match_data_free(md);
+	return rc >= 0;
+}
+
+static void pick_listed(json_t *attrs, const json_t *from, const char *list)
+{
+	cleanup_strv char **keys = strv_split(list ? list : "", ',');
+	json_t *val;
+	size_t i;
+
+	for (i = 0; keys && keys[i]; i++)
+		if ((val = json_object_get(from, keys[i])))
+			json_object_set(attrs, keys[i], val);
+}
+
+static int pick_matching(json_t *attrs, const json_t *from, const char *regex, struct err *err)
+{
+	pcre2_code *re = NULL;
+	const char *key;
+	json_t *val;
+	int rc;
+
+	if (!regex)
+		return 0;
+	if ((rc = compile(regex, &re, err)) < 0)
+		return rc;
+	json_object_foreach((json_t *)from, key, val)
+		if (json_is_string(val) && matches(re, key))
+			json_object_set(attrs, key, val);
+	pcre2_code_free(re);
+	return 0;
+}
+
+/* K=V vector as an object; entries without '=' are left out. */
+static json_t *env_object(const json_t *env)
+{
+	json_t *o = json_object();
+	const char *kv, *eq;
+	size_t i;
+	char *key;
+
+	for (i = 0; i < json_array_size(env); i++) {
+		kv = json_string_value(json_array_get(env, i));
+		eq = kv ? strchr(kv, '=') : NULL;
+		if (!eq || eq == kv)
+			continue;
+		key = xstrndup(kv, (size_t)(eq - kv));
+		json_object_set_new(o, key, json_string(eq + 1));
+		free(key);
+	}
+	return o;
+}
+
+static int attributes(const struct ct_spec *spec, const json_t *opts, json_t *attrs, struct err *err)
+{
+	cleanup_json json_t *env = env_object(jget_arr(spec->config, "Env"));
+	const json_t *labels = jget_obj(spec->config, "Labels");
+	int rc;
+
+	pick_listed(attrs, labels, opt(opts, "labels"));
+	if ((rc = pick_matching(attrs, labels, opt(opts, "labels-regex"), err)) < 0)
+		return rc;
+	pick_listed(attrs, env, opt(opts, "env"));
+	return pick_matching(attrs, env, opt(opts, "env-regex"), err);
+}
+
+static int sizes(const json_t *opts, const char *driver, struct jw *w, struct err *err)
+{
+	const char *size = file_opt(opts, driver, "max-size");
+	const char *files = file_opt(opts, driver, "max-file");
+	const char *compress = file_opt(opts, driver, "compress");
+	bool on = false;
+	int64_t n;
+
+	/* -1 is Docker's way to write "no limit" in a default */
+	if (size && !str_eq(size, "-1")) {
+		if (parse_size(size, 1000, &n) < 0)
+			return err_kind(err, ERR_BAD_PARAM, "invalid size: '%s'", size);
+		if (n <= 0)
+			return err_kind(err, ERR_BAD_PARAM, "max-size must be a positive number");
+		jw_int(w, "max_size", n);
+	}
+	if (files) {
+		if (parse_i64(files, INT32_MIN, INT32_MAX, &n) < 0)
+			return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax", files);
+		if (n < 1)
+			return err_kind(err, ERR_BAD_PARAM, "max-file cannot be less than 1");
+		jw_int(w, "max_file", n);
+	}
+	if (compress && parse_bool(compress, &on) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseBool: parsing \"%s\": invalid syntax", compress);
+	jw_bool(w, "compress", on);
+	return 0;
+}
+
+static char *command_text(const struct ct_spec *spec)
+{
+	cleanup_strv char **argv = NULL;
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	config_command(spec->config, &argv);
+	for (i = 0; argv && argv[i]; i++) {
+		if (i)
+			buf_addch(&b, ' ');
+		buf_addstr(&b, argv[i]);
+	}
+	return b.len ? buf_steal(&b) : xstrdup("");
+}
+
+/* tag, or the older <driver>-tag */
+static const char *tag_template(const json_t *opts, const char *driver)
+{
+	char name[64];
+	const char *t = opt(opts, "tag");
+
+	if (t || str_fmt(name, sizeof(name), "%s-tag", driver) < 0)
+		return t;
+	return opt(opts, name);
+}
+
+int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
+{
+	const json_t *lc = jget_obj(spec->host_config, "LogConfig"), *opts = jget_obj(lc, "Config");
+	const char *driver = jget_str(lc, "Type", ""), *tmpl;
+	cleanup_json json_t *attrs = json_object();
+	cleanup_free char *command = command_text(spec);
+	cleanup_free char *text = NULL;
+	cleanup_buf struct buf tag = BUF_INIT;
+	struct jw w = JW(out);
+	bool own_file, off = false;
+	int rc;
+
+	if (str_empty(driver))
+		driver = "json-file";
+	own_file = str_eq(driver, "json-file") || str_eq(driver, "local");
+	tmpl = tag_template(opts, driver);
+	if (!str_eq(driver, "none")) {
+		if ((rc = attributes(spec, opts, attrs, err)) < 0 ||
+		    (rc = log_tag_expand(tmpl ? tmpl : "{{.ID}}", spec, command, &tag, err)) < 0)
+			return rc;
+	}
+	if (tmpl && own_file)
+		json_object_set_new(attrs, "tag", json_string(buf_str(&tag)));
+	jw_obj(&w, NULL);
+	jw_str(&w, "id", spec->id);
+	jw_str(&w, "uuid", spec->uuid);
+	jw_str(&w, "name", spec->name);
+	jw_str(&w, "driver", driver);
+	jw_bool(&w, "tty", jget_bool(spec->config, "Tty", false));
+	if (!str_eq(driver, "none") && (rc = sizes(opts, driver, &w, err)) < 0)
+		return rc;
+	text = json_dumps(attrs, JSON_COMPACT | JSON_SORT_KEYS);
+	jw_raw(&w, "attrs", text ? text : "{}");
+	free(text);
+	if (opt(opts, "cache-disabled"))
+		(void)parse_bool(opt(opts, "cache-disabled"), &off);
+	jw_bool(&w, "cache_disabled", off);
+	text = opts ? json_dumps(opts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	jw_raw(&w, "opts", text ? text : "{}");
+	jw_str(&w, "tag", buf_str(&tag));
+	jw_str(&w, "image_id", spec->image_id);
+	jw_str(&w, "image_name", spec->image_ref ? spec->image_ref : "");
+	jw_str(&w, "command", command);
+	jw_int(&w, "created_ns", spec->created_ns);
+	jw_end(&w);
+	return 0;
+}
