@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * environ.c - see environ.h. The messages are what Docker's clients and users know: those of Go's
+ * os/exec.LookPath.
+ */
+#include "environ.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where key (n bytes) is in env[0..len), or len. */
+static size_t find_key(char *const *env, size_t len, const char *key, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (strncmp(env[i], key, n) == 0 && env[i][n] == '=')
+			break;
+	return i;
+}
+
+static char *join(const char *key, const char *value)
+{
+	size_t n = strlen(key) + strlen(value) + 1;
+	char *s = malloc(n);
+
+	if (s)
+		snprintf(s, n, "%s%s", key, value);
+	return s;
+}
+
+char **environ_build(char *const *user_env, const char *hostname, bool tty, const char *home)
+{
+	size_t n = 0, len = 0, i;
+	char **env;
+
+	while (user_env[n])
+		n++;
+	env = calloc(n + 5, sizeof(*env));
+	if (!env || !(env[len++] = join("PATH=", ENVIRON_PATH)) ||
+	    !(env[len++] = join("HOSTNAME=", hostname)))
+		return NULL;
+	if (tty && !(env[len++] = join("TERM=", "xterm")))
+		return NULL;
+	for (i = 0; i < n; i++) {
+		size_t key = strcspn(user_env[i], "="), at = find_key(env, len, user_env[i], key);
+
+		if (user_env[i][key] == '=') {
+			env[at] = user_env[i];
+			len += at == len;
+		} else if (at < len) {
+			memmove(&env[at], &env[at + 1], (len - at - 1) * sizeof(*env));
+			env[--len] = NULL;
+		}
+	}
+	i = find_key(env, len, "HOME", 4);
+	if (i == len || !env[i][5]) {
+		if (!(env[i] = join("HOME=", home)))
+			return NULL;
+		len += i == len;
+	}
+	env[len] = NULL;
+	return env;
+}
+
+const char *environ_get(char *const *env, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (; *env; env++)
+		if (strncmp(*env, key, n) == 0 && (*env)[n] == '=')
+			return *env + n + 1;
+	return NULL;
+}
+
+const char *environ_strerror(int errnum)
+{
+	static char text[64];
+	size_t i;
+
+	switch (errnum) {
+	case ENOENT:
+		return "no such file or directory";
+	case EACCES:
+		return "permission denied";
+	case EPERM:
+		return "operation not permitted";
+	case ENOTDIR:
+		return "not a directory";
+	case EISDIR:
+		return "is a directory";
+	case ENOEXEC:
+		return "exec format error";
+	case ELOOP:
+		return "too many levels of symbolic links";
+	case ENAMETOOLONG:
+		return "file name too long";
+	case E2BIG:
+		return "argument list too long";
+	case EROFS:
+		return "read-only file system";
+	default:
+		snprintf(text, sizeof(text), "%s", strerror(errnum));
+		for (i = 0; text[i]; i++)
+			text[i] = (char)tolower((unsigned char)text[i]);
+		return text;
+	}
+}
+
+int environ_exit_code(int errnum)
+{
+	return errnum == ENOENT || errnum == ENOTDIR ? 127 : 126;
+}
+
+/* 0, or an errno. *why gets the text when it is more than the errno's. */
+static int check_exec(const char *path, const char **why)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode)) {
+		*why = "is a directory: permission denied";
+		return EACCES;
+	}
+	return access(path, X_OK) < 0 ? errno : 0;
+}
+
+/* Go's %q for what commonly occurs. */
+static void quote(char *out, size_t size, const char *s)
+{
+	size_t o = 0;
+
+	for (; *s && o + 6 < size; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\') {
+			out[o++] = '\\';
+			out[o++] = (char)c;
+		} else if (c == '\n' || c == '\t' || c == '\r') {
+			out[o++] = '\\';
+			out[o++] = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
+		} else if (c < 0x20 || c == 0x7f) {
+			o += (size_t)snprintf(out + o, size - o, "\\x%02x", c);
+		} else {
+			out[o++] = (char)c;
+		}
+	}
+	out[o] = '\0';
+}
+
+static int fail(struct err *err, int errnum, const char *file, const char *fmt, const char *arg)
+{
+	char q[600], why[700];
+
+	quote(q, sizeof(q), file);
+	snprintf(why, sizeof(why), fmt, arg);
+	err->code = -errnum;
+	err->kind = ERR_BAD_PARAM;
+	snprintf(err->msg, sizeof(err->msg), "exec: \"%.500s\": %.500s", q, why);
+	return err->code;
+}
+
+int environ_find_exec(const char *file, const char *path, char out[PATH_MAX], struct err *err)
+{
+	const char *why = NULL, *p = path ? path : "";
+	int rc, n;
+
+	if (strchr(file, '/')) {
+		char stat_text[600];
+
+		rc = check_exec(file, &why);
+		n = snprintf(out, PATH_MAX, "%s", file);
+		if (rc == 0 && n < PATH_MAX)
+			return 0;
+		if (rc == 0 || rc == EACCES)
+			return fail(err, rc ? rc : ENAMETOOLONG, file, "%s",
+				    why ? why : environ_strerror(rc ? rc : ENAMETOOLONG));
+		snprintf(stat_text, sizeof(stat_text), "stat %.450s: %s", file,
+			 environ_strerror(rc));
+		return fail(err, rc, file, "%s", stat_text);
+	}
+	while (*file) {
+		size_t dir = strcspn(p, ":");
+
+		/* an empty element is the current directory, which is refused as in Go */
+		if (dir && dir < PATH_MAX &&
+		    (n = snprintf(out, PATH_MAX, "%.*s/%s", (int)dir, p, file)) < PATH_MAX &&
+		    check_exec(out, &why) == 0) {
+			if (out[0] == '/')
+				return 0;
+			return fail(err, ENOENT, file, "%s",
+				    "cannot run executable found relative to current directory");
+		}
+		if (!p[dir])
+			break;
+		p += dir + 1;
+	}
+	return fail(err, ENOENT, file, "%s", "executable file not found in $PATH");
+}
