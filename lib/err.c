@@ -26,14 +26,13 @@ static const struct {
 static int sysnum_v(struct err *err, int errnum, const char *fmt, va_list ap)
 {
 	int n, e = errnum < 0 ? -errnum : errnum;
-	char text[128];
 
 	err->code = e ? -e : -EIO;
 	err->kind = ERR_SYSTEM;
 	n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - n, ": %s",
-			 strerror_r(e ? e : EIO, text, sizeof(text)));
+		/* per thread in glibc (2.32 on), constant text in musl */
+		snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", strerror(e ? e : EIO));
 	return err->code;
 }
 
