@@ -1,0 +1,51 @@
+#!/bin/bash
+# The default bridge, none, host, container:X, published ports, names; one firewall table of our own.
+. "$(dirname "$0")/lib.sh"
+need docker curl busybox nft
+engine_start; busybox_image
+port_of() { docker port "$1" "$2" | sed -n '1s/.*://p'; }
+
+t_bridge() {
+	out D run -d --name "$C" busybox sleep 300; local ip; ip=$(i "$C" '{{.NetworkSettings.IPAddress}}'); like "$ip" '^[0-9.]+$'
+	eq "$(i "$C" '{{.NetworkSettings.Networks.bridge.IPAddress}}')" "$ip"; like "$(i "$C" '{{.NetworkSettings.MacAddress}}')" '^([0-9a-f]{2}:){5}[0-9a-f]{2}$'
+	out D run --rm busybox ping -c1 -W2 "$ip"; ping -c1 -W2 "$ip" >/dev/null 2>&1 || busybox ping -c1 -W2 "$ip" >/dev/null || fail "host cannot reach"
+	out D run --rm busybox ip route; has "$OUT" "default via $(i "$C" '{{.NetworkSettings.Gateway}}')"
+	has "$(D network inspect -f '{{json .Containers}}' bridge)" "$C"
+}
+t_ports() {
+	out D run -d --name "$C" -p 127.0.0.1::80 -p 8081:81 busybox sh -c 'httpd -p 80 -h /etc; httpd -p 81 -h /etc; sleep 300'
+	local p; p=$(port_of "$C" 80); like "$p" '^[0-9]+$'; until_ok curl -sf -m 2 "http://127.0.0.1:$p/hostname" || fail "127.0.0.1:$p"
+	until_ok curl -sf -m 2 "http://127.0.0.1:8081/hostname" || fail "127.0.0.1:8081"; local gw; gw=$(i "$C" '{{.NetworkSettings.Gateway}}'); until_ok curl -sf -m 2 "http://$gw:8081/hostname" || fail "host address"
+	out D run --rm busybox wget -qO- -T 3 "http://$gw:8081/hostname"
+	rc 125 D run --rm -p 8081:81 busybox true; has "$ERR" "port is already allocated"; out D stop -t 0 "$C"; out D run --rm -p 8081:81 busybox true
+	rc 125 D run --rm -p 99999:1 busybox true; has "$ERR" "nvalid"
+}
+t_port_forms() {
+	out D run -d --name "$C" -p 127.0.0.1:47000-47002:7000-7002 -p 127.0.0.1::5353/udp --expose 99 -P busybox sleep 300
+	out D port "$C"; has "$OUT" "7001/tcp -> 127.0.0.1:47001"; has "$OUT" "5353/udp -> 127.0.0.1:"; like "$OUT" '99/tcp -> 0.0.0.0:[0-9]+'
+}
+t_external_client() { # a host that is not this one reaches the port, and the zone gets out through NAT
+	ip netns add "ext$$" && ip link add "ve$$" type veth peer name "vp$$" netns "ext$$" && ip addr add 10.222.0.1/24 dev "ve$$" && ip link set "ve$$" up || fail netns
+	ip -n "ext$$" addr add 10.222.0.2/24 dev "vp$$"; ip -n "ext$$" link set "vp$$" up; ip -n "ext$$" link set lo up
+	out D run -d --name "$C" -p 8082:80 busybox httpd -f -p 80 -h /etc
+	UNTIL=5 until_ok ip netns exec "ext$$" curl -sf -m 2 http://10.222.0.1:8082/hostname; local a=$?
+	out D run --rm busybox ping -c1 -W2 10.222.0.2; local b=$?
+	ip netns del "ext$$"; ip link del "ve$$" 2>/dev/null; eq "$a $b" "0 0"
+}
+t_modes() {
+	out D run --rm --network none busybox ip -o addr; hasnt "$OUT" eth0; out D run --rm --network host busybox ip -o link; has "$OUT" "$(ip -o link | awk -F': ' 'NR==2{print $2}' | cut -d@ -f1)"
+	out D run -d --name "$C" --hostname shared busybox httpd -f -p 8123 -h /etc; out D run --rm --network "container:$C" busybox sh -c 'hostname; wget -qO- http://127.0.0.1:8123/hostname'; eq "$OUT" $'shared\nshared'
+	rc 125 D run --rm --network nosuch busybox true; has "$ERR" "network nosuch not found"
+}
+t_names() {
+	out D run --rm -h web --add-host db:10.9.8.7 --add-host gw:host-gateway busybox cat /etc/hosts; like "$OUT" $'10.9.8.7[\t ]+db'; like "$OUT" $'[0-9.]+[\t ]+web'; like "$OUT" $'[0-9.]+[\t ]+gw'
+	out D run --rm --dns 10.1.2.3 --dns-search ex.test --dns-option ndots:3 busybox cat /etc/resolv.conf; has "$OUT" "nameserver 10.1.2.3"; has "$OUT" "search ex.test"; has "$OUT" "options ndots:3"
+	out D run -d --name "$C" busybox sleep 300; out D run --rm --link "$C:peer" busybox ping -c1 -W2 peer
+}
+t_list() { out D network ls --format '{{.Name}}'; eq "$(sort <<<"$OUT" | tr '\n' ' ')" "bridge host none "; rc 1 D network rm bridge; has "$ERR" "is a pre-defined network and cannot be removed"; rc 1 D network inspect nosuch; has "$ERR" "network nosuch not found"; }
+t_address_is_reused_and_kept() {
+	local k ips=; for k in 1 2 3; do out D run --rm busybox hostname -i; ips="$ips $OUT"; done
+	out D run -d --name "$C" -p 8083:80 busybox httpd -f -p 80 -h /etc; out D restart -t 0 "$C"; until_ok curl -sf -m 2 http://127.0.0.1:8083/hostname || fail "after restart"
+}
+t_own_table_only() { nft add table ip other_test; nft list tables | grep -q sdc || fail "no table"; nft list table ip other_test >/dev/null || fail gone; nft delete table ip other_test; }
+for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done

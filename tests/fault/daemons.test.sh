@@ -1,0 +1,51 @@
+#!/bin/bash
+# Daemons that die: kill -9 of apiserver, logsvc and zoneadmd, a reboot. Containers run on, nothing is lost, the truth is told.
+. "$(dirname "$0")/../e2e/lib.sh"
+need docker curl busybox python3
+engine_start; busybox_image
+state() { i "$1" '{{.State.Status}}'; }
+is() { [ "$(state "$1")" = "$2" ]; }
+exactly() { # exactly CONTAINER N: lines 1..N, each once, in order
+	[ "$(docker logs "$1" 2>&1 | md5sum)" = "$(seq 1 "$2" | md5sum)" ]
+}
+t_apiserver_killed() {
+	out D run -d --name "$C" -p 127.0.0.1:8090:80 busybox sh -c 'httpd -p 80 -h /etc; k=0; while [ $k -lt 200 ]; do k=$((k+1)); echo $k; sleep 0.02; done; sleep 300'
+	out D run -d --name "${C}b" busybox sh -c 'sleep 1; exit 17'; out D run -d --rm --name "${C}r" busybox sleep 1; out D run -d --name "${C}c" --restart always busybox sh -c 'sleep 0.7; exit 1'
+	local pid; pid=$(i "$C" '{{.State.Pid}}'); engine_kill; kill -0 "$pid" || fail "the container died"; sleep 2.5; engine_start
+	eq "$(state "$C") $(i "$C" '{{.State.Pid}}')" "running $pid"; eq "$(state "${C}b") $(i "${C}b" '{{.State.ExitCode}}')" "exited 17"
+	[ "$(i "${C}c" '{{.RestartCount}}')" -ge 1 ] || fail "the policy did not act"; rc 1 D inspect "${C}r"
+	until_ok exactly "$C" 200 || fail "lines: $(docker logs "$C" | wc -l)"; until_ok curl -sf -m 2 http://127.0.0.1:8090/hostname || fail "port"
+	out D exec "$C" true; out D stop -t 0 "$C"; eq "$(state "$C")" exited; out D start "$C"; eq "$(state "$C")" running
+}
+t_logsvc_killed_at_full_speed() {
+	out D run -d --name "$C" --log-opt max-size=5m --log-opt max-file=1000 busybox seq 1 3000000
+	local k p n=0; for k in $(seq 12); do p=$(pids_of logsvc | head -1); [ -n "$p" ] && kill -9 "$p" && n=$((n + 1)); sleep 0.15; done
+	[ $n -ge 4 ] || fail "only $n kills"; UNTIL=60 until_ok is "$C" exited || fail "$(state "$C")"; eq "$(i "$C" '{{.State.ExitCode}}')" 0
+	until_ok exactly "$C" 3000000 || fail "lines: $(docker logs "$C" | wc -l)"
+}
+t_logsvc_killed_is_back_within_a_second() {
+	out D run -d --name "$C" busybox sh -c 'k=0; while :; do k=$((k+1)); echo $k; sleep 0.01; done'; sleep 0.3
+	kill -9 "$(pids_of logsvc | head -1)"; sleep 1; out D logs --tail 1 "$C"; local a=$OUT; sleep 0.3; out D logs --tail 1 "$C"; [ "$OUT" -gt "$a" ] || fail "no capture"
+	docker logs "$C" >"$T/l"; eq "$(md5sum <"$T/l")" "$(seq 1 "$(wc -l <"$T/l")" | md5sum)"
+}
+t_zoneadmd_killed() {
+	out D run -d --name "$C" busybox sh -c 'echo up; sleep 300'; local pid; pid=$(i "$C" '{{.State.Pid}}'); until_ok sh -c "docker logs $C | grep -q up" || fail "no log"
+	kill -9 "$(pids_of zoneadmd | head -1)"; until_ok is "$C" exited || fail "$(state "$C")"; until_ok gone "$pid" || fail "its process is left"
+	eq "$(i "$C" '{{.State.ExitCode}}')" 137; ne "$(i "$C" '{{.State.Error}}')" ""; eq "$(D logs "$C")" up; out D start "$C"; eq "$(state "$C")" running
+}
+t_both_daemons_killed_while_containers_come_and_go() {
+	local k; for k in 1 2 3; do
+		out D run -d --name "$C$k" busybox seq 1 200000; kill -9 $(pids_of logsvc) 2>/dev/null; engine_kill; engine_start
+		UNTIL=30 until_ok is "$C$k" exited || fail "$(state "$C$k")"; until_ok exactly "$C$k" 200000 || fail "$k: $(docker logs "$C$k" | wc -l)"; out D rm "$C$k"
+	done
+}
+t_reboot() { # all processes and mounts gone, /run empty, state kept
+	out D run -d --name "$C" --restart always busybox sleep 300; out D run -d --name "${C}b" --restart unless-stopped busybox sleep 300; out D run -d --name "${C}c" busybox sleep 300
+	out D run -d --name "${C}d" --restart unless-stopped busybox sleep 300; out D stop -t 0 "${C}d"
+	engine_kill; local p; for p in $(pids_of zoneadmd) $(pids_of logsvc); do kill -9 "$p"; done
+	for p in $(docker ps 2>/dev/null; grep -lF "/sdc" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3); do grep -q "$(basename "$ROOT")" "/proc/$p/mountinfo" 2>/dev/null && kill -9 "$p" 2>/dev/null; done
+	rm -rf "$ROOT/run"; engine_start
+	until_ok is "$C" running || fail "always: $(state "$C")"; until_ok is "${C}b" running || fail "unless-stopped: $(state "${C}b")"; eq "$(state "${C}c")" exited; eq "$(state "${C}d")" exited
+	docker rm -f "${C}d" >/dev/null
+}
+for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
