@@ -67,7 +67,7 @@ daemon = $(if $(wildcard $(1)/main.c),$(B)/bin/$(1),$(call obj,$(2)))
 BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC))
 
 all: bins
-.PHONY: all bins help deps deps-run run start stop install clean
+.PHONY: all bins help deps deps-run bench run start stop install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -131,6 +131,10 @@ start: all
 	@BIN=$(CURDIR)/$(B)/bin ROOT='$(ROOT)' CONF='$(CONF)' bash etc/engine.sh start
 stop:
 	@BIN=$(CURDIR)/$(B)/bin ROOT='$(ROOT)' CONF='$(CONF)' bash etc/engine.sh stop
+
+bench: deps-run
+	@$(MAKE) -s --no-print-directory -j$(shell nproc) all
+	@python3 tests/bench/bench.py $(BENCH)
 
 PREFIX ?= /usr
 install: all
