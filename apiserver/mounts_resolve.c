@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * mounts_resolve.c - a container's mount points, from all the places that name one, at create.
+ *
+ * Design. Docker's order: --volumes-from, then Binds, then Mounts (the two exclude each other on one
+ * destination), then the volumes of image and -v /path that nothing has covered. Volumes are made and
+ * referenced here; bind sources of -v are made at start, those of --mount must be there.
+ *
+ * Failure. What was made for this container (references, anonymous volumes) is undone; a named volume
+ * that was made stays, as with Docker.
+ */
+#define LOG_MODULE "mounts"
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "copy_tree.h"
+#include "fs.h"
+#include "jget.h"
+#include "log.h"
+#include "mount_parse.h"
+#include "oci_spec.h"
+#include "str.h"
+#include "volume.h"
+#include "zone.h"
+
+static struct ct_mount *find_dest(struct ct_mounts *ms, const char *dest)
+{
+	size_t i;
+
+	for (i = 0; i < ms->n; i++)
+		if (strcmp(ms->v[i].destination, dest) == 0)
+			return &ms->v[i];
+	return NULL;
+}
+
+static int duplicate(const char *dest, struct err *err)
+{
+	return err_kind(err, ERR_BAD_PARAM, "Duplicate mount point: %s", dest);
+}
+
+static bool tmpfs_has(const struct ct_spec *spec, const char *dest)
+{
+	return json_object_get(jget_obj(spec->host_config, "Tmpfs"), dest) != NULL;
+}
+
+static void set_str(char **dst, const char *s)
+{
+	free(*dst);
+	*dst = xstrdup(s);
+}
+
+/* Makes or finds the volume of m, and refers to it for this container. */
+static int attach_volume(const struct ct_spec *spec, struct ct_mount *m, const char *driver, const json_t *labels,
+			 const json_t *opts, struct err *err)
+{
+	cleanup_free char *name = NULL;
+	cleanup_free char *path = NULL;
+	bool created = false;
+	int rc;
+
+	m->anonymous = m->anonymous || str_empty(m->name);
+	rc = volume_create(m->name, str_empty(driver) ? "local" : driver, labels, opts, &name, &created, err);
+	if (rc < 0)
+		return rc;
+	volume_ref(name, spec->id);
+	if ((rc = volume_path(name, &path, err)) < 0) {
+		volume_unref(name, spec->id);
+		return rc;
+	}
+	set_str(&m->name, name);
+	set_str(&m->source, path);
+	set_str(&m->driver, "local");
+	return 0;
+}
+
+static void copy_mount(struct ct_mounts *to, const struct ct_mount *m, bool rw)
+{
+	struct ct_mounts one = { (struct ct_mount *)m, 1 }, dup = { 0 };
+	struct ct_mount *n;
+
+	ct_mounts_copy(&dup, &one);
+	n = ct_mounts_add(to);
+	*n = dup.v[0];
+	free(dup.v);
+	n->rw = rw;
+	n->no_copy = true;
+	n->anonymous = false;
+}
+
+/* "name[:mode]"; from[i] is the container that VolumesFrom[i] names. */
+static int volumes_from(struct ct_spec *spec, struct ct_spec *const *from, size_t n_from, struct ct_mounts *out,
+			struct err *err)
+{
+	const json_t *list = jget_arr(spec->host_config, "VolumesFrom");
+	const char *text, *mode;
+	struct ct_mount *old;
+	size_t i, k;
+	bool rw;
+
+	for (i = 0; i < n_from; i++) {
+		text = json_string_value(json_array_get(list, i));
+		mode = text ? strchr(text, ':') : NULL;
+		rw = !mode || !mount_mode_has(mode + 1, "ro");
+		if (mode && !mount_mode_valid(mode + 1))
+			return err_kind(err, ERR_BAD_PARAM, "invalid mode: %s", mode + 1);
+		for (k = 0; k < from[i]->mounts.n; k++) {
+			const struct ct_mount *m = &from[i]->mounts.v[k];
+
+			if (str_eq(m->type, "tmpfs"))
+				continue;
+			/* a later container's mount takes the place of an earlier one's */
+			old = find_dest(out, m->destination);
+			if (old)
+				mounts_remove(out, (size_t)(old - out->v));
+			copy_mount(out, m, m->rw && rw);
+		}
+	}
+	return 0;
+}
+
+/* Puts a parsed mount in, in the place of one that --volumes-from brought. */
+static struct ct_mount *place(struct ct_mounts *out, struct ct_mount *m, size_t *inherited)
+{
+	struct ct_mount *slot;
+	size_t i;
+
+	for (i = 0; i < *inherited; i++) {
+		if (strcmp(out->v[i].destination, m->destination) != 0)
+			continue;
+		mounts_remove(out, i);
+		(*inherited)--;
+		break;
+	}
+	slot = ct_mounts_add(out);
+	*slot = *m;
+	memset(m, 0, sizeof(*m));
+	return slot;
+}
+
+static int binds(struct ct_spec *spec, struct ct_mounts *out, size_t *inherited, struct err *err)
+{
+	const json_t *list = jget_arr(spec->host_config, "Binds");
+	const char *text;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		__attribute__((cleanup(ct_mount_clear))) struct ct_mount m = { 0 };
+		struct ct_mount *old, *slot;
+
+		text = json_string_value(json_array_get(list, i));
+		if (!text)
+			continue;
+		if ((rc = mount_parse_bind(text, &m, err)) < 0)
+			return rc;
+		old = find_dest(out, m.destination);
+		if ((old && (size_t)(old - out->v) >= *inherited) || tmpfs_has(spec, m.destination))
+			return duplicate(m.destination, err);
+		slot = place(out, &m, inherited);
+		if (str_eq(slot->type, "volume")) {
+			rc = attach_volume(spec, slot, jget_str(spec->host_config, "VolumeDriver", ""), NULL, NULL, err);
+			if (rc < 0)
+				return rc;
+			if (str_empty(slot->mode))
+				set_str(&slot->mode, "z");
+		}
+	}
+	return 0;
+}
+
+static int mounts_api(struct ct_spec *spec, struct ct_mounts *out, size_t *inherited, struct err *err)
+{
+	const json_t *list = jget_arr(spec->host_config, "Mounts"), *o, *vo, *dc;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < json_array_size(list); i++) {
+		__attribute__((cleanup(ct_mount_clear))) struct ct_mount m = { 0 };
+		struct ct_mount *old, *slot;
+
+		o = json_array_get(list, i);
+		if ((rc = mount_parse_api(o, &m, err)) < 0)
+			return rc;
+		old = find_dest(out, m.destination);
+		if ((old && (size_t)(old - out->v) >= *inherited) || tmpfs_has(spec, m.destination))
+			return duplicate(m.destination, err);
+		slot = place(out, &m, inherited);
+		if (!str_eq(slot->type, "volume"))
+			continue;
+		vo = jget_obj(o, "VolumeOptions");
+		dc = jget_obj(vo, "DriverConfig");
+		rc = attach_volume(spec, slot, jget_str(dc, "Name", ""), jget_obj(vo, "Labels"), jget_obj(dc, "Options"), err);
+		if (rc < 0)
+			return rc;
+		set_str(&slot->mode, "z");
+	}
+	return 0;
+}
+
+/* Volumes of the image and of -v /path. */
+static int image_volumes(struct ct_spec *spec, struct ct_mounts *out, struct err *err)
+{
+	const json_t *vols = jget_obj(spec->config, "Volumes");
+	const char *dest;
+	json_t *unused;
+	int rc;
+
+	json_object_foreach((json_t *)vols, dest, unused) {
+		cleanup_free char *clean = mount_clean_path(dest);
+		struct ct_mount *m;
+
+		if (clean[0] != '/')
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid volume specification: '%s': invalid mount path: '%s' mount path must be absolute",
+					dest, dest);
+		if (strcmp(clean, "/") == 0)
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid volume specification: '%s': invalid specification: destination can't be '/'", dest);
+		if (find_dest(out, clean) || tmpfs_has(spec, clean))
+			continue;
+		m = ct_mounts_add(out);
+		m->type = xstrdup("volume");
+		m->destination = xstrdup(clean);
+		m->mode = xstrdup("");
+		m->propagation = xstrdup("");
+		m->rw = true;
+		if ((rc = attach_volume(spec, m, jget_str(spec->host_config, "VolumeDriver", ""), NULL, NULL, err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool dir_is_empty(const char *path)
+{
+	cleanup_dir DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return false;
+	return d != NULL;
+}
+
+/* Whether a layer may have dest: it is there, or a component of it is a link, which only the mounted root resolves. */
+static bool layer_may_have(const char *layer, const char *dest)
+{
+	cleanup_fd int root = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_free char *path = xstrdup(dest + 1);
+	char *p;
+	struct stat st;
+
+	if (root < 0)
+		return false;
+	for (p = path;; p++) {
+		char saved = *p;
+
+		if (saved != '/' && saved != '\0')
+			continue;
+		*p = '\0';
+		if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return false;
+		if (S_ISLNK(st.st_mode))
+			return true;
+		if (!S_ISDIR(st.st_mode))
+			return saved == '\0' && S_ISREG(st.st_mode);
+		if (saved == '\0')
+			return true;
+		*p = saved;
+	}
+}
+
+static bool image_may_have(const struct image *img, const char *dest)
+{
+	size_t i;
+
+	for (i = 0; img && img->layer_dirs && img->layer_dirs[i]; i++)
+		if (layer_may_have(img->layer_dirs[i], dest))
+			return true;
+	return false;
+}
+
+static bool wants_copy(const struct image *img, const struct ct_mount *m)
+{
+	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) && image_may_have(img, m->destination) &&
+	       dir_is_empty(m->source);
+}
+
+static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_mount *m, struct err *err)
+{
+	cleanup_fd int src = fs_open_in_root(root_fd, m->destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), dst = -1;
+	cleanup_free char *path = NULL;
+	int rc;
+
+	if (src == -ENOTDIR)
+		return err_kind(err, ERR_SYSTEM, "cannot mount volume over existing file, file exists %s", m->destination);
+	if (src < 0)
+		return 0;
+	if ((rc = volume_mount(m->name, spec->id, &path, err)) < 0)
+		return rc;
+	dst = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dst < 0)
+		rc = err_sys(err, "open volume %s", m->name);
+	else if (dir_is_empty(path))
+		rc = copy_tree(src, dst, err);
+	volume_unmount(m->name, spec->id);
+	return rc;
+}
+
+/* The image's content into volumes that are empty. Mounts the root only where there is something to copy. */
+static int copy_content(struct ct_spec *spec, const struct image *img, const struct ct_mounts *out, struct err *err)
+{
+	struct zone_rootfs z = { .root_fd = -1, .ctl_fd = -1 };
+	const struct oci_env env = { .image = img };
+	struct ct_spec bare = *spec;
+	bool open = false;
+	size_t i;
+	int rc = 0;
+
+	memset(&bare.mounts, 0, sizeof(bare.mounts));
+	for (i = 0; i < out->n && rc == 0; i++) {
+		if (!wants_copy(img, &out->v[i]))
+			continue;
+		if (!open) {
+			/* the helper mounts what zone.json says */
+			if ((rc = oci_write(&bare, &env, err)) < 0 || (rc = zone_rootfs_open(spec->uuid, &z, err)) < 0)
+				return rc;
+			open = true;
+		}
+		rc = copy_up(z.root_fd, spec, &out->v[i], err);
+	}
+	if (open)
+		zone_rootfs_close(&z);
+	return rc;
+}
+
+static void undo(const struct ct_spec *spec, const struct ct_mounts *out, size_t inherited)
+{
+	struct err ignored = { 0 };
+	size_t i;
+
+	for (i = inherited; i < out->n; i++) {
+		if (!str_eq(out->v[i].type, "volume") || str_empty(out->v[i].name))
+			continue;
+		volume_unref(out->v[i].name, spec->id);
+		if (out->v[i].anonymous)
+			(void)volume_remove(out->v[i].name, false, &ignored);
+	}
+}
+
+int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from, size_t n_from,
+		   struct err *err)
+{
+	struct ct_mounts out = { 0 };
+	size_t inherited, i;
+	int rc;
+
+	rc = volumes_from(spec, from, n_from, &out, err);
+	inherited = out.n;
+	if (rc == 0)
+		rc = binds(spec, &out, &inherited, err);
+	if (rc == 0)
+		rc = mounts_api(spec, &out, &inherited, err);
+	if (rc == 0)
+		rc = image_volumes(spec, &out, err);
+	if (rc == 0)
+		rc = copy_content(spec, img, &out, err);
+	if (rc < 0) {
+		undo(spec, &out, inherited);
+		ct_mounts_fini(&out);
+		return rc;
+	}
+	/* until here the containers that they come from held them */
+	for (i = 0; i < inherited; i++)
+		if (!str_empty(out.v[i].name))
+			volume_ref(out.v[i].name, spec->id);
+	ct_mounts_fini(&spec->mounts);
+	spec->mounts = out;
+	return 0;
+}
