@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * ports.c - the host's published ports.
+ *
+ * Design: traffic to a published port is redirected by the NAT rules before any socket sees it. A socket is bound
+ * all the same, and held for as long as the port is published: the kernel is the one that knows which ports are taken,
+ * and a program that starts later must get EADDRINUSE, not silence. It is bound and not listening:
+ *
+ *	bind with SO_REUSEADDR	a connection in TIME_WAIT is no conflict
+ *	SO_REUSEADDR off, listen	now no other socket can get it, also with SO_REUSEADDR
+ *	shutdown(SHUT_RD)	ends listening and keeps the port: who comes around the rules (::1) is refused at
+ *				once, instead of waiting in a backlog that nobody reads
+ *
+ * A UDP socket gets a filter that drops everything, else it would collect datagrams.
+ * Invariant: an entry in the table is on the books also when its socket could not be had (sctp without the kernel's
+ * module, or after adoption).
+ */
+#include "ports.h"
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#define LOG_MODULE "ports"
+#include "log.h"
+#include "str.h"
+
+struct held {
+	char owner[65];
+	char proto[5];
+	uint32_t ip; /* network order */
+	uint16_t port;
+	int fd; /* -1: none */
+	struct held *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct held *table;
+static uint16_t range_first, range_last, range_next;
+
+/* The kernel's own range for outgoing ports, as Docker uses it. */
+static void range_init(void)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	struct err ignored = { 0 };
+	unsigned first = 0, last = 0;
+
+	if (range_first)
+		return;
+	range_first = 49153;
+	range_last = 65535;
+	if (fs_read_file("/proc/sys/net/ipv4/ip_local_port_range", 100, &b, &ignored) >= 0 &&
+	    sscanf(buf_str(&b), "%u %u", &first, &last) == 2 && first > 0 && first <= last &&
+	    last <= 65535) {
+		range_first = (uint16_t)first;
+		range_last = (uint16_t)last;
+	}
+	range_next = range_first;
+}
+
+static void drop_datagrams(int fd)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog prog = { .len = 1, .filter = &drop };
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
+
+/* The socket, -1 where the kernel lacks the protocol, or a negative errno below -1. */
+static int hold_socket(const char *proto, uint32_t ip, uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = ip, .sin_port = htons(port) };
+	bool udp = str_eq(proto, "udp");
+	cleanup_fd int fd = -1;
+	int on = 1, off = 0;
+
+	fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
+		    str_eq(proto, "sctp") ? IPPROTO_SCTP : 0);
+	if (fd < 0)
+		return errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? -1 : -errno;
+	if (udp)
+		drop_datagrams(fd);
+	else
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return -errno;
+	if (!udp) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
+		if (listen(fd, 0) < 0)
+			return -errno;
+		shutdown(fd, SHUT_RD);
+	}
+	return take_fd(&fd);
+}
+
+static const struct held *find_taken(const char *proto, uint32_t ip, uint16_t port)
+{
+	for (const struct held *h = table; h; h = h->next)
+		if (h->port == port && str_eq(h->proto, proto) &&
+		    (h->ip == ip || h->ip == INADDR_ANY || ip == INADDR_ANY))
+			return h;
+	return NULL;
+}
+
+static void table_add(const char *owner, const char *proto, uint32_t ip, uint16_t port, int fd)
+{
+	struct held *h = xcalloc(1, sizeof(*h));
+
+	str_copy(h->owner, sizeof(h->owner), owner);
+	str_copy(h->proto, sizeof(h->proto), proto);
+	h->ip = ip;
+	h->port = port;
+	h->fd = fd;
+	h->next = table;
+	table = h;
+}
+
+static void release_locked(const char *owner)
+{
+	for (struct held **pp = &table; *pp;) {
+		struct held *h = *pp;
+
+		if (!str_eq(h->owner, owner)) {
+			pp = &h->next;
+			continue;
+		}
+		*pp = h->next;
+		if (h->fd >= 0)
+			close(h->fd);
+		free(h);
+	}
+}
+
+/* One port: 0, -EADDRINUSE (err says whose it is), or another failure. */
+static int take_port(const char *owner, const struct port_binding *want, uint32_t ip, uint16_t port,
+		     struct err *err)
+{
+	const char *host_ip = str_empty(want->host_ip) ? "0.0.0.0" : want->host_ip;
+	int fd;
+
+	if (find_taken(want->proto, ip, port)) {
+		err_kind(err, ERR_SYSTEM, "Bind for %s:%u failed: port is already allocated", host_ip, port);
+		return err->code = -EADDRINUSE;
+	}
+	fd = hold_socket(want->proto, ip, port);
+	if (fd < -1) {
+		/* Go's words for these two, which people search for */
+		const char *why = fd == -EADDRINUSE	? "address already in use" :
+				  fd == -EADDRNOTAVAIL ? "cannot assign requested address" :
+							 strerror(-fd);
+
+		err_kind(err, ERR_SYSTEM, "failed to bind host port %s:%u/%s: %s", host_ip, port,
+			 want->proto, why);
+		return err->code = fd;
+	}
+	table_add(owner, want->proto, ip, port, fd);
+	return 0;
+}
+
+static int take_any(const char *owner, const struct port_binding *want, uint32_t ip, uint16_t *port,
+		    struct err *err)
+{
+	unsigned n = (unsigned)range_last - range_first + 1;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t p = range_next;
+		int rc;
+
+		range_next = p == range_last ? range_first : (uint16_t)(p + 1);
+		rc = take_port(owner, want, ip, p, err);
+		if (rc == -EADDRINUSE)
+			continue;
+		*port = p;
+		return rc;
+	}
+	return err_kind(err, ERR_SYSTEM, "all ports are allocated");
+}
+
+static int take_one(const char *owner, const struct port_binding *want, struct port_binding *out,
+		    struct err *err)
+{
+	const char *host_ip = str_empty(want->host_ip) ? "0.0.0.0" : want->host_ip;
+	uint16_t last = want->host_port_end > want->host_port ? want->host_port_end : want->host_port;
+	uint16_t port = want->host_port;
+	struct in_addr ip;
+	int rc;
+
+	if (inet_pton(AF_INET, host_ip, &ip) != 1)
+		return err_kind(err, ERR_NOT_IMPLEMENTED,
+				"publishing ports on IPv6 address %s is not supported", host_ip);
+	if (!port) {
+		rc = take_any(owner, want, ip.s_addr, &port, err);
+	} else {
+		for (rc = -EADDRINUSE; rc == -EADDRINUSE; port++) {
+			rc = take_port(owner, want, ip.s_addr, port, err);
+			if (rc != -EADDRINUSE || port == last)
+				break;
+		}
+	}
+	if (rc < 0)
+		return rc;
+	*out = *want;
+	str_copy(out->host_ip, sizeof(out->host_ip), host_ip);
+	out->host_port = out->host_port_end = port;
+	return 0;
+}
+
+int ports_take(const char *owner, const struct port_binding *want, size_t n, struct port_binding *out,
+	       struct err *err)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	range_init();
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = take_one(owner, &want[i], &out[i], err);
+	if (rc < 0)
+		release_locked(owner);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+void ports_adopt(const char *owner, const struct port_binding *ports, size_t n)
+{
+	pthread_mutex_lock(&lock);
+	release_locked(owner);
+	for (size_t i = 0; i < n; i++) {
+		struct in_addr ip;
+		int fd;
+
+		if (inet_pton(AF_INET, ports[i].host_ip, &ip) != 1)
+			continue;
+		fd = hold_socket(ports[i].proto, ip.s_addr, ports[i].host_port);
+		if (fd < -1)
+			log_warn("published port is held by another program", "host=%s:%u proto=%s errno=%d",
+				 ports[i].host_ip, ports[i].host_port, ports[i].proto, -fd);
+		table_add(owner, ports[i].proto, ip.s_addr, ports[i].host_port, fd < 0 ? -1 : fd);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void ports_release(const char *owner)
+{
+	pthread_mutex_lock(&lock);
+	release_locked(owner);
+	pthread_mutex_unlock(&lock);
+}
