@@ -73,8 +73,8 @@ static void drop_datagrams(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
 
-/* The socket, -1 where the kernel lacks the protocol, or a negative errno below -1. */
-static int hold_socket(const char *proto, uint32_t ip, uint16_t port)
+/* 0 or a negative errno. *out stays -1 where the kernel lacks the protocol. */
+static int hold_socket(const char *proto, uint32_t ip, uint16_t port, int *out)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = ip, .sin_port = htons(port) };
 	bool udp = str_eq(proto, "udp");
@@ -84,7 +84,7 @@ static int hold_socket(const char *proto, uint32_t ip, uint16_t port)
 	fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
 		    str_eq(proto, "sctp") ? IPPROTO_SCTP : 0);
 	if (fd < 0)
-		return errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? -1 : -errno;
+		return errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? 0 : -errno;
 	if (udp)
 		drop_datagrams(fd);
 	else
@@ -97,7 +97,8 @@ static int hold_socket(const char *proto, uint32_t ip, uint16_t port)
 			return -errno;
 		shutdown(fd, SHUT_RD);
 	}
-	return take_fd(&fd);
+	*out = take_fd(&fd);
+	return 0;
 }
 
 static const struct held *find_taken(const char *proto, uint32_t ip, uint16_t port)
@@ -143,22 +144,22 @@ static int take_port(const char *owner, const struct port_binding *want, uint32_
 		     struct err *err)
 {
 	const char *host_ip = str_empty(want->host_ip) ? "0.0.0.0" : want->host_ip;
-	int fd;
+	int rc, fd = -1;
 
 	if (find_taken(want->proto, ip, port)) {
 		err_kind(err, ERR_SYSTEM, "Bind for %s:%u failed: port is already allocated", host_ip, port);
 		return err->code = -EADDRINUSE;
 	}
-	fd = hold_socket(want->proto, ip, port);
-	if (fd < -1) {
+	rc = hold_socket(want->proto, ip, port, &fd);
+	if (rc < 0) {
 		/* Go's words for these two, which people search for */
-		const char *why = fd == -EADDRINUSE	? "address already in use" :
-				  fd == -EADDRNOTAVAIL ? "cannot assign requested address" :
-							 strerror(-fd);
+		const char *why = rc == -EADDRINUSE	? "address already in use" :
+				  rc == -EADDRNOTAVAIL ? "cannot assign requested address" :
+							 strerror(-rc);
 
 		err_kind(err, ERR_SYSTEM, "failed to bind host port %s:%u/%s: %s", host_ip, port,
 			 want->proto, why);
-		return err->code = fd;
+		return err->code = rc;
 	}
 	table_add(owner, want->proto, ip, port, fd);
 	return 0;
@@ -223,6 +224,8 @@ int ports_take(const char *owner, const struct port_binding *want, size_t n, str
 		rc = take_one(owner, &want[i], &out[i], err);
 	if (rc < 0)
 		release_locked(owner);
+	else
+		*err = (struct err){ 0 }; /* of ports that were tried on the way */
 	pthread_mutex_unlock(&lock);
 	return rc;
 }
@@ -233,15 +236,15 @@ void ports_adopt(const char *owner, const struct port_binding *ports, size_t n)
 	release_locked(owner);
 	for (size_t i = 0; i < n; i++) {
 		struct in_addr ip;
-		int fd;
+		int rc, fd = -1;
 
 		if (inet_pton(AF_INET, ports[i].host_ip, &ip) != 1)
 			continue;
-		fd = hold_socket(ports[i].proto, ip.s_addr, ports[i].host_port);
-		if (fd < -1)
+		rc = hold_socket(ports[i].proto, ip.s_addr, ports[i].host_port, &fd);
+		if (rc < 0)
 			log_warn("published port is held by another program", "host=%s:%u proto=%s errno=%d",
-				 ports[i].host_ip, ports[i].host_port, ports[i].proto, -fd);
-		table_add(owner, ports[i].proto, ip.s_addr, ports[i].host_port, fd < 0 ? -1 : fd);
+				 ports[i].host_ip, ports[i].host_port, ports[i].proto, -rc);
+		table_add(owner, ports[i].proto, ip.s_addr, ports[i].host_port, fd);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * firewall.c - the nftables table.
+ *
+ * Design: fixed rules and maps (spikes: an element is 0.02-0.05 ms and constant; rules per container grow). One libnftables
+ * context is kept; text goes in, its answers are not parsed but for the list of elements at start. Chains:
+ *
+ *	guard		prerouting, raw: packets of zones with a loopback address at either end are dropped. Our bridges
+ *			have route_localnet, for 127.0.0.1:PORT on the host; without this a zone could reach what
+ *			listens on the host's loopback.
+ *	prerouting	published ports, for what comes from outside and from zones. Never for 127/8, which a neighbour in
+ *			the host's network could send otherwise (a port published on 127.0.0.1 is the host's only).
+ *	output		the same for the host's own connections.
+ *	postrouting	masquerade: zone to outside; zone through a published port to a zone (else the answer would
+ *			take the short way and not be recognised); 127.0.0.1 to a zone.
+ *	forward		within a bridge: yes. Answers, and what came through a published port: yes. New connections from
+ *			elsewhere to a bridge: no. From or to an internal network: no. All else is left to the
+ *			host's other rules; an accept here ends only our own chain.
+ *
+ * Others' tables are never touched. Where one of them drops forwarded packets (Docker's iptables rules set the FORWARD
+ * policy to drop) the operator has to let ours through.
+ *
+ * Failure: the kernel keeps the table when we die. firewall_init renews the rules in one transaction and leaves the maps;
+ * elements of zones that died in between are removed by firewall_adopt_end.
+ */
+#include "firewall.h"
+
+#include <nftables/libnftables.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "cleanup.h"
+#include "fs.h"
+#include "jget.h"
+#define LOG_MODULE "firewall"
+#include "log.h"
+#include "map.h"
+#include "str.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct nft_ctx *ctx;
+static char table[32];
+static struct map unclaimed; /* "any tcp . 80" -> itself, at start only */
+
+/* T stands for the table's name. */
+static const char objects[] =
+	"add table ip T\n"
+	"add map ip T any { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+	"add map ip T pub { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+	"add set ip T nets { type ipv4_addr; flags interval; }\n"
+	"add set ip T masq { type ipv4_addr; flags interval; }\n"
+	"add set ip T bridges { type ifname; }\n"
+	"add set ip T internal { type ifname; }\n"
+	"add set ip T intra { type ifname . ifname; }\n"
+	"add chain ip T guard { type filter hook prerouting priority raw; policy accept; }\n"
+	"add chain ip T prerouting { type nat hook prerouting priority dstnat; policy accept; }\n"
+	"add chain ip T output { type nat hook output priority -100; policy accept; }\n"
+	"add chain ip T postrouting { type nat hook postrouting priority srcnat; policy accept; }\n"
+	"add chain ip T forward { type filter hook forward priority filter; policy accept; }\n";
+
+#define DNAT                                                                                       \
+	"meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @pub\n" \
+	"meta l4proto { tcp, udp, sctp } fib daddr type local "                                    \
+	"dnat ip to meta l4proto . th dport map @any\n"
+
+/* chain name, then its rules, one a line */
+static const char *const chains[][2] = {
+	{ "guard", "iifname @bridges ip daddr 127.0.0.0/8 drop\n"
+		   "iifname @bridges ip saddr 127.0.0.0/8 drop\n" },
+	{ "prerouting", "ip daddr 127.0.0.0/8 return\n" DNAT },
+	{ "output", DNAT },
+	{ "postrouting", "ip saddr @masq ip daddr != @nets masquerade\n"
+			 "ct status dnat ip saddr @nets ip daddr @nets masquerade\n"
+			 "ip saddr 127.0.0.0/8 ip daddr @nets masquerade\n" },
+	{ "forward", "iifname . oifname @intra accept\n"
+		     "iifname @internal drop\n"
+		     "oifname @internal drop\n"
+		     "ct state established,related accept\n"
+		     "oifname @bridges ct status dnat accept\n"
+		     "oifname @bridges drop\n" },
+};
+
+static int run_locked(const char *cmd, struct err *err)
+{
+	const char *why;
+
+	if (nft_run_cmd_from_buffer(ctx, cmd) == 0) {
+		nft_ctx_get_output_buffer(ctx); /* rewinds it */
+		return 0;
+	}
+	why = nft_ctx_get_error_buffer(ctx);
+	return err_kind(err, ERR_SYSTEM, "nftables: %.*s", (int)strcspn(why ? why : "", "\n"),
+			why ? why : "no reason given");
+}
+
+static int run(const char *cmd, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = ctx ? run_locked(cmd, err) : err_kind(err, ERR_SYSTEM, "nftables is not set up");
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+/* ---- start and end ---- */
+
+static void put_objects(struct buf *b)
+{
+	for (const char *p = objects; *p; p++) {
+		if (p[0] == 'T' && p > objects && p[-1] == ' ')
+			buf_addstr(b, table);
+		else
+			buf_addch(b, *p);
+	}
+}
+
+static void put_rules(struct buf *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
+		buf_printf(b, "flush chain ip %s %s\n", table, chains[i][0]);
+		for (const char *p = chains[i][1]; *p; p = strchr(p, '\n') + 1)
+			buf_printf(b, "add rule ip %s %s %.*s\n", table, chains[i][0],
+				   (int)strcspn(p, "\n"), p);
+	}
+}
+
+/* A JSON element of a map, [key, value], as our text has it: "tcp . 80 : 172.17.0.2 . 80". */
+static void elem_text(const json_t *v, struct buf *b)
+{
+	json_t *concat = jget_arr(v, "concat");
+
+	for (size_t i = 0; i < json_array_size(concat); i++) {
+		const json_t *part = json_array_get(concat, i);
+
+		if (i)
+			buf_addstr(b, " . ");
+		if (json_is_integer(part))
+			buf_printf(b, "%lld", (long long)json_integer_value(part));
+		else if (json_is_string(part))
+			buf_addstr(b, json_string_value(part));
+	}
+}
+
+static void remember_map(const json_t *map)
+{
+	json_t *elems = jget_arr(map, "elem");
+
+	for (size_t i = 0; i < json_array_size(elems); i++) {
+		const json_t *pair = json_array_get(elems, i);
+		cleanup_buf struct buf key = BUF_INIT, value = BUF_INIT;
+
+		buf_printf(&key, "%s ", jget_str(map, "name", ""));
+		elem_text(json_array_get(pair, 0), &key);
+		elem_text(json_array_get(pair, 1), &value);
+		free(map_set(&unclaimed, buf_str(&key), xstrdup(buf_str(&value))));
+	}
+}
+
+/* What a predecessor left in the maps. */
+static void remember_elements(void)
+{
+	cleanup_json json_t *root = NULL;
+	cleanup_buf struct buf cmd = BUF_INIT;
+	struct err ignored = { 0 };
+	const char *out;
+	json_t *list;
+
+	map_init(&unclaimed);
+	nft_ctx_output_set_flags(ctx, NFT_CTX_OUTPUT_JSON);
+	buf_printf(&cmd, "list table ip %s", table);
+	if (nft_run_cmd_from_buffer(ctx, buf_str(&cmd)) == 0) {
+		out = nft_ctx_get_output_buffer(ctx);
+		if (jparse(out, strlen(out), &root, &ignored) < 0)
+			log_warn("cannot read what is in the nftables table", "table=%s", table);
+	}
+	nft_ctx_output_set_flags(ctx, 0);
+	nft_ctx_get_error_buffer(ctx);
+	list = jget_arr(root, "nftables");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *map = jget_obj(json_array_get(list, i), "map");
+
+		if (map)
+			remember_map(map);
+	}
+}
+
+static int write_sysctl(const char *path, const char *value, struct err *err)
+{
+	cleanup_fd int fd = open(path, O_RDWR | O_CLOEXEC);
+	char now = 0;
+
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	if (read(fd, &now, 1) == 1 && now == *value)
+		return 0;
+	if (pwrite(fd, value, 1, 0) != 1)
+		return err_sys(err, "write %s", path);
+	return 0;
+}
+
+int firewall_init(const char *name, struct err *err)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	str_copy(table, sizeof(table), name);
+	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
+	nft_ctx_buffer_output(ctx);
+	nft_ctx_buffer_error(ctx);
+	remember_elements();
+	put_objects(&cmd);
+	put_rules(&cmd);
+	rc = run_locked(buf_str(&cmd), err);
+	if (rc < 0) {
+		/* one of another version of ours: begin anew, the zones' ports are adopted */
+		struct buf anew = BUF_INIT;
+
+		log_warn("nftables table made anew", "table=%s why=%s", table, log_q(err->msg));
+		buf_printf(&anew, "add table ip %s\ndelete table ip %s\n%s", table, table, buf_str(&cmd));
+		*err = (struct err){ 0 };
+		rc = run_locked(buf_str(&anew), err);
+		buf_fini(&anew);
+		map_fini(&unclaimed, free);
+		map_init(&unclaimed);
+	}
+	pthread_mutex_unlock(&lock);
+	return rc < 0 ? rc : write_sysctl("/proc/sys/net/ipv4/ip_forward", "1", err);
+}
+
+void firewall_fini(bool remove)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+	struct err err = { 0 };
+
+	pthread_mutex_lock(&lock);
+	if (ctx) {
+		buf_printf(&cmd, "delete table ip %s", table);
+		if (remove && run_locked(buf_str(&cmd), &err) < 0)
+			log_warn("nftables table stays", "table=%s why=%s", table, log_q(err.msg));
+		nft_ctx_free(ctx);
+		ctx = NULL;
+		map_fini(&unclaimed, free);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- networks ---- */
+
+static void net_cmds(const struct fw_net *net, const char *verb, struct buf *b)
+{
+	char ip[IP4_STR];
+
+	ip4_format(net->subnet.base, ip);
+	buf_printf(b, "%s element ip %s bridges { \"%s\" }\n", verb, table, net->bridge);
+	buf_printf(b, "%s element ip %s intra { \"%s\" . \"%s\" }\n", verb, table, net->bridge, net->bridge);
+	buf_printf(b, "%s element ip %s nets { %s/%d }\n", verb, table, ip, net->subnet.prefix);
+	if (net->internal)
+		buf_printf(b, "%s element ip %s internal { \"%s\" }\n", verb, table, net->bridge);
+	if (net->masquerade && !net->internal)
+		buf_printf(b, "%s element ip %s masq { %s/%d }\n", verb, table, ip, net->subnet.prefix);
+}
+
+int firewall_net_add(const struct fw_net *net, struct err *err)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+	char path[128];
+	int rc;
+
+	net_cmds(net, "add", &cmd);
+	if ((rc = run(buf_str(&cmd), err)) < 0)
+		return rc;
+	rc = str_fmt(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/route_localnet", net->bridge);
+	if (rc < 0)
+		return err_sysnum(err, rc, "bridge name %s", net->bridge);
+	return write_sysctl(path, "1", err);
+}
+
+void firewall_net_del(const struct fw_net *net)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+	struct err err = { 0 };
+
+	net_cmds(net, "delete", &cmd);
+	if (run(buf_str(&cmd), &err) < 0)
+		log_warn("network's rules stay", "bridge=%s why=%s", net->bridge, log_q(err.msg));
+}
+
+/* ---- published ports ---- */
+
+/* "any tcp . 80" or "pub 10.0.0.1 . tcp . 80" */
+static void port_key(const struct port_binding *p, struct buf *b)
+{
+	bool any = str_empty(p->host_ip) || str_eq(p->host_ip, "0.0.0.0");
+
+	if (any)
+		buf_printf(b, "any %s . %u", p->proto, p->host_port);
+	else
+		buf_printf(b, "pub %s . %s . %u", p->host_ip, p->proto, p->host_port);
+}
+
+static void add_cmd(const char *key, uint32_t ip, uint16_t ct_port, struct buf *b)
+{
+	char addr[IP4_STR];
+
+	ip4_format(ip, addr);
+	buf_printf(b, "add element ip %s %.3s { %s : %s . %u }\n", table, key, key + 4, addr, ct_port);
+}
+
+static void del_cmd(const char *key, struct buf *b)
+{
+	buf_printf(b, "delete element ip %s %.3s { %s }\n", table, key, key + 4);
+}
+
+int firewall_ports_add(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+
+	if (!n)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		cleanup_buf struct buf key = BUF_INIT;
+
+		port_key(&ports[i], &key);
+		add_cmd(buf_str(&key), ip, ports[i].ct_port, &cmd);
+	}
+	return run(buf_str(&cmd), err);
+}
+
+void firewall_ports_del(const struct port_binding *ports, size_t n)
+{
+	/* one by one: a missing element must not keep the others */
+	for (size_t i = 0; i < n; i++) {
+		cleanup_buf struct buf cmd = BUF_INIT, key = BUF_INIT;
+		struct err err = { 0 };
+
+		port_key(&ports[i], &key);
+		del_cmd(buf_str(&key), &cmd);
+		if (run(buf_str(&cmd), &err) < 0)
+			log_warn("published port's rule stays", "port=%s why=%s", log_q(buf_str(&key)),
+				 log_q(err.msg));
+	}
+}
+
+int firewall_ports_adopt(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+	char addr[IP4_STR];
+
+	ip4_format(ip, addr);
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < n; i++) {
+		cleanup_buf struct buf key = BUF_INIT, value = BUF_INIT;
+		cleanup_free char *is = NULL;
+
+		port_key(&ports[i], &key);
+		buf_printf(&value, "%s . %u", addr, ports[i].ct_port);
+		is = map_del(&unclaimed, buf_str(&key));
+		if (str_eq(is, buf_str(&value)))
+			continue;
+		if (is)
+			del_cmd(buf_str(&key), &cmd);
+		add_cmd(buf_str(&key), ip, ports[i].ct_port, &cmd);
+	}
+	pthread_mutex_unlock(&lock);
+	return cmd.len ? run(buf_str(&cmd), err) : 0;
+}
+
+void firewall_adopt_end(void)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+	struct map_iter it = { 0 };
+	struct err err = { 0 };
+	const char *key;
+	void *value;
+
+	pthread_mutex_lock(&lock);
+	while (map_next(&unclaimed, &it, &key, &value))
+		del_cmd(key, &cmd);
+	map_fini(&unclaimed, free);
+	map_init(&unclaimed);
+	pthread_mutex_unlock(&lock);
+	if (cmd.len && run(buf_str(&cmd), &err) < 0)
+		log_warn("rules of ports of old stay", "why=%s", log_q(err.msg));
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * firewall.h - our one nftables table: NAT of published ports, masquerading, isolation. Own lock; any thread.
+ */
+#ifndef APISERVER_FIREWALL_H
+#define APISERVER_FIREWALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "ipam.h"
+#include "network.h"
+
+/* Makes the table, or renews the rules of one that is there and keeps its ports: zones that run through a
+ * restart of ours stay reachable. Turns IPv4 forwarding on. */
+int firewall_init(const char *table, struct err *err);
+void firewall_fini(bool remove);
+
+struct fw_net {
+	const char *bridge;
+	struct ip4_net subnet;
+	bool internal;	 /* nothing in or out but within the bridge and to the host */
+	bool masquerade; /* what leaves has the host's address */
+};
+int firewall_net_add(const struct fw_net *net, struct err *err);
+void firewall_net_del(const struct fw_net *net);
+
+/* Redirects the host ports (ports[i].host_ip and host_port are set) to ip. All or none. */
+int firewall_ports_add(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err);
+void firewall_ports_del(const struct port_binding *ports, size_t n);
+
+/* Recovery: firewall_ports_adopt claims what is there already and adds what is missing;
+ * firewall_adopt_end removes what nobody claimed. */
+int firewall_ports_adopt(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err);
+void firewall_adopt_end(void);
+
+#endif
