@@ -432,7 +432,40 @@ int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 	return nl_talk(fd, &b, EAFNOSUPPORT, err);
 }
 
-int nl_inside_del(int netns_fd, const char *ifname, struct err *err)
+int nl_inside_free_name(int netns_fd, char name[16], struct err *err)
+{
+	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
+
+	if (fd < 0)
+		return fd;
+	for (unsigned i = 0; i < 1000; i++) {
+		int rc = str_fmt(name, 16, "eth%u", i);
+
+		if (rc > 0 && ifindex_at(fd, name) < 0)
+			return 0;
+	}
+	return err_kind(err, ERR_SYSTEM, "too many network devices in the container");
+}
+
+/* By ioctl over all names: a zone has few devices. Negative errno when there is none. */
+static int ifindex_by_mac(int fd, const uint8_t mac[6])
+{
+	struct ifreq ifrs[64];
+	struct ifconf ifc = { .ifc_len = sizeof(ifrs), .ifc_req = ifrs };
+
+	if (ioctl(fd, SIOCGIFCONF, &ifc) < 0)
+		return -errno;
+	for (size_t i = 0; i < (size_t)ifc.ifc_len / sizeof(ifrs[0]); i++) {
+		struct ifreq ifr = { 0 };
+
+		str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), ifrs[i].ifr_name);
+		if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0 && !memcmp(ifr.ifr_hwaddr.sa_data, mac, 6))
+			return ifindex_at(fd, ifrs[i].ifr_name);
+	}
+	return -ENODEV;
+}
+
+int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
 	struct batch b = { .len = 0 };
@@ -440,14 +473,14 @@ int nl_inside_del(int netns_fd, const char *ifname, struct err *err)
 
 	if (fd < 0)
 		return fd;
-	ifindex = ifindex_at(fd, ifname);
+	ifindex = ifindex_by_mac(fd, mac);
 	if (ifindex < 0)
 		return 0;
 	batch_end(&b, link_msg(&b, "remove link", RTM_DELLINK, 0, ifindex, 0));
 	return nl_talk(fd, &b, ENODEV, err);
 }
 
-int nl_inside_gateway(int netns_fd, const char *ifname, uint32_t gateway, struct err *err)
+int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
 	struct batch b = { .len = 0 };
@@ -459,9 +492,9 @@ int nl_inside_gateway(int netns_fd, const char *ifname, uint32_t gateway, struct
 		default_route_msg(&b, RTM_DELROUTE, 0, 0, 0);
 		return nl_talk(fd, &b, ESRCH, err);
 	}
-	ifindex = ifindex_at(fd, ifname);
+	ifindex = ifindex_by_mac(fd, mac);
 	if (ifindex < 0)
-		return err_sysnum(err, ifindex, "find %s in the container's network", ifname);
+		return err_sysnum(err, ifindex, "find the network device in the container");
 	default_route_msg(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, gateway);
 	return nl_talk(fd, &b, 0, err);
 }

@@ -49,9 +49,11 @@ struct nl_inside {
 };
 /* Inside the namespace: lo and ifname up, address, default route. */
 int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err);
-/* Removes a device inside the namespace (and so its peer). Missing is fine. */
-int nl_inside_del(int netns_fd, const char *ifname, struct err *err);
-/* Replaces the default route inside; gateway 0 removes it. */
-int nl_inside_gateway(int netns_fd, const char *ifname, uint32_t gateway, struct err *err);
+/* The first of eth0, eth1 ... that does not exist inside. */
+int nl_inside_free_name(int netns_fd, char name[16], struct err *err);
+/* Removes the device with this MAC inside the namespace (and so its peer). Missing is fine. */
+int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err);
+/* Replaces the default route inside by one over the device with this MAC; gateway 0 removes it. */
+int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway, struct err *err);
 
 #endif

@@ -67,6 +67,39 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 void network_detach(struct endpoint *ep, const char *ct_id);
 /* After a restart of apiserver: marks address and ports of a live zone as used, re-adds missing nft elements. */
 int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err);
+/* Once, when all live zones have been adopted: drops the redirections that nobody claimed. Before the first attach. */
+void network_adopt_end(void);
+
+/* Worker. For connect and disconnect of a running zone: the next free ethN inside; removal of ep's device (before
+ * network_detach); the default route by ep's gateway (NULL: none). */
+int network_free_ifname(int netns_fd, char name[16], struct err *err);
+int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err);
+int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err);
+
+/* ---- the networks themselves (network_admin.c) ---- */
+
+/* Worker. body: of POST /networks/create. */
+int network_create(const char *body, size_t len, char id[65], struct err *err);
+/* Worker. id gets the removed one's. Predefined ones and ones with running zones are refused. */
+int network_remove(const char *ref, char id[65], struct err *err);
+
+/* What lists and filters need; owned, freed with network_info_free. */
+struct network_info {
+	char id[65];
+	char *name;
+	const char *driver; /* static */
+	bool builtin;
+	bool internal;
+	size_t n_members;   /* running zones */
+	int64_t created_ns;
+	char *labels; /* JSON object, or NULL */
+	char *json;   /* as GET /networks shows it (without containers) */
+};
+void network_info_free(struct network_info *v, size_t n);
+void network_list(struct network_info **out, size_t *n); /* oldest first */
+/* Appends GET /networks/X's object. name_of gives a container's name of today (loop) or is NULL. */
+typedef const char *net_name_fn(const char *ct_id);
+int network_inspect(const char *ref, net_name_fn *name_of, struct buf *out, struct err *err);
 
 /* Worker. Writes <zones>/UUID/config/{hosts,hostname,resolv.conf} from Docker's rules (--add-host, host-gateway, --dns*, links,
  * host's resolv.conf without loopback servers). */

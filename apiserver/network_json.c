@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * network_json.c - a network's settings from its options, its persisted form, and how inspect shows it.
+ *
+ * Persisted (STORE_NETWORK, key: id): {"id","name","driver","created_ns","builtin","internal","attachable","labels",
+ * "options","ipam_options","aux","subnet","range","gateway","user_subnet","bridge"}. What is in use is not stored.
+ */
+#include "network_private.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "jget.h"
+#include "jw.h"
+#include "str.h"
+
+/* Text of an object -> json, NULL for none. */
+static json_t *object_of(const char *text)
+{
+	struct err ignored = { 0 };
+	json_t *o = NULL;
+
+	return text && jparse(text, strlen(text), &o, &ignored) >= 0 ? o : NULL;
+}
+
+static int get_bool_opt(const json_t *options, const char *key, bool *out, struct err *err)
+{
+	const char *s = jget_str(options, key, NULL);
+
+	if (s && parse_bool(s, out) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid value for option %s: %s", key, s);
+	return 0;
+}
+
+#define OPT_BRIDGE "com.docker.network.bridge."
+
+static int apply_options(struct net *n, const json_t *o, struct err *err)
+{
+	const char *s;
+	uint32_t ip;
+	int64_t mtu;
+	int rc;
+
+	if ((rc = get_bool_opt(o, OPT_BRIDGE "enable_icc", &n->icc, err)) < 0 ||
+	    (rc = get_bool_opt(o, OPT_BRIDGE "enable_ip_masquerade", &n->masquerade, err)) < 0)
+		return rc;
+	s = jget_str(o, "com.docker.network.driver.mtu", NULL);
+	if (s && (parse_i64(s, 68, 65535, &mtu) < 0))
+		return err_kind(err, ERR_BAD_PARAM, "invalid MTU: %s", s);
+	if (s)
+		n->mtu = (int)mtu;
+	s = jget_str(o, OPT_BRIDGE "host_binding_ipv4", NULL);
+	if (s && ip4_parse(s, &ip) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid host binding address: %s", s);
+	str_copy(n->host_ip, sizeof(n->host_ip), s ? s : "0.0.0.0");
+	s = jget_str(o, OPT_BRIDGE "name", NULL);
+	if (s && !n->bridge[0]) {
+		if (!*s || strlen(s) > 15 || strpbrk(s, "/ \"\n\t") || str_eq(s, ".") || str_eq(s, ".."))
+			return err_kind(err, ERR_BAD_PARAM, "invalid bridge name: %s", s);
+		str_copy(n->bridge, sizeof(n->bridge), s);
+	}
+	if (!n->bridge[0] && str_fmt(n->bridge, sizeof(n->bridge), "br-%.12s", n->id) < 0)
+		return err_kind(err, ERR_SYSTEM, "bridge name");
+	return 0;
+}
+
+static int reserve_aux(struct net *n, struct err *err)
+{
+	cleanup_json json_t *aux = object_of(n->aux_addresses);
+	const char *name;
+	json_t *v;
+	int rc;
+
+	json_object_foreach(aux, name, v) {
+		uint32_t ip, got;
+
+		if (!json_is_string(v) || ip4_parse(json_string_value(v), &ip) < 0)
+			return err_kind(err, ERR_BAD_PARAM, "invalid auxiliary address %s", name);
+		if ((rc = ipam_alloc(&n->ipam, ip, &got, err)) < 0)
+			return err_wrap(err, rc, "auxiliary address %s", name);
+	}
+	return 0;
+}
+
+int net_settings_apply(struct net *n, struct err *err)
+{
+	cleanup_json json_t *options = object_of(n->options);
+	uint32_t got;
+	int rc;
+
+	n->icc = n->masquerade = true;
+	if (n->driver != NET_BRIDGE)
+		return 0;
+	if ((rc = apply_options(n, options, err)) < 0 ||
+	    (rc = ipam_init(&n->ipam, &n->subnet, n->has_range ? &n->range : NULL, err)) < 0)
+		return rc;
+	if (!n->gateway)
+		n->gateway = n->ipam.first;
+	if ((rc = ipam_alloc(&n->ipam, n->gateway, &got, err)) < 0)
+		return err_wrap(err, rc, "gateway");
+	return reserve_aux(n, err);
+}
+
+/* ---- persisted form ---- */
+
+static const char *net_text(const struct ip4_net *net, char out[IP4_STR + 3])
+{
+	char ip[IP4_STR];
+
+	ip4_format(net->base, ip);
+	snprintf(out, IP4_STR + 3, "%s/%d", ip, net->prefix);
+	return out;
+}
+
+char *net_to_json(const struct net *n)
+{
+	struct buf b = BUF_INIT;
+	struct jw w = JW(&b);
+	char text[IP4_STR + 3];
+
+	jw_obj(&w, NULL);
+	jw_str(&w, "id", n->id);
+	jw_str(&w, "name", n->name);
+	jw_str(&w, "driver", net_driver_name(n->driver));
+	jw_int(&w, "created_ns", n->created_ns);
+	jw_bool(&w, "builtin", n->builtin);
+	jw_bool(&w, "internal", n->internal);
+	jw_bool(&w, "attachable", n->attachable);
+	if (n->labels)
+		jw_raw(&w, "labels", n->labels);
+	if (n->options)
+		jw_raw(&w, "options", n->options);
+	if (n->ipam_options)
+		jw_raw(&w, "ipam_options", n->ipam_options);
+	if (n->aux_addresses)
+		jw_raw(&w, "aux", n->aux_addresses);
+	if (n->driver == NET_BRIDGE) {
+		jw_str(&w, "subnet", net_text(&n->subnet, text));
+		if (n->has_range)
+			jw_str(&w, "range", net_text(&n->range, text));
+		ip4_format(n->gateway, text);
+		jw_str(&w, "gateway", text);
+		jw_bool(&w, "user_subnet", n->user_subnet);
+		jw_str(&w, "bridge", n->bridge);
+	}
+	jw_end(&w);
+	return buf_steal(&b);
+}
+
+static char *object_text(const json_t *o, const char *key)
+{
+	const json_t *v = jget_obj(o, key);
+
+	return v ? json_dumps(v, JSON_COMPACT) : NULL;
+}
+
+int net_from_json(const char *text, struct net **out, struct err *err)
+{
+	cleanup_json json_t *o = NULL;
+	const char *driver;
+	struct net *n;
+	int rc;
+
+	if ((rc = jparse(text, strlen(text), &o, err)) < 0)
+		return rc;
+	n = xcalloc(1, sizeof(*n));
+	driver = jget_str(o, "driver", "");
+	n->driver = str_eq(driver, "bridge") ? NET_BRIDGE : str_eq(driver, "host") ? NET_HOST : NET_NONE;
+	str_copy(n->id, sizeof(n->id), jget_str(o, "id", ""));
+	n->name = xstrdup(jget_str(o, "name", ""));
+	n->created_ns = jget_int(o, "created_ns", 0);
+	n->builtin = jget_bool(o, "builtin", false);
+	n->internal = jget_bool(o, "internal", false);
+	n->attachable = jget_bool(o, "attachable", false);
+	n->user_subnet = jget_bool(o, "user_subnet", false);
+	n->labels = object_text(o, "labels");
+	n->options = object_text(o, "options");
+	n->ipam_options = object_text(o, "ipam_options");
+	n->aux_addresses = object_text(o, "aux");
+	str_copy(n->bridge, sizeof(n->bridge), jget_str(o, "bridge", ""));
+	n->has_range = ip4_net_parse(jget_str(o, "range", NULL), &n->range, NULL) == 0;
+	if (ip4_parse(jget_str(o, "gateway", NULL), &n->gateway) < 0)
+		n->gateway = 0;
+	if (strlen(n->id) != 64 ||
+	    (n->driver == NET_BRIDGE && ip4_net_parse(jget_str(o, "subnet", NULL), &n->subnet, NULL) < 0)) {
+		net_free(n);
+		return err_kind(err, ERR_SYSTEM, "stored network is not whole");
+	}
+	*out = n;
+	return 0;
+}
+
+/* ---- inspect ---- */
+
+static void put_ipam(struct jw *w, const struct net *n)
+{
+	char text[IP4_STR + 3];
+
+	jw_obj(w, "IPAM");
+	jw_str(w, "Driver", "default");
+	jw_raw(w, "Options", n->ipam_options ? n->ipam_options : n->builtin ? "null" : "{}");
+	if (n->driver != NET_BRIDGE) {
+		jw_null(w, "Config");
+	} else {
+		jw_arr(w, "Config");
+		jw_obj(w, NULL);
+		jw_str(w, "Subnet", net_text(&n->subnet, text));
+		if (n->has_range)
+			jw_str(w, "IPRange", net_text(&n->range, text));
+		ip4_format(n->gateway, text);
+		jw_str(w, "Gateway", text);
+		if (n->aux_addresses)
+			jw_raw(w, "AuxiliaryAddresses", n->aux_addresses);
+		jw_end(w);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static void put_members(struct jw *w, const struct net *n, net_name_fn *name_of)
+{
+	char text[IP4_STR + 3];
+
+	jw_obj(w, "Containers");
+	for (const struct net_member *m = n->members; m; m = m->next) {
+		const char *name = name_of ? name_of(m->ct_id) : NULL;
+
+		jw_obj(w, m->ct_id);
+		jw_str(w, "Name", name ? name : m->ct_name);
+		jw_str(w, "EndpointID", m->endpoint_id);
+		jw_str(w, "MacAddress", m->mac);
+		text[0] = '\0';
+		if (m->ip) {
+			char ip[IP4_STR];
+
+			ip4_format(m->ip, ip);
+			snprintf(text, sizeof(text), "%s/%d", ip, n->subnet.prefix);
+		}
+		jw_str(w, "IPv4Address", text);
+		jw_str(w, "IPv6Address", "");
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static void put_options(struct jw *w, const struct net *n)
+{
+	char mtu[12];
+
+	if (!n->builtin || n->driver != NET_BRIDGE) {
+		jw_raw(w, "Options", n->options ? n->options : "{}");
+		return;
+	}
+	snprintf(mtu, sizeof(mtu), "%d", n->mtu ? n->mtu : 1500);
+	jw_obj(w, "Options");
+	jw_str(w, OPT_BRIDGE "default_bridge", "true");
+	jw_str(w, OPT_BRIDGE "enable_icc", n->icc ? "true" : "false");
+	jw_str(w, OPT_BRIDGE "enable_ip_masquerade", n->masquerade ? "true" : "false");
+	jw_str(w, OPT_BRIDGE "host_binding_ipv4", n->host_ip);
+	jw_str(w, OPT_BRIDGE "name", n->bridge);
+	jw_str(w, "com.docker.network.driver.mtu", mtu);
+	jw_end(w);
+}
+
+void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_of, struct buf *out)
+{
+	char created[RFC3339NANO_MAX];
+	struct jw w = JW(out);
+
+	fmt_rfc3339nano(created, n->created_ns);
+	jw_obj(&w, NULL);
+	jw_str(&w, "Name", n->name);
+	jw_str(&w, "Id", n->id);
+	jw_str(&w, "Created", created);
+	jw_str(&w, "Scope", "local");
+	jw_str(&w, "Driver", net_driver_name(n->driver));
+	jw_bool(&w, "EnableIPv4", true);
+	jw_bool(&w, "EnableIPv6", false);
+	put_ipam(&w, n);
+	jw_bool(&w, "Internal", n->internal);
+	jw_bool(&w, "Attachable", n->attachable);
+	jw_bool(&w, "Ingress", false);
+	jw_obj(&w, "ConfigFrom");
+	jw_str(&w, "Network", "");
+	jw_end(&w);
+	jw_bool(&w, "ConfigOnly", false);
+	if (with_members)
+		put_members(&w, n, name_of);
+	else
+		jw_raw(&w, "Containers", "{}");
+	put_options(&w, n);
+	jw_raw(&w, "Labels", n->labels ? n->labels : "{}");
+	jw_end(&w);
+}

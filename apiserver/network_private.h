@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * network_private.h - what network.c, network_admin.c and network_json.c share.
+ *
+ * Two locks. net_lock guards the list and everything in it, and is never held over a call that blocks.
+ * Those who make or remove networks hold admin_lock (network_admin.c) over the whole of their work, so that a bridge
+ * and its record cannot be made and removed at once.
+ */
+#ifndef APISERVER_NETWORK_PRIVATE_H
+#define APISERVER_NETWORK_PRIVATE_H
+
+#include <pthread.h>
+
+#include "buf.h"
+#include "firewall.h"
+#include "ipam.h"
+#include "network.h"
+
+enum net_driver { NET_BRIDGE, NET_HOST, NET_NONE };
+
+/* A zone's endpoint, as the network knows it. */
+struct net_member {
+	char ct_id[65];
+	char *ct_name;
+	char endpoint_id[65];
+	uint32_t ip; /* 0: none */
+	char mac[18];
+	struct net_member *next;
+};
+
+struct net {
+	char id[65];
+	char *name;
+	enum net_driver driver;
+	int64_t created_ns;
+	bool builtin, internal, attachable;
+	/* JSON objects as text, or NULL: labels, options as the user gave them */
+	char *labels, *options, *ipam_options, *aux_addresses;
+
+	/* NET_BRIDGE */
+	char bridge[16];
+	struct ip4_net subnet, range;
+	uint32_t gateway;
+	bool user_subnet; /* the user chose it: fixed addresses are allowed */
+	bool has_range;
+	bool icc, masquerade;
+	int mtu; /* 0: the kernel's */
+	char host_ip[46]; /* for published ports that name none */
+	struct ipam ipam;
+
+	struct net_member *members;
+	struct net *next;
+};
+
+extern pthread_mutex_t net_lock;
+extern struct net *net_list;
+
+/* with net_lock */
+int net_find(const char *ref, struct net **out, struct err *err);
+struct net *net_by_id(const char *id);
+void net_free(struct net *n);
+void net_link(struct net *n); /* into net_list, oldest first */
+void net_unlink(struct net *n);
+struct fw_net net_firewall(const struct net *n);
+const char *net_driver_name(enum net_driver d);
+
+/* any thread, on a net that is not in the list yet (or with net_lock) */
+int net_settings_apply(struct net *n, struct err *err); /* options -> bridge, icc, mtu ...; range, aux -> ipam */
+char *net_to_json(const struct net *n);			/* persisted form, owned */
+int net_from_json(const char *text, struct net **out, struct err *err);
+/* Appends. name_of: a container's name of today, or NULL for the one it was attached by. */
+void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_of, struct buf *out);
+
+/* admin_lock held: brings bridge and rules into being. */
+int net_bridge_up(const struct net *n, struct err *err);
+void net_bridge_down(const struct net *n);
+
+#endif
