@@ -2,26 +2,27 @@
  *
  * firewall.c - the nftables table.
  *
- * Design: fixed rules and maps (spikes: an element is 0.02-0.05 ms and constant; rules per container grow). One libnftables
- * context is kept; text goes in, its answers are not parsed but for the list of elements at start. Chains:
+ * Design: fixed rules and maps (spikes: an element is 0.02-0.05 ms and constant; rules per
+ *container grow). One libnftables context is kept; text goes in, its answers are not parsed but for
+ *the list of elements at start. Chains:
  *
- *	guard		prerouting, raw: packets of zones with a loopback address at either end are dropped. Our bridges
- *			have route_localnet, for 127.0.0.1:PORT on the host; without this a zone could reach what
- *			listens on the host's loopback.
- *	prerouting	published ports, for what comes from outside and from zones. Never for 127/8, which a neighbour in
- *			the host's network could send otherwise (a port published on 127.0.0.1 is the host's only).
- *	output		the same for the host's own connections.
- *	postrouting	masquerade: zone to outside; zone through a published port to a zone (else the answer would
- *			take the short way and not be recognised); 127.0.0.1 to a zone.
- *	forward		within a bridge: yes. Answers, and what came through a published port: yes. New connections from
- *			elsewhere to a bridge: no. From or to an internal network: no. All else is left to the
- *			host's other rules; an accept here ends only our own chain.
+ *	guard		prerouting, raw: packets of zones with a loopback address at either end are
+ *dropped. Our bridges have route_localnet, for 127.0.0.1:PORT on the host; without this a zone
+ *could reach what listens on the host's loopback. prerouting	published ports, for what comes from
+ *outside and from zones. Never for 127/8, which a neighbour in the host's network could send
+ *otherwise (a port published on 127.0.0.1 is the host's only). output		the same for the
+ *host's own connections. postrouting	masquerade: zone to outside; zone through a published port
+ *to a zone (else the answer would take the short way and not be recognised); 127.0.0.1 to a zone.
+ *	forward		within a bridge: yes. Answers, and what came through a published port: yes.
+ *New connections from elsewhere to a bridge: no. From or to an internal network: no. All else is
+ *left to the host's other rules; an accept here ends only our own chain.
  *
- * Others' tables are never touched. Where one of them drops forwarded packets (Docker's iptables rules set the FORWARD
- * policy to drop) the operator has to let ours through.
+ * Others' tables are never touched. Where one of them drops forwarded packets (Docker's iptables
+ *rules set the FORWARD policy to drop) the operator has to let ours through.
  *
- * Failure: the kernel keeps the table when we die. firewall_init renews the rules in one transaction and leaves the maps;
- * elements of zones that died in between are removed by firewall_adopt_end.
+ * Failure: the kernel keeps the table when we die. firewall_init renews the rules in one
+ *transaction and leaves the maps; elements of zones that died in between are removed by
+ *firewall_adopt_end.
  */
 #include "firewall.h"
 
@@ -50,7 +51,8 @@ static struct map unclaimed; /* "any tcp . 80" -> itself, at start only */
 static const char objects[] =
 	"add table ip T\n"
 	"add map ip T any { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
-	"add map ip T pub { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }\n"
+	"add map ip T pub { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; "
+	"}\n"
 	"add set ip T nets { type ipv4_addr; flags interval; }\n"
 	"add set ip T masq { type ipv4_addr; flags interval; }\n"
 	"add set ip T bridges { type ifname; }\n"
@@ -69,19 +71,19 @@ static const char objects[] =
 
 /* chain name, then its rules, one a line */
 static const char *const chains[][2] = {
-	{ "guard", "iifname @bridges ip daddr 127.0.0.0/8 drop\n"
-		   "iifname @bridges ip saddr 127.0.0.0/8 drop\n" },
-	{ "prerouting", "ip daddr 127.0.0.0/8 return\n" DNAT },
-	{ "output", DNAT },
-	{ "postrouting", "ip saddr @masq ip daddr != @nets masquerade\n"
-			 "ct status dnat ip saddr @nets ip daddr @nets masquerade\n"
-			 "ip saddr 127.0.0.0/8 ip daddr @nets masquerade\n" },
-	{ "forward", "iifname . oifname @intra accept\n"
-		     "iifname @internal drop\n"
-		     "oifname @internal drop\n"
-		     "ct state established,related accept\n"
-		     "oifname @bridges ct status dnat accept\n"
-		     "oifname @bridges drop\n" },
+	{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop\n"
+		  "iifname @bridges ip saddr 127.0.0.0/8 drop\n"},
+	{"prerouting", "ip daddr 127.0.0.0/8 return\n" DNAT},
+	{"output", DNAT},
+	{"postrouting", "ip saddr @masq ip daddr != @nets masquerade\n"
+			"ct status dnat ip saddr @nets ip daddr @nets masquerade\n"
+			"ip saddr 127.0.0.0/8 ip daddr @nets masquerade\n"},
+	{"forward", "iifname . oifname @intra accept\n"
+		    "iifname @internal drop\n"
+		    "oifname @internal drop\n"
+		    "ct state established,related accept\n"
+		    "oifname @bridges ct status dnat accept\n"
+		    "oifname @bridges drop\n"},
 };
 
 static int run_locked(const char *cmd, struct err *err)
@@ -166,7 +168,7 @@ static void remember_elements(void)
 {
 	cleanup_json json_t *root = NULL;
 	cleanup_buf struct buf cmd = BUF_INIT;
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	const char *out;
 	json_t *list;
 
@@ -222,8 +224,9 @@ int firewall_init(const char *name, struct err *err)
 		struct buf anew = BUF_INIT;
 
 		log_warn("nftables table made anew", "table=%s why=%s", table, log_q(err->msg));
-		buf_printf(&anew, "add table ip %s\ndelete table ip %s\n%s", table, table, buf_str(&cmd));
-		*err = (struct err){ 0 };
+		buf_printf(&anew, "add table ip %s\ndelete table ip %s\n%s", table, table,
+			   buf_str(&cmd));
+		*err = (struct err){0};
 		rc = run_locked(buf_str(&anew), err);
 		buf_fini(&anew);
 		map_fini(&unclaimed, free);
@@ -236,7 +239,7 @@ int firewall_init(const char *name, struct err *err)
 void firewall_fini(bool remove)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	pthread_mutex_lock(&lock);
 	if (ctx) {
@@ -258,12 +261,14 @@ static void net_cmds(const struct fw_net *net, const char *verb, struct buf *b)
 
 	ip4_format(net->subnet.base, ip);
 	buf_printf(b, "%s element ip %s bridges { \"%s\" }\n", verb, table, net->bridge);
-	buf_printf(b, "%s element ip %s intra { \"%s\" . \"%s\" }\n", verb, table, net->bridge, net->bridge);
+	buf_printf(b, "%s element ip %s intra { \"%s\" . \"%s\" }\n", verb, table, net->bridge,
+		   net->bridge);
 	buf_printf(b, "%s element ip %s nets { %s/%d }\n", verb, table, ip, net->subnet.prefix);
 	if (net->internal)
 		buf_printf(b, "%s element ip %s internal { \"%s\" }\n", verb, table, net->bridge);
 	if (net->masquerade && !net->internal)
-		buf_printf(b, "%s element ip %s masq { %s/%d }\n", verb, table, ip, net->subnet.prefix);
+		buf_printf(b, "%s element ip %s masq { %s/%d }\n", verb, table, ip,
+			   net->subnet.prefix);
 }
 
 int firewall_net_add(const struct fw_net *net, struct err *err)
@@ -284,7 +289,7 @@ int firewall_net_add(const struct fw_net *net, struct err *err)
 void firewall_net_del(const struct fw_net *net)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	net_cmds(net, "delete", &cmd);
 	if (run(buf_str(&cmd), &err) < 0)
@@ -309,7 +314,8 @@ static void add_cmd(const char *key, uint32_t ip, uint16_t ct_port, struct buf *
 	char addr[IP4_STR];
 
 	ip4_format(ip, addr);
-	buf_printf(b, "add element ip %s %.3s { %s : %s . %u }\n", table, key, key + 4, addr, ct_port);
+	buf_printf(b, "add element ip %s %.3s { %s : %s . %u }\n", table, key, key + 4, addr,
+		   ct_port);
 }
 
 static void del_cmd(const char *key, struct buf *b)
@@ -337,13 +343,13 @@ void firewall_ports_del(const struct port_binding *ports, size_t n)
 	/* one by one: a missing element must not keep the others */
 	for (size_t i = 0; i < n; i++) {
 		cleanup_buf struct buf cmd = BUF_INIT, key = BUF_INIT;
-		struct err err = { 0 };
+		struct err err = {0};
 
 		port_key(&ports[i], &key);
 		del_cmd(buf_str(&key), &cmd);
 		if (run(buf_str(&cmd), &err) < 0)
-			log_warn("published port's rule stays", "port=%s why=%s", log_q(buf_str(&key)),
-				 log_q(err.msg));
+			log_warn("published port's rule stays", "port=%s why=%s",
+				 log_q(buf_str(&key)), log_q(err.msg));
 	}
 }
 
@@ -374,8 +380,8 @@ int firewall_ports_adopt(uint32_t ip, const struct port_binding *ports, size_t n
 void firewall_adopt_end(void)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
-	struct map_iter it = { 0 };
-	struct err err = { 0 };
+	struct map_iter it = {0};
+	struct err err = {0};
 	const char *key;
 	void *value;
 

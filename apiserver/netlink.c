@@ -2,13 +2,14 @@
  *
  * netlink.c - rtnetlink by libmnl's message builders.
  *
- * Design: each step is one batch of messages in one send, each with NLM_F_ACK; nl_talk reads the acks and
- * reports the first that failed by its name. A veth pair comes up in a single RTM_NEWLINK: names, MAC, MTU, bridge
- * and the peer's namespace in one message (0.4 ms; most of it is the kernel's own work). What has to be done inside
- * a zone is sent through a socket that was opened there (netns.h), so no thread changes its namespace.
+ * Design: each step is one batch of messages in one send, each with NLM_F_ACK; nl_talk reads the
+ * acks and reports the first that failed by its name. A veth pair comes up in a single RTM_NEWLINK:
+ * names, MAC, MTU, bridge and the peer's namespace in one message (0.4 ms; most of it is the
+ * kernel's own work). What has to be done inside a zone is sent through a socket that was opened
+ * there (netns.h), so no thread changes its namespace.
  *
- * Known of the kernel: IFF_UP among the peer's properties is refused (ENOTCONN); a veth's removal waits for an RCU
- * grace period, so that a zone's end leaves it to the namespace's.
+ * Known of the kernel: IFF_UP among the peer's properties is refused (ENOTCONN); a veth's removal
+ * waits for an RCU grace period, so that a zone's end leaves it to the namespace's.
  */
 #include "netlink.h"
 
@@ -81,7 +82,8 @@ static int read_acks(int fd, const struct batch *b, int ok_errno, struct err *er
 				continue;
 			acked++;
 			if (e->error && -e->error != ok_errno && !first)
-				first = err_sysnum(err, e->error, "%s", b->what[nlh->nlmsg_seq - 1]);
+				first = err_sysnum(err, e->error, "%s",
+						   b->what[nlh->nlmsg_seq - 1]);
 		}
 	}
 	return first;
@@ -97,7 +99,7 @@ static int open_host(struct err *err)
 /* fd -1: the host's network. */
 static int nl_talk(int fd, const struct batch *b, int ok_errno, struct err *err)
 {
-	struct timeval limit = { .tv_sec = 10 };
+	struct timeval limit = {.tv_sec = 10};
 	cleanup_fd int own = -1;
 
 	if (fd < 0) {
@@ -126,8 +128,8 @@ static void dump_add(struct dump *d, uint32_t ip, int prefix)
 	if (!prefix)
 		return;
 	d->v = xrealloc(d->v, (d->n + 1) * sizeof(*d->v));
-	d->v[d->n++] = (struct ip4_net){ .base = ip & (~(uint32_t)0 << (32 - prefix)),
-					 .prefix = prefix };
+	d->v[d->n++] =
+		(struct ip4_net){.base = ip & (~(uint32_t)0 << (32 - prefix)), .prefix = prefix};
 }
 
 static int on_route(const struct nlmsghdr *nlh, void *arg)
@@ -139,7 +141,8 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 	if (rt->rtm_family != AF_INET || rt->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, nlh, sizeof(*rt)) {
+	mnl_attr_for_each(a, nlh, sizeof(*rt))
+	{
 		if (mnl_attr_get_type(a) == RTA_DST)
 			dst = ntohl(mnl_attr_get_u32(a));
 		else if (mnl_attr_get_type(a) == RTA_OIF)
@@ -160,7 +163,8 @@ static int on_addr(const struct nlmsghdr *nlh, void *arg)
 		return MNL_CB_OK;
 	if (d->only_ifindex && (int)ifa->ifa_index != d->only_ifindex)
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, nlh, sizeof(*ifa)) {
+	mnl_attr_for_each(a, nlh, sizeof(*ifa))
+	{
 		if (mnl_attr_get_type(a) != IFA_LOCAL)
 			continue;
 		if (!d->n) {
@@ -184,8 +188,8 @@ static int nl_dump(uint16_t type, mnl_cb_t cb, struct dump *d, struct err *err)
 		return fd;
 	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	g = mnl_nlmsg_put_extra_header(nlh, type == RTM_GETROUTE ? sizeof(struct rtmsg) :
-								   sizeof(struct ifaddrmsg));
+	g = mnl_nlmsg_put_extra_header(nlh, type == RTM_GETROUTE ? sizeof(struct rtmsg)
+								 : sizeof(struct ifaddrmsg));
 	g->rtgen_family = AF_INET;
 	if (send(fd, nlh, nlh->nlmsg_len, 0) < 0)
 		return err_sys(err, "send to netlink");
@@ -203,7 +207,7 @@ static int nl_dump(uint16_t type, mnl_cb_t cb, struct dump *d, struct err *err)
 
 int nl_used_nets(int skip_ifindex, struct ip4_net **out, size_t *n, struct err *err)
 {
-	struct dump d = { .skip_ifindex = skip_ifindex };
+	struct dump d = {.skip_ifindex = skip_ifindex};
 	int rc;
 
 	if ((rc = nl_dump(RTM_GETROUTE, on_route, &d, err)) < 0 ||
@@ -218,8 +222,8 @@ int nl_used_nets(int skip_ifindex, struct ip4_net **out, size_t *n, struct err *
 
 int nl_addr_get(int ifindex, uint32_t *ip, int *prefix)
 {
-	struct dump d = { .only_ifindex = ifindex };
-	struct err ignored = { 0 };
+	struct dump d = {.only_ifindex = ifindex};
+	struct err ignored = {0};
 	int rc = nl_dump(RTM_GETADDR, on_addr, &d, &ignored);
 
 	free(d.v);
@@ -240,7 +244,7 @@ int nl_ifindex(const char *name)
 /* By ioctl, which works on any socket and in that socket's namespace. */
 static int ifindex_at(int fd, const char *name)
 {
-	struct ifreq ifr = { 0 };
+	struct ifreq ifr = {0};
 
 	str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name);
 	return ioctl(fd, SIOCGIFINDEX, &ifr) < 0 ? -errno : ifr.ifr_ifindex;
@@ -260,7 +264,7 @@ static struct nlmsghdr *link_msg(struct batch *b, const char *what, uint16_t typ
 
 int nl_bridge_make(const char *name, int mtu, const uint8_t mac[6], struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 	struct nlmsghdr *nlh;
 	struct nlattr *info;
 	int rc, ifindex = nl_ifindex(name);
@@ -300,7 +304,7 @@ static void addr_msg(struct batch *b, uint16_t type, uint16_t flags, int ifindex
 
 int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 
 	addr_msg(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, ip, prefix);
 	return nl_talk(-1, &b, EEXIST, err);
@@ -308,7 +312,7 @@ int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err)
 
 int nl_addr_del(int ifindex, uint32_t ip, int prefix, struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 
 	addr_msg(&b, RTM_DELADDR, 0, ifindex, ip, prefix);
 	return nl_talk(-1, &b, EADDRNOTAVAIL, err);
@@ -316,7 +320,7 @@ int nl_addr_del(int ifindex, uint32_t ip, int prefix, struct err *err)
 
 int nl_link_up(int ifindex, struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 
 	batch_end(&b, link_msg(&b, "set link up", RTM_NEWLINK, 0, ifindex, IFF_UP));
 	return nl_talk(-1, &b, 0, err);
@@ -324,23 +328,26 @@ int nl_link_up(int ifindex, struct err *err)
 
 int nl_link_del(int ifindex, struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 
 	batch_end(&b, link_msg(&b, "remove link", RTM_DELLINK, 0, ifindex, 0));
 	return nl_talk(-1, &b, ENODEV, err);
 }
 
-static int port_isolate(const char *name, struct err *err)
+static int set_port_flags(const struct nl_veth *v, struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 	struct nlmsghdr *nlh =
-		link_msg(&b, "isolate bridge port", RTM_SETLINK, 0, nl_ifindex(name), 0);
+		link_msg(&b, "set up bridge port", RTM_SETLINK, 0, nl_ifindex(v->host_name), 0);
 	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct nlattr *port;
 
 	ifi->ifi_family = AF_BRIDGE;
 	port = mnl_attr_nest_start(nlh, IFLA_PROTINFO);
-	mnl_attr_put_u8(nlh, IFLA_BRPORT_ISOLATED, 1);
+	if (v->isolated)
+		mnl_attr_put_u8(nlh, IFLA_BRPORT_ISOLATED, 1);
+	if (v->hairpin)
+		mnl_attr_put_u8(nlh, IFLA_BRPORT_MODE, 1);
 	mnl_attr_nest_end(nlh, port);
 	batch_end(&b, nlh);
 	return nl_talk(-1, &b, 0, err);
@@ -348,7 +355,7 @@ static int port_isolate(const char *name, struct err *err)
 
 int nl_veth_make(const struct nl_veth *v, struct err *err)
 {
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 	struct nlmsghdr *nlh;
 	struct nlattr *info, *data, *peer;
 	struct ifinfomsg *ifi;
@@ -376,7 +383,7 @@ int nl_veth_make(const struct nl_veth *v, struct err *err)
 	batch_end(&b, nlh);
 	if ((rc = nl_talk(-1, &b, 0, err)) < 0)
 		return rc;
-	return v->isolated ? port_isolate(v->host_name, err) : 0;
+	return v->isolated || v->hairpin ? set_port_flags(v, err) : 0;
 }
 
 /* ---- inside a zone ---- */
@@ -415,7 +422,7 @@ static void no_ipv6_msg(struct batch *b, int ifindex)
 int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 	int ifindex;
 
 	if (fd < 0)
@@ -428,7 +435,8 @@ int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 	batch_end(&b, link_msg(&b, "set link up", RTM_NEWLINK, 0, ifindex, IFF_UP));
 	addr_msg(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, in->ip, in->prefix);
 	if (in->gateway)
-		default_route_msg(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, in->gateway);
+		default_route_msg(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex,
+				  in->gateway);
 	return nl_talk(fd, &b, EAFNOSUPPORT, err);
 }
 
@@ -451,12 +459,12 @@ int nl_inside_free_name(int netns_fd, char name[16], struct err *err)
 static int ifindex_by_mac(int fd, const uint8_t mac[6])
 {
 	struct ifreq ifrs[64];
-	struct ifconf ifc = { .ifc_len = sizeof(ifrs), .ifc_req = ifrs };
+	struct ifconf ifc = {.ifc_len = sizeof(ifrs), .ifc_req = ifrs};
 
 	if (ioctl(fd, SIOCGIFCONF, &ifc) < 0)
 		return -errno;
 	for (size_t i = 0; i < (size_t)ifc.ifc_len / sizeof(ifrs[0]); i++) {
-		struct ifreq ifr = { 0 };
+		struct ifreq ifr = {0};
 
 		str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), ifrs[i].ifr_name);
 		if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0 && !memcmp(ifr.ifr_hwaddr.sa_data, mac, 6))
@@ -468,7 +476,7 @@ static int ifindex_by_mac(int fd, const uint8_t mac[6])
 int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 	int ifindex;
 
 	if (fd < 0)
@@ -483,7 +491,7 @@ int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err)
 int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
-	struct batch b = { .len = 0 };
+	struct batch b = {.len = 0};
 	int ifindex;
 
 	if (fd < 0)

@@ -37,6 +37,8 @@ struct nl_veth {
 	int mtu;    /* 0: the kernel's */
 	uint8_t mac[6];
 	bool isolated; /* the bridge passes nothing between isolated ports */
+	bool hairpin;  /* frames may leave by the port that they came from: where br_netfilter is active, a zone
+			* reaches its own published port that way */
 };
 /* The pair: host end up and in the bridge, peer in the namespace (down). -EEXIST when host_name is taken. */
 int nl_veth_make(const struct nl_veth *v, struct err *err);

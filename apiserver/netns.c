@@ -3,10 +3,10 @@
  * netns.c - one thread that visits network namespaces.
  *
  * setns() is per thread, and a worker that failed to come back would do other people's work in the
- * wrong network: so no worker ever leaves the host's namespace, and all visits are made by one thread of
- * our own, one at a time. A visit is two setns() (about 10 us); most only open a socket, which stays in the
- * namespace, and do the rest from outside. A thread that cannot get home again ends the program: the
- * zones do not notice, and a successor starts clean.
+ * wrong network: so no worker ever leaves the host's namespace, and all visits are made by one
+ * thread of our own, one at a time. A visit is two setns() (about 10 us); most only open a socket,
+ * which stays in the namespace, and do the rest from outside. A thread that cannot get home again
+ * ends the program: the zones do not notice, and a successor starts clean.
  */
 #include "netns.h"
 
@@ -98,7 +98,7 @@ int netns_init(struct err *err)
 
 int netns_call(int netns_fd, int (*fn)(void *arg, struct err *err), void *arg, struct err *err)
 {
-	struct visit v = { .netns_fd = netns_fd, .fn = fn, .arg = arg, .err = err };
+	struct visit v = {.netns_fd = netns_fd, .fn = fn, .arg = arg, .err = err};
 
 	pthread_mutex_lock(&lock);
 	*queue_tail = &v;
@@ -124,7 +124,7 @@ static int open_socket(void *arg, struct err *err)
 
 int netns_socket(int netns_fd, int domain, int type, int protocol, struct err *err)
 {
-	struct socket_args a = { .domain = domain, .type = type, .protocol = protocol };
+	struct socket_args a = {.domain = domain, .type = type, .protocol = protocol};
 
 	return netns_call(netns_fd, open_socket, &a, err);
 }

@@ -2,14 +2,15 @@
  *
  * network.c - the list of networks, and a zone's way in and out of one.
  *
- * Design: attaching is four steps, each undone when a later one fails: an address and a place in the list of members
- * (net_lock), the host's ports (ports.c), the veth pair and the zone's side of it (netlink.c), the redirections
- * (firewall.c). About 0.8 ms in all, most of it the kernel's for the pair. Detaching gives back the first, second and
- * fourth; the pair goes with the zone's namespace.
+ * Design: attaching is four steps, each undone when a later one fails: an address and a place in
+ * the list of members (net_lock), the host's ports (ports.c), the veth pair and the zone's side of
+ * it (netlink.c), the redirections (firewall.c). About 0.8 ms in all, most of it the kernel's for
+ * the pair. Detaching gives back the first, second and fourth; the pair goes with the zone's
+ * namespace.
  *
  * Threads: all of it is called by workers; net_lock is never held over a blocking call.
- * Failure: addresses and ports in use are nowhere on disk but in the containers' own records: recovery calls
- * network_adopt for each live zone and network_adopt_end when it is through.
+ * Failure: addresses and ports in use are nowhere on disk but in the containers' own records:
+ * recovery calls network_adopt for each live zone and network_adopt_end when it is through.
  */
 #include "network.h"
 
@@ -73,9 +74,10 @@ int net_find(const char *ref, struct net **out, struct err *err)
 			hits++;
 		}
 		if (hits > 1)
-			return err_kind(err, ERR_BAD_PARAM,
-					"network %s is ambiguous (%zu matches found based on ID prefix)", ref,
-					hits);
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"network %s is ambiguous (%zu matches found based on ID prefix)",
+				ref, hits);
 	}
 	if (!found)
 		return err_kind(err, ERR_NOT_FOUND, "network %s not found", ref);
@@ -130,10 +132,10 @@ void net_free(struct net *n)
 
 struct fw_net net_firewall(const struct net *n)
 {
-	return (struct fw_net){ .bridge = n->bridge,
-				.subnet = n->subnet,
-				.internal = n->internal,
-				.masquerade = n->masquerade };
+	return (struct fw_net){.bridge = n->bridge,
+			       .subnet = n->subnet,
+			       .internal = n->internal,
+			       .masquerade = n->masquerade};
 }
 
 int network_resolve(const char *ref, char id[65], struct err *err)
@@ -151,8 +153,8 @@ int network_resolve(const char *ref, char id[65], struct err *err)
 
 /* ---- members ---- */
 
-static void member_add(struct net *n, const struct endpoint *ep, const char *ct_id, const char *ct_name,
-		       uint32_t ip)
+static void member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
+		       const char *ct_name, uint32_t ip)
 {
 	struct net_member *m = xcalloc(1, sizeof(*m));
 
@@ -180,6 +182,24 @@ static bool member_del(struct net *n, const char *endpoint_id)
 		return true;
 	}
 	return false;
+}
+
+bool network_member_find(const char *network_id, const char *ct_name, char ct_id[65], char ip[46])
+{
+	const struct net_member *m = NULL;
+	const struct net *n;
+
+	pthread_mutex_lock(&net_lock);
+	n = net_by_id(network_id);
+	for (m = n ? n->members : NULL; m; m = m->next)
+		if (m->ip && (str_eq(m->ct_name, ct_name) || str_eq(m->ct_id, ct_name)))
+			break;
+	if (m) {
+		memcpy(ct_id, m->ct_id, 65);
+		ip4_format(m->ip, ip);
+	}
+	pthread_mutex_unlock(&net_lock);
+	return m;
 }
 
 static void leave(const struct endpoint *ep)
@@ -211,8 +231,8 @@ static int parse_mac(const char *s, uint8_t mac[6])
 	unsigned v[6];
 	char end;
 
-	if (strlen(s) > 17 || sscanf(s, "%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%c", &v[0],
-				     &v[1], &v[2], &v[3], &v[4], &v[5], &end) != 6)
+	if (strlen(s) > 17 || sscanf(s, "%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%c",
+				     &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &end) != 6)
 		return -EINVAL;
 	for (unsigned i = 0; i < 6; i++)
 		mac[i] = (uint8_t)v[i];
@@ -236,13 +256,16 @@ static int choose_address(struct net *n, struct endpoint *ep, struct plan *p, st
 	if (!str_empty(ep->want_ip)) {
 		if (n->builtin)
 			return err_kind(err, ERR_BAD_PARAM,
-					"user specified IP address is supported on user defined networks only");
+					"user specified IP address is supported on user defined "
+					"networks only");
 		if (!n->user_subnet)
-			return err_kind(err, ERR_BAD_PARAM,
-					"user specified IP address is supported only when connecting to "
-					"networks with user configured subnets");
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"user specified IP address is supported only when connecting to "
+				"networks with user configured subnets");
 		if (ip4_parse(ep->want_ip, &want) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid IPv4 address: %s", ep->want_ip);
+			return err_kind(err, ERR_BAD_PARAM, "invalid IPv4 address: %s",
+					ep->want_ip);
 	}
 	if (!str_empty(ep->want_mac) && parse_mac(ep->want_mac, p->mac) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid MAC address: %s", ep->want_mac);
@@ -279,8 +302,8 @@ static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, str
 			if (p->gateway)
 				ip4_format(p->gateway, ep->gateway);
 			ep->prefix_len = p->prefix;
-			snprintf(ep->mac, sizeof(ep->mac), "%02x:%02x:%02x:%02x:%02x:%02x", p->mac[0],
-				 p->mac[1], p->mac[2], p->mac[3], p->mac[4], p->mac[5]);
+			snprintf(ep->mac, sizeof(ep->mac), "%02x:%02x:%02x:%02x:%02x:%02x",
+				 p->mac[0], p->mac[1], p->mac[2], p->mac[3], p->mac[4], p->mac[5]);
 		}
 		member_add(n, ep, ct_id, ct_name, p->ip);
 	}
@@ -306,20 +329,25 @@ static int publish(struct endpoint *ep, const struct plan *p, const char *ct_nam
 	free(w);
 	if (rc < 0) {
 		free(v);
-		return err_wrap(err, rc,
-				"driver failed programming external connectivity on endpoint %s (%s)", ct_name,
-				ep->endpoint_id);
+		return err_wrap(
+			err, rc,
+			"driver failed programming external connectivity on endpoint %s (%s)",
+			ct_name, ep->endpoint_id);
 	}
 	ep->ports = v;
 	ep->n_ports = n;
 	return 0;
 }
 
-static int plug_in(const struct plan *p, int netns_fd, const char *ifname, bool default_route,
-		   char host_name[16], struct err *err)
+static int plug_in(const struct plan *p, const struct endpoint *ep, int netns_fd,
+		   const char *ifname, bool default_route, char host_name[16], struct err *err)
 {
-	struct nl_veth v = { .peer_name = ifname, .netns_fd = netns_fd, .mtu = p->mtu, .isolated = !p->icc };
-	struct nl_inside in = { .ifname = ifname, .ip = p->ip, .prefix = p->prefix };
+	struct nl_veth v = {.peer_name = ifname,
+			    .netns_fd = netns_fd,
+			    .mtu = p->mtu,
+			    .isolated = !p->icc,
+			    .hairpin = ep->n_ports};
+	struct nl_inside in = {.ifname = ifname, .ip = p->ip, .prefix = p->prefix};
 	int rc = -EEXIST;
 
 	v.master = nl_ifindex(p->bridge);
@@ -357,7 +385,7 @@ static void reset_endpoint(struct endpoint *ep)
 /* Undoes what was done, in reverse. */
 static void undo_attach(struct endpoint *ep, const char *host_name)
 {
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	int ifindex = host_name[0] ? nl_ifindex(host_name) : 0;
 
 	if (ifindex && nl_link_del(ifindex, &ignored) < 0)
@@ -372,11 +400,12 @@ static bool is_shared(const char *network)
 	return str_starts(network, "container:");
 }
 
-int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, int netns_fd, const char *ifname,
-		   bool default_route, const struct port_binding *want, size_t n_want, struct err *err)
+int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, int netns_fd,
+		   const char *ifname, bool default_route, const struct port_binding *want,
+		   size_t n_want, struct err *err)
 {
 	char host_name[16] = "";
-	struct plan p = { 0 };
+	struct plan p = {0};
 	int rc;
 
 	if (is_shared(ep->network)) {
@@ -388,7 +417,7 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 		return rc;
 	if (p.bridge[0]) {
 		if ((rc = publish(ep, &p, ct_name, want, n_want, err)) < 0 ||
-		    (rc = plug_in(&p, netns_fd, ifname, default_route, host_name, err)) < 0 ||
+		    (rc = plug_in(&p, ep, netns_fd, ifname, default_route, host_name, err)) < 0 ||
 		    (rc = firewall_ports_add(p.ip, ep->ports, ep->n_ports, err)) < 0) {
 			undo_attach(ep, host_name);
 			return rc;
@@ -421,9 +450,10 @@ int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err)
 int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err)
 {
 	uint32_t gateway = 0;
-	uint8_t mac[6] = { 0 };
+	uint8_t mac[6] = {0};
 
-	if (ep && ep->gateway[0] && (ip4_parse(ep->gateway, &gateway) < 0 || parse_mac(ep->mac, mac) < 0))
+	if (ep && ep->gateway[0] &&
+	    (ip4_parse(ep->gateway, &gateway) < 0 || parse_mac(ep->mac, mac) < 0))
 		return err_kind(err, ERR_SYSTEM, "endpoint without an address");
 	return nl_inside_gateway(netns_fd, mac, gateway, err);
 }
@@ -437,7 +467,7 @@ int network_free_ifname(int netns_fd, char name[16], struct err *err)
 
 int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 {
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	uint32_t ip = 0, got;
 	struct net *n;
 
@@ -450,8 +480,8 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 	if (n) {
 		member_del(n, ep->endpoint_id);
 		if (ip && ipam_alloc(&n->ipam, ip, &got, &ignored) < 0)
-			log_warn("address of a running container is not free", "ct=%.12s ip=%s why=%s", ct_id,
-				 ep->ip, log_q(ignored.msg));
+			log_warn("address of a running container is not free",
+				 "ct=%.12s ip=%s why=%s", ct_id, ep->ip, log_q(ignored.msg));
 		member_add(n, ep, ct_id, "", ip);
 	}
 	pthread_mutex_unlock(&net_lock);

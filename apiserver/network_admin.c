@@ -2,12 +2,13 @@
  *
  * network_admin.c - making and removing networks; the default ones; start and stop of it all.
  *
- * A network is one record in the store, one bridge (br-<id>, the default one sdc0) and a few elements in the nftables
- * table. The default bridge is an instance like any other; only its name, its subnet's origin (`bip`) and that it cannot be removed
- * are special.
+ * A network is one record in the store, one bridge (br-<id>, the default one sdc0) and a few
+ * elements in the nftables table. The default bridge is an instance like any other; only its name,
+ * its subnet's origin (`bip`) and that it cannot be removed are special.
  *
- * Failure: the record is written before the bridge is made, and removed after it is gone: whatever a crash leaves, the next
- * start finds the record and makes the rest anew (all steps are idempotent).
+ * Failure: the record is written before the bridge is made, and removed after it is gone: whatever
+ * a crash leaves, the next start finds the record and makes the rest anew (all steps are
+ * idempotent).
  */
 #include "network_private.h"
 
@@ -22,6 +23,7 @@
 #include "log.h"
 #include "netlink.h"
 #include "netns.h"
+#include "ports.h"
 #include "store.h"
 #include "str.h"
 
@@ -31,7 +33,7 @@ static pthread_mutex_t admin_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int net_bridge_up(const struct net *n, struct err *err)
 {
-	uint8_t mac[6] = { 0x02, 0x42 };
+	uint8_t mac[6] = {0x02, 0x42};
 	struct fw_net fw = net_firewall(n);
 	int ifindex, rc, prefix;
 	uint32_t ip;
@@ -40,8 +42,9 @@ int net_bridge_up(const struct net *n, struct err *err)
 	ifindex = nl_bridge_make(n->bridge, n->mtu, mac, err);
 	if (ifindex < 0)
 		return ifindex;
-	if (nl_addr_get(ifindex, &ip, &prefix) == 0 && (ip != n->gateway || prefix != n->subnet.prefix))
-		nl_addr_del(ifindex, ip, prefix, &(struct err){ 0 });
+	if (nl_addr_get(ifindex, &ip, &prefix) == 0 &&
+	    (ip != n->gateway || prefix != n->subnet.prefix))
+		nl_addr_del(ifindex, ip, prefix, &(struct err){0});
 	if ((rc = nl_addr_add(ifindex, n->gateway, n->subnet.prefix, err)) < 0 ||
 	    (rc = nl_link_up(ifindex, err)) < 0)
 		return err_wrap(err, rc, "bridge %s", n->bridge);
@@ -51,7 +54,7 @@ int net_bridge_up(const struct net *n, struct err *err)
 void net_bridge_down(const struct net *n)
 {
 	struct fw_net fw = net_firewall(n);
-	struct err err = { 0 };
+	struct err err = {0};
 	int ifindex = nl_ifindex(n->bridge);
 
 	firewall_net_del(&fw);
@@ -90,7 +93,7 @@ static int load_one(const char *key, const char *json, void *arg, struct err *er
 	(void)arg;
 	if (net_from_json(json, &n, err) < 0) {
 		log_err("stored network ignored", "id=%.12s why=%s", key, log_q(err->msg));
-		*err = (struct err){ 0 };
+		*err = (struct err){0};
 		return 0;
 	}
 	net_link(n);
@@ -106,7 +109,7 @@ static int save(const struct net *n, struct err *err)
 
 static struct net *builtin(const char *name, enum net_driver driver)
 {
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	struct net *n = NULL;
 
 	if (net_find(name, &n, &ignored) >= 0 && n->builtin)
@@ -172,12 +175,13 @@ int network_init(struct err *err)
 	if ((rc = default_bridge(bridge, err)) < 0)
 		return rc;
 	for (struct net *n = net_list; n; n = n->next) {
-		if (n->driver == NET_BRIDGE && ((rc = net_settings_apply(n, err)) < 0 ||
-						(rc = net_bridge_up(n, err)) < 0)) {
+		if (n->driver == NET_BRIDGE &&
+		    ((rc = net_settings_apply(n, err)) < 0 || (rc = net_bridge_up(n, err)) < 0)) {
 			if (n->builtin)
 				return err_wrap(err, rc, "network %s", n->name);
-			log_err("network is not usable", "network=%s why=%s", log_q(n->name), log_q(err->msg));
-			*err = (struct err){ 0 };
+			log_err("network is not usable", "network=%s why=%s", log_q(n->name),
+				log_q(err->msg));
+			*err = (struct err){0};
 		}
 		if (n->builtin && (rc = save(n, err)) < 0)
 			return rc;
@@ -191,7 +195,7 @@ void network_fini(bool last)
 	while (net_list) {
 		struct net *n = net_list;
 		int ifindex = n->driver == NET_BRIDGE && last ? nl_ifindex(n->bridge) : 0;
-		struct err err = { 0 };
+		struct err err = {0};
 
 		if (ifindex && nl_link_del(ifindex, &err) < 0)
 			log_warn("bridge stays", "bridge=%s why=%s", n->bridge, log_q(err.msg));
@@ -199,6 +203,7 @@ void network_fini(bool last)
 		net_free(n);
 	}
 	firewall_fini(last);
+	ports_release(NULL);
 	pthread_mutex_unlock(&admin_lock);
 }
 
@@ -221,48 +226,56 @@ static int parse_ipam_config(struct net *n, const json_t *c, struct err *err)
 
 	if (!*subnet) {
 		if (*range || *gateway)
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid subnet : subnet is required with "
-					"an ip-range or a gateway");
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"invalid network config:\ninvalid subnet : subnet is required with "
+				"an ip-range or a gateway");
 		return 0;
 	}
 	if (strchr(subnet, ':'))
-		return err_kind(err, ERR_NOT_IMPLEMENTED, "IPv6 subnets are not supported: %s", subnet);
-	if (ip4_net_parse(subnet, &n->subnet, &addr) < 0)
-		return err_kind(err, ERR_BAD_PARAM,
-				"invalid network config:\ninvalid subnet %s: invalid CIDR block notation",
+		return err_kind(err, ERR_NOT_IMPLEMENTED, "IPv6 subnets are not supported: %s",
 				subnet);
+	if (ip4_net_parse(subnet, &n->subnet, &addr) < 0)
+		return err_kind(
+			err, ERR_BAD_PARAM,
+			"invalid network config:\ninvalid subnet %s: invalid CIDR block notation",
+			subnet);
 	if (addr != n->subnet.base) {
 		ip4_format(n->subnet.base, right);
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid network config:\ninvalid subnet %s: it should be %s/%d", subnet, right,
-				n->subnet.prefix);
+				"invalid network config:\ninvalid subnet %s: it should be %s/%d",
+				subnet, right, n->subnet.prefix);
 	}
 	n->user_subnet = true;
 	if (*range) {
 		if (ip4_net_parse(range, &n->range, NULL) < 0)
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid ip-range %s: invalid CIDR block notation",
+					"invalid network config:\ninvalid ip-range %s: invalid "
+					"CIDR block notation",
 					range);
 		if (n->range.prefix < n->subnet.prefix || !ip4_contains(&n->subnet, n->range.base))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid ip-range %s: parent subnet %s doesn't "
+					"invalid network config:\ninvalid ip-range %s: parent "
+					"subnet %s doesn't "
 					"contain ip-range",
 					range, subnet);
 		n->has_range = true;
 	}
 	if (*gateway) {
 		if (ip4_parse(gateway, &n->gateway) < 0)
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid gateway %s: invalid address", gateway);
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"invalid network config:\ninvalid gateway %s: invalid address",
+				gateway);
 		if (!ip4_contains(&n->subnet, n->gateway))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid gateway %s: parent subnet %s doesn't "
+					"invalid network config:\ninvalid gateway %s: parent "
+					"subnet %s doesn't "
 					"contain this address",
 					gateway, subnet);
 	}
-	n->aux_addresses = object_text(c, jget_obj(c, "AuxiliaryAddresses") ? "AuxiliaryAddresses" :
-									   "AuxAddress");
+	n->aux_addresses = object_text(c, jget_obj(c, "AuxiliaryAddresses") ? "AuxiliaryAddresses"
+									    : "AuxAddress");
 	return 0;
 }
 
@@ -276,7 +289,8 @@ static int parse_ipam(struct net *n, const json_t *body, struct err *err)
 		return err_kind(err, ERR_NOT_FOUND, "ipam driver %s not found", driver);
 	n->ipam_options = object_text(ipam, "Options");
 	if (json_array_size(config) > 1)
-		return err_kind(err, ERR_BAD_PARAM, "bridge driver doesn't support multiple subnets");
+		return err_kind(err, ERR_BAD_PARAM,
+				"bridge driver doesn't support multiple subnets");
 	return json_array_size(config) ? parse_ipam_config(n, json_array_get(config, 0), err) : 0;
 }
 
@@ -299,20 +313,24 @@ static int parse_request(const char *body, size_t len, struct net *n, struct err
 	if (!n->name[strspn(n->name, " \t\n")])
 		return err_kind(err, ERR_BAD_PARAM, "invalid name: name is empty");
 	if (is_predefined(n->name))
-		return err_kind(err, ERR_FORBIDDEN, "operation is not permitted on predefined %s network",
-				n->name);
+		return err_kind(err, ERR_FORBIDDEN,
+				"operation is not permitted on predefined %s network", n->name);
 	if (str_eq(driver, "host") || str_eq(driver, "null"))
-		return err_kind(err, ERR_FORBIDDEN, "only one instance of \"%s\" network is allowed", driver);
+		return err_kind(err, ERR_FORBIDDEN,
+				"only one instance of \"%s\" network is allowed", driver);
 	if (*driver && !str_eq(driver, "bridge"))
-		return err_kind(err, ERR_NOT_FOUND, "could not find plugin %s in v1 plugin registry: plugin not found",
+		return err_kind(err, ERR_NOT_FOUND,
+				"could not find plugin %s in v1 plugin registry: plugin not found",
 				driver);
 	if (jget_bool(o, "EnableIPv6", false))
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "networks with IPv6 are not supported");
-	if (jget_bool(o, "ConfigOnly", false) || jget_str(jget_obj(o, "ConfigFrom"), "Network", "")[0])
+	if (jget_bool(o, "ConfigOnly", false) ||
+	    jget_str(jget_obj(o, "ConfigFrom"), "Network", "")[0])
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "config-only networks are not supported");
 	if (jget_bool(o, "Ingress", false) || str_eq(jget_str(o, "Scope", ""), "swarm"))
 		return err_kind(err, ERR_UNAVAILABLE,
-				"This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
+				"This node is not a swarm manager. Use \"docker swarm init\" or "
+				"\"docker swarm "
 				"join\" to connect this node to swarm and try again.");
 	n->internal = jget_bool(o, "Internal", false);
 	n->attachable = jget_bool(o, "Attachable", false);
@@ -326,15 +344,20 @@ static int check_against_others(const struct net *n, struct err *err)
 {
 	for (const struct net *o = net_list; o; o = o->next) {
 		if (str_eq(o->name, n->name))
-			return err_kind(err, ERR_CONFLICT, "network with name %s already exists", n->name);
+			return err_kind(err, ERR_CONFLICT, "network with name %s already exists",
+					n->name);
 		if (o->driver != NET_BRIDGE)
 			continue;
 		if (str_eq(o->bridge, n->bridge))
-			return err_kind(err, ERR_FORBIDDEN, "cannot create network %s (%s): conflicts with network %s (%s): "
-				"networks have same bridge name", n->id, n->bridge, o->id, o->bridge);
+			return err_kind(
+				err, ERR_FORBIDDEN,
+				"cannot create network %s (%s): conflicts with network %s (%s): "
+				"networks have same bridge name",
+				n->id, n->bridge, o->id, o->bridge);
 		if (n->user_subnet && ip4_overlap(&o->subnet, &n->subnet))
 			return err_kind(err, ERR_FORBIDDEN,
-					"invalid pool request: Pool overlaps with other one on this address space");
+					"invalid pool request: Pool overlaps with other one on "
+					"this address space");
 	}
 	return 0;
 }
@@ -354,7 +377,7 @@ static int create_locked(struct net *n, struct err *err)
 		return rc;
 	if ((rc = net_bridge_up(n, err)) < 0) {
 		net_bridge_down(n);
-		store_del(STORE_NETWORK, n->id, &(struct err){ 0 });
+		store_del(STORE_NETWORK, n->id, &(struct err){0});
 		return rc;
 	}
 	return 0;
@@ -396,11 +419,12 @@ static int unlink_unused(const char *ref, struct net **out, struct err *err)
 	if ((rc = net_find(ref, &n, err)) < 0)
 		return rc;
 	if (n->builtin)
-		return err_kind(err, ERR_FORBIDDEN, "%s is a pre-defined network and cannot be removed",
-				n->name);
+		return err_kind(err, ERR_FORBIDDEN,
+				"%s is a pre-defined network and cannot be removed", n->name);
 	if (n->members)
 		return err_kind(err, ERR_FORBIDDEN,
-				"error while removing network: network %s has active endpoints (name:\"%s\" "
+				"error while removing network: network %s has active endpoints "
+				"(name:\"%s\" "
 				"id:\"%.12s\")",
 				n->name, n->members->ct_name, n->members->endpoint_id);
 	net_unlink(n);
@@ -451,10 +475,10 @@ void network_list(struct network_info **out, size_t *n_out)
 
 		v = xrealloc(v, (count + 1) * sizeof(*v));
 		i = &v[count++];
-		*i = (struct network_info){ .driver = net_driver_name(n->driver),
-					    .builtin = n->builtin,
-					    .internal = n->internal,
-					    .created_ns = n->created_ns };
+		*i = (struct network_info){.driver = net_driver_name(n->driver),
+					   .builtin = n->builtin,
+					   .internal = n->internal,
+					   .created_ns = n->created_ns};
 		memcpy(i->id, n->id, sizeof(i->id));
 		for (const struct net_member *m = n->members; m; m = m->next)
 			i->n_members++;

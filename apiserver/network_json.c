@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * network_json.c - a network's settings from its options, its persisted form, and how inspect shows it.
+ * network_json.c - a network's settings from its options, its persisted form, and how inspect shows
+ * it.
  *
- * Persisted (STORE_NETWORK, key: id): {"id","name","driver","created_ns","builtin","internal","attachable","labels",
- * "options","ipam_options","aux","subnet","range","gateway","user_subnet","bridge"}. What is in use is not stored.
+ * Persisted (STORE_NETWORK, key: id):
+ * {"id","name","driver","created_ns","builtin","internal","attachable","labels",
+ * "options","ipam_options","aux","subnet","range","gateway","user_subnet","bridge"}. What is in use
+ * is not stored.
  */
 #include "network_private.h"
 
@@ -19,7 +22,7 @@
 /* Text of an object -> json, NULL for none. */
 static json_t *object_of(const char *text)
 {
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	json_t *o = NULL;
 
 	return text && jparse(text, strlen(text), &o, &ignored) >= 0 ? o : NULL;
@@ -57,7 +60,8 @@ static int apply_options(struct net *n, const json_t *o, struct err *err)
 	str_copy(n->host_ip, sizeof(n->host_ip), s ? s : "0.0.0.0");
 	s = jget_str(o, OPT_BRIDGE "name", NULL);
 	if (s && !n->bridge[0]) {
-		if (!*s || strlen(s) > 15 || strpbrk(s, "/ \"\n\t") || str_eq(s, ".") || str_eq(s, ".."))
+		if (!*s || strlen(s) > 15 || strpbrk(s, "/ \"\n\t") || str_eq(s, ".") ||
+		    str_eq(s, ".."))
 			return err_kind(err, ERR_BAD_PARAM, "invalid bridge name: %s", s);
 		str_copy(n->bridge, sizeof(n->bridge), s);
 	}
@@ -73,7 +77,8 @@ static int reserve_aux(struct net *n, struct err *err)
 	json_t *v;
 	int rc;
 
-	json_object_foreach(aux, name, v) {
+	json_object_foreach(aux, name, v)
+	{
 		uint32_t ip, got;
 
 		if (!json_is_string(v) || ip4_parse(json_string_value(v), &ip) < 0)
@@ -167,7 +172,9 @@ int net_from_json(const char *text, struct net **out, struct err *err)
 		return rc;
 	n = xcalloc(1, sizeof(*n));
 	driver = jget_str(o, "driver", "");
-	n->driver = str_eq(driver, "bridge") ? NET_BRIDGE : str_eq(driver, "host") ? NET_HOST : NET_NONE;
+	n->driver = str_eq(driver, "bridge") ? NET_BRIDGE
+		    : str_eq(driver, "host") ? NET_HOST
+					     : NET_NONE;
 	str_copy(n->id, sizeof(n->id), jget_str(o, "id", ""));
 	n->name = xstrdup(jget_str(o, "name", ""));
 	n->created_ns = jget_int(o, "created_ns", 0);
@@ -184,7 +191,8 @@ int net_from_json(const char *text, struct net **out, struct err *err)
 	if (ip4_parse(jget_str(o, "gateway", NULL), &n->gateway) < 0)
 		n->gateway = 0;
 	if (strlen(n->id) != 64 ||
-	    (n->driver == NET_BRIDGE && ip4_net_parse(jget_str(o, "subnet", NULL), &n->subnet, NULL) < 0)) {
+	    (n->driver == NET_BRIDGE &&
+	     ip4_net_parse(jget_str(o, "subnet", NULL), &n->subnet, NULL) < 0)) {
 		net_free(n);
 		return err_kind(err, ERR_SYSTEM, "stored network is not whole");
 	}

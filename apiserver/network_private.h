@@ -71,6 +71,9 @@ int net_from_json(const char *text, struct net **out, struct err *err);
 /* Appends. name_of: a container's name of today, or NULL for the one it was attached by. */
 void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_of, struct buf *out);
 
+/* A zone's address in a network by its container's name; false: not there. Takes net_lock. */
+bool network_member_find(const char *network_id, const char *ct_name, char ct_id[65], char ip[46]);
+
 /* admin_lock held: brings bridge and rules into being. */
 int net_bridge_up(const struct net *n, struct err *err);
 void net_bridge_down(const struct net *n);

@@ -2,18 +2,19 @@
  *
  * ports.c - the host's published ports.
  *
- * Design: traffic to a published port is redirected by the NAT rules before any socket sees it. A socket is bound
- * all the same, and held for as long as the port is published: the kernel is the one that knows which ports are taken,
- * and a program that starts later must get EADDRINUSE, not silence. It is bound and not listening:
+ * Design: traffic to a published port is redirected by the NAT rules before any socket sees it. A
+ *socket is bound all the same, and held for as long as the port is published: the kernel is the one
+ *that knows which ports are taken, and a program that starts later must get EADDRINUSE, not
+ *silence. It is bound and not listening:
  *
  *	bind with SO_REUSEADDR	a connection in TIME_WAIT is no conflict
  *	SO_REUSEADDR off, listen	now no other socket can get it, also with SO_REUSEADDR
- *	shutdown(SHUT_RD)	ends listening and keeps the port: who comes around the rules (::1) is refused at
- *				once, instead of waiting in a backlog that nobody reads
+ *	shutdown(SHUT_RD)	ends listening and keeps the port: who comes around the rules (::1)
+ *is refused at once, instead of waiting in a backlog that nobody reads
  *
  * A UDP socket gets a filter that drops everything, else it would collect datagrams.
- * Invariant: an entry in the table is on the books also when its socket could not be had (sctp without the kernel's
- * module, or after adoption).
+ * Invariant: an entry in the table is on the books also when its socket could not be had (sctp
+ *without the kernel's module, or after adoption).
  */
 #include "ports.h"
 
@@ -49,7 +50,7 @@ static uint16_t range_first, range_last, range_next;
 static void range_init(void)
 {
 	cleanup_buf struct buf b = BUF_INIT;
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	unsigned first = 0, last = 0;
 
 	if (range_first)
@@ -68,7 +69,7 @@ static void range_init(void)
 static void drop_datagrams(int fd)
 {
 	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
-	struct sock_fprog prog = { .len = 1, .filter = &drop };
+	struct sock_fprog prog = {.len = 1, .filter = &drop};
 
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
@@ -76,7 +77,8 @@ static void drop_datagrams(int fd)
 /* 0 or a negative errno. *out stays -1 where the kernel lacks the protocol. */
 static int hold_socket(const char *proto, uint32_t ip, uint16_t port, int *out)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = ip, .sin_port = htons(port) };
+	struct sockaddr_in sa = {
+		.sin_family = AF_INET, .sin_addr.s_addr = ip, .sin_port = htons(port)};
 	bool udp = str_eq(proto, "udp");
 	cleanup_fd int fd = -1;
 	int on = 1, off = 0;
@@ -123,12 +125,13 @@ static void table_add(const char *owner, const char *proto, uint32_t ip, uint16_
 	table = h;
 }
 
+/* owner NULL: of all. */
 static void release_locked(const char *owner)
 {
 	for (struct held **pp = &table; *pp;) {
 		struct held *h = *pp;
 
-		if (!str_eq(h->owner, owner)) {
+		if (owner && !str_eq(h->owner, owner)) {
 			pp = &h->next;
 			continue;
 		}
@@ -147,15 +150,16 @@ static int take_port(const char *owner, const struct port_binding *want, uint32_
 	int rc, fd = -1;
 
 	if (find_taken(want->proto, ip, port)) {
-		err_kind(err, ERR_SYSTEM, "Bind for %s:%u failed: port is already allocated", host_ip, port);
+		err_kind(err, ERR_SYSTEM, "Bind for %s:%u failed: port is already allocated",
+			 host_ip, port);
 		return err->code = -EADDRINUSE;
 	}
 	rc = hold_socket(want->proto, ip, port, &fd);
 	if (rc < 0) {
 		/* Go's words for these two, which people search for */
-		const char *why = rc == -EADDRINUSE	? "address already in use" :
-				  rc == -EADDRNOTAVAIL ? "cannot assign requested address" :
-							 strerror(-rc);
+		const char *why = rc == -EADDRINUSE	 ? "address already in use"
+				  : rc == -EADDRNOTAVAIL ? "cannot assign requested address"
+							 : strerror(-rc);
 
 		err_kind(err, ERR_SYSTEM, "failed to bind host port %s:%u/%s: %s", host_ip, port,
 			 want->proto, why);
@@ -188,7 +192,8 @@ static int take_one(const char *owner, const struct port_binding *want, struct p
 		    struct err *err)
 {
 	const char *host_ip = str_empty(want->host_ip) ? "0.0.0.0" : want->host_ip;
-	uint16_t last = want->host_port_end > want->host_port ? want->host_port_end : want->host_port;
+	uint16_t last =
+		want->host_port_end > want->host_port ? want->host_port_end : want->host_port;
 	uint16_t port = want->host_port;
 	struct in_addr ip;
 	int rc;
@@ -213,8 +218,8 @@ static int take_one(const char *owner, const struct port_binding *want, struct p
 	return 0;
 }
 
-int ports_take(const char *owner, const struct port_binding *want, size_t n, struct port_binding *out,
-	       struct err *err)
+int ports_take(const char *owner, const struct port_binding *want, size_t n,
+	       struct port_binding *out, struct err *err)
 {
 	int rc = 0;
 
@@ -225,7 +230,7 @@ int ports_take(const char *owner, const struct port_binding *want, size_t n, str
 	if (rc < 0)
 		release_locked(owner);
 	else
-		*err = (struct err){ 0 }; /* of ports that were tried on the way */
+		*err = (struct err){0}; /* of ports that were tried on the way */
 	pthread_mutex_unlock(&lock);
 	return rc;
 }
@@ -242,8 +247,9 @@ void ports_adopt(const char *owner, const struct port_binding *ports, size_t n)
 			continue;
 		rc = hold_socket(ports[i].proto, ip.s_addr, ports[i].host_port, &fd);
 		if (rc < 0)
-			log_warn("published port is held by another program", "host=%s:%u proto=%s errno=%d",
-				 ports[i].host_ip, ports[i].host_port, ports[i].proto, -rc);
+			log_warn("published port is held by another program",
+				 "host=%s:%u proto=%s errno=%d", ports[i].host_ip,
+				 ports[i].host_port, ports[i].proto, -rc);
 		table_add(owner, ports[i].proto, ip.s_addr, ports[i].host_port, fd);
 	}
 	pthread_mutex_unlock(&lock);

@@ -19,6 +19,6 @@ int ports_take(const char *owner, const struct port_binding *want, size_t n, str
 /* After a restart of ours: the same ports again. One that a program of the host grabbed meanwhile is kept on the books (its
  * traffic is the zone's by the NAT rules) and only logged. */
 void ports_adopt(const char *owner, const struct port_binding *ports, size_t n);
-void ports_release(const char *owner);
+void ports_release(const char *owner); /* NULL: everybody's, at the end */
 
 #endif

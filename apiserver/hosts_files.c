@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * hosts_files.c - the three files of a zone that tell it names: hosts, hostname, resolv.conf, in
+ *<zones>/UUID/config, bound into the zone by the OCI spec. Written anew at each start, in place of
+ *what was there: a running zone keeps the inode that it has.
+ *
+ * What goes in is Docker's:
+ *	hosts		localhost lines, --add-host, links, own address with its names. With the
+ *host's network: the host's own file and --add-host. resolv.conf	--dns* where given, else the
+ *configuration's, else the host's. Name servers on the host's loopback mean nothing inside and are
+ *left out; without any left, 8.8.8.8 and 8.8.4.4. "." as the only search domain means none.
+ *
+ * Pure but for network_write_files, which reads the host's files and writes the zone's.
+ */
+#include "hosts_files.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "conf.h"
+#include "container.h"
+#include "engine.h"
+#include "fs.h"
+#include "jget.h"
+#include "network.h"
+#include "network_private.h"
+#include "str.h"
+
+#define HOST_FILE_MAX (1024 * 1024)
+
+/* ---- hosts ---- */
+
+static const char localhost_lines[] = "127.0.0.1\tlocalhost\n"
+				      "::1\tlocalhost ip6-localhost ip6-loopback\n"
+				      "fe00::\tip6-localnet\n"
+				      "ff00::\tip6-mcastprefix\n"
+				      "ff02::1\tip6-allnodes\n"
+				      "ff02::2\tip6-allrouters\n";
+
+/* No white space or control byte may come in by an API field: each would make lines of its own. */
+static bool is_clean(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f || *s == '#')
+			return false;
+	return true;
+}
+
+void hosts_add_extra(struct buf *b, const char *entry, const char *host_gateway)
+{
+	size_t name_len = strcspn(entry, ":=");
+	const char *ip = entry + name_len + (entry[name_len] != '\0');
+	cleanup_free char *name = xstrndup(entry, name_len), *bare = NULL;
+
+	if (str_eq(ip, "host-gateway"))
+		ip = host_gateway;
+	if (ip[0] == '[' && str_ends(ip, "]"))
+		ip = bare = xstrndup(ip + 1, strlen(ip) - 2);
+	if (*ip && *name && is_clean(ip) && is_clean(name))
+		buf_printf(b, "%s\t%s\n", ip, name);
+}
+
+void hosts_add_own(struct buf *b, const char *ip, const char *hostname, const char *domain)
+{
+	const char *dot = strchr(hostname, '.');
+
+	if (str_empty(ip) || str_empty(hostname) || !is_clean(hostname) || !is_clean(domain))
+		return;
+	if (*domain)
+		buf_printf(b, "%s\t%s.%s %s\n", ip, hostname, domain, hostname);
+	else if (dot && dot != hostname)
+		buf_printf(b, "%s\t%s %.*s\n", ip, hostname, (int)(dot - hostname), hostname);
+	else
+		buf_printf(b, "%s\t%s\n", ip, hostname);
+}
+
+/* --link NAME:ALIAS on the default bridge: the other's address by its alias, id and name. */
+static void add_links(struct buf *b, const struct endpoint *ep, char **links)
+{
+	for (; links && *links; links++) {
+		const char *colon = strrchr(*links, ':');
+		const char *alias = colon ? colon + 1 : *links;
+		cleanup_free char *target = xstrndup(*links, strcspn(*links, ":"));
+		const char *name = target[0] == '/' ? target + 1 : target;
+		char ct_id[65], ip[46];
+
+		if (strrchr(alias, '/'))
+			alias = strrchr(alias, '/') + 1;
+		if (network_member_find(ep->network_id, name, ct_id, ip) && is_clean(alias))
+			buf_printf(b, "%s\t%s %.12s %s\n", ip, alias, ct_id, name);
+	}
+}
+
+/* ---- resolv.conf ---- */
+
+/* The next word of a line, owned; NULL at its end. */
+static char *next_word(const char **p, const char *end)
+{
+	const char *start;
+
+	while (*p < end && strchr(" \t\r", **p))
+		(*p)++;
+	start = *p;
+	while (*p < end && !strchr(" \t\r", **p))
+		(*p)++;
+	return *p > start ? xstrndup(start, (size_t)(*p - start)) : NULL;
+}
+
+static void parse_line(const char *p, const char *end, struct resolv *r)
+{
+	cleanup_free char *key = next_word(&p, end);
+	char ***list = NULL, *word;
+
+	if (str_eq(key, "nameserver"))
+		list = &r->servers;
+	else if (str_eq(key, "options"))
+		list = &r->options;
+	else if (str_eq(key, "search") || str_eq(key, "domain"))
+		list = &r->search;
+	if (list == &r->search) { /* the last one counts */
+		strv_free(r->search);
+		r->search = NULL;
+	}
+	while (list && (word = next_word(&p, end))) {
+		strv_add(list, word);
+		free(word);
+		if (list == &r->servers)
+			break;
+	}
+}
+
+void resolv_parse(const char *text, struct resolv *r)
+{
+	while (*text) {
+		parse_line(text, text + strcspn(text, "#;\n"), r);
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+}
+
+void resolv_fini(struct resolv *r)
+{
+	strv_free(r->servers);
+	strv_free(r->search);
+	strv_free(r->options);
+}
+
+static bool is_loopback(const char *ip)
+{
+	return str_starts(ip, "127.") || str_eq(ip, "::1");
+}
+
+/* IPv6 servers cannot be reached from a zone without IPv6. */
+static bool is_usable(const char *ip)
+{
+	return !is_loopback(ip) && !strchr(ip, ':');
+}
+
+void resolv_for_zone(struct resolv *r)
+{
+	char **kept = NULL;
+
+	for (char **s = r->servers; s && *s; s++)
+		if (is_usable(*s))
+			strv_add(&kept, *s);
+	if (!kept) {
+		strv_add(&kept, "8.8.8.8");
+		strv_add(&kept, "8.8.4.4");
+	}
+	strv_free(r->servers);
+	r->servers = kept;
+}
+
+static void put_list(struct buf *b, const char *key, char **v)
+{
+	if (!v || !v[0])
+		return;
+	buf_addstr(b, key);
+	for (; *v; v++)
+		if (is_clean(*v))
+			buf_printf(b, " %s", *v);
+	buf_addch(b, '\n');
+}
+
+void resolv_write(const struct resolv *r, struct buf *b)
+{
+	bool no_search = r->search && strv_len(r->search) == 1 && str_eq(r->search[0], ".");
+
+	for (char **s = r->servers; s && *s; s++)
+		if (is_clean(*s))
+			buf_printf(b, "nameserver %s\n", *s);
+	if (!no_search)
+		put_list(b, "search", r->search);
+	put_list(b, "options", r->options);
+}
+
+static void override(char ***list, char **from)
+{
+	if (!from || !from[0]) {
+		strv_free(from);
+		return;
+	}
+	strv_free(*list);
+	*list = from;
+}
+
+static char **conf_list(const char *key)
+{
+	char **out = NULL, **words = strv_split(conf_str(engine->conf, key), ',');
+
+	for (char **w = words; *w; w++) {
+		const char *s = *w + strspn(*w, " \t");
+		cleanup_free char *word = xstrndup(s, strcspn(s, " \t"));
+
+		if (*word)
+			strv_add(&out, word);
+	}
+	strv_free(words);
+	return out;
+}
+
+static void read_host_file(const char *path, struct buf *out)
+{
+	struct err ignored = {0};
+
+	buf_reset(out);
+	fs_read_file(path, HOST_FILE_MAX, out, &ignored); /* missing: empty */
+}
+
+static void host_resolv(bool host_network, struct resolv *r)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	read_host_file("/etc/resolv.conf", &b);
+	resolv_parse(buf_str(&b), r);
+	/* systemd's stub tells nothing of the real servers */
+	if (!host_network && r->servers && strv_len(r->servers) == 1 &&
+	    str_eq(r->servers[0], "127.0.0.53")) {
+		resolv_fini(r);
+		*r = (struct resolv){0};
+		read_host_file("/run/systemd/resolve/resolv.conf", &b);
+		resolv_parse(buf_str(&b), r);
+	}
+}
+
+static void make_resolv(const struct ct_spec *spec, bool host_network, struct buf *out)
+{
+	static const struct {
+		const char *field, *key;
+		size_t offset;
+	} settings[] = {
+		{"Dns", "dns", offsetof(struct resolv, servers)},
+		{"DnsSearch", "dns-search", offsetof(struct resolv, search)},
+		{"DnsOptions", "dns-opt", offsetof(struct resolv, options)},
+	};
+	struct resolv r = {0};
+	bool own_servers = false;
+
+	host_resolv(host_network, &r);
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		char ***list = (char ***)((char *)&r + settings[i].offset);
+		char **given = jget_strv(spec->host_config, settings[i].field);
+
+		if (!given[0]) {
+			strv_free(given);
+			given = conf_list(settings[i].key);
+		}
+		own_servers |= i == 0 && given && given[0];
+		override(list, given);
+	}
+	if (!host_network && !own_servers)
+		resolv_for_zone(&r);
+	resolv_write(&r, out);
+	resolv_fini(&r);
+}
+
+/* ---- the files ---- */
+
+static const char *host_gateway(const struct ct_spec *spec)
+{
+	const char *set = conf_str(engine->conf, "host-gateway-ip");
+
+	if (!str_empty(set))
+		return set;
+	for (size_t i = 0; i < spec->n_endpoints; i++)
+		if (spec->endpoints[i].gateway[0])
+			return spec->endpoints[i].gateway;
+	return "127.0.0.1"; /* host network */
+}
+
+static void make_hosts(const struct ct_spec *spec, bool host_network, const char *hostname,
+		       const char *domain, struct buf *b)
+{
+	char **extra = jget_strv(spec->host_config, "ExtraHosts");
+	char **links = jget_strv(spec->host_config, "Links");
+
+	if (host_network)
+		read_host_file("/etc/hosts", b);
+	if (!b->len)
+		buf_addstr(b, localhost_lines);
+	if (b->p[b->len - 1] != '\n')
+		buf_addch(b, '\n');
+	for (char **e = extra; *e; e++)
+		hosts_add_extra(b, *e, host_gateway(spec));
+	for (size_t i = 0; i < spec->n_endpoints; i++)
+		add_links(b, &spec->endpoints[i], links);
+	for (size_t i = 0; i < spec->n_endpoints && !host_network; i++)
+		hosts_add_own(b, spec->endpoints[i].ip, hostname, domain);
+	strv_free(extra);
+	strv_free(links);
+}
+
+static int write_one(const struct ct_spec *spec, const char *name, const struct buf *b,
+		     struct err *err)
+{
+	char rest[64], path[1024];
+	int rc = str_fmt(rest, sizeof(rest), "config/%s", name);
+
+	if (rc < 0)
+		return err_sysnum(err, rc, "path of %s", name);
+	return fs_write_replace(paths_zone(&engine->paths, spec->uuid, rest, path), buf_str(b),
+				b->len, 0644, err);
+}
+
+int network_write_files(const struct ct_spec *spec, struct err *err)
+{
+	cleanup_buf struct buf hosts = BUF_INIT, name = BUF_INIT, resolv = BUF_INIT;
+	const char *mode = jget_str(spec->host_config, "NetworkMode", "");
+	const char *hostname = jget_str(spec->config, "Hostname", "");
+	const char *domain = jget_str(spec->config, "Domainname", "");
+	bool host_network = str_eq(mode, "host");
+	int rc;
+
+	make_hosts(spec, host_network, hostname, domain, &hosts);
+	buf_printf(&name, "%s%s%s\n", hostname, *domain ? "." : "", domain);
+	make_resolv(spec, host_network, &resolv);
+	if ((rc = write_one(spec, "hosts", &hosts, err)) < 0 ||
+	    (rc = write_one(spec, "hostname", &name, err)) < 0 ||
+	    (rc = write_one(spec, "resolv.conf", &resolv, err)) < 0)
+		return rc;
+	return 0;
+}

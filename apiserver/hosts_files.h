@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * hosts_files.h - the pure parts of hosts_files.c. network_write_files is in network.h.
+ */
+#ifndef APISERVER_HOSTS_FILES_H
+#define APISERVER_HOSTS_FILES_H
+
+#include "buf.h"
+
+/* entry: "name:ip", "name=ip", ip may be in brackets or "host-gateway". What is no clean word is left out. */
+void hosts_add_extra(struct buf *b, const char *entry, const char *host_gateway);
+void hosts_add_own(struct buf *b, const char *ip, const char *hostname, const char *domain);
+
+struct resolv {
+	char **servers, **search, **options; /* owned vectors or NULL */
+};
+void resolv_parse(const char *text, struct resolv *r); /* adds to r */
+void resolv_fini(struct resolv *r);
+/* Drops servers that a zone cannot reach; puts Docker's default ones where none is left. */
+void resolv_for_zone(struct resolv *r);
+void resolv_write(const struct resolv *r, struct buf *b);
+
+#endif
