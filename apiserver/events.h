@@ -15,5 +15,6 @@ void event_emit(const char *type, const char *action, const char *actor_id, cons
 /* With Docker's attributes of a container: image, name, every label; plus extra pairs (NULL-terminated, may be NULL). */
 void event_container(const struct container *ct, const char *action, const char *const *extra);
 void events_serve(struct req *r); /* handle_events' work */
+unsigned events_listeners(void);
 
 #endif

@@ -40,6 +40,8 @@ void reply_stream(uint64_t req, int fd, const struct stream_opts *opts);
 int reply_begin(uint64_t req, int status, const char *content_type);
 int64_t reply_write(uint64_t req, const void *p, size_t len);
 void reply_end(uint64_t req);
+/* Cuts the connection, so that the client sees that what it has is not whole; its on_gone is called, soon. */
+void reply_abort(uint64_t req);
 
 /* Hijack: 101 UPGRADED when the request asked for `Upgrade: tcp`, else 200; then a raw two-way stream.
  * Descriptors are taken; -1 where unused. in_fd: the client's bytes go there; the client's half-close
