@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * sink_net.c - connections to sinks.
+ *
+ * Design: sockets are non-blocking and waited for with poll and a deadline, TLS by OpenSSL on the same descriptor. A stream's delivery is
+ * only certain once the peer's kernel has acknowledged it, so net_unacked tells what is still in ours: the cursor never passes it.
+ * Failure: a logger that dies loses nothing; the next one sends again from the saved cursor.
+ */
+#include "sink_net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netdb.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "str.h"
+
+struct net_conn {
+	enum net_kind kind;
+	int fd;
+	SSL_CTX *ctx;
+	SSL *ssl;
+	int64_t since_ns;
+};
+
+void net_addr_fini(struct net_addr *a)
+{
+	free(a->host);
+	free(a->port);
+	a->host = a->port = NULL;
+}
+
+static int wait_fd(int fd, short events, int64_t deadline_ns)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int64_t left;
+	int n;
+
+	for (;;) {
+		left = (deadline_ns - mono_ns() + 999999) / 1000000;
+		if (left <= 0)
+			return -ETIMEDOUT;
+		n = poll(&p, 1, left > 60000 ? 60000 : (int)left);
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+static const char *kind_name(enum net_kind kind)
+{
+	switch (kind) {
+	case NET_UDP:
+		return "udp";
+	case NET_UNIX:
+		return "unix";
+	case NET_UNIXGRAM:
+		return "unixgram";
+	case NET_TCP:
+	case NET_TLS:
+		break;
+	}
+	return "tcp";
+}
+
+/* "connection refused", not "Connection refused": as Docker prints it. */
+static const char *errno_text(int e, char *buf, size_t size)
+{
+	const char *s = strerror_r(e, buf, size);
+
+	if (s != buf)
+		str_copy(buf, size, s);
+	if (buf[0] >= 'A' && buf[0] <= 'Z')
+		buf[0] = (char)(buf[0] + 32);
+	return e == ETIMEDOUT ? "i/o timeout" : buf;
+}
+
+static int dial_error(struct err *err, const struct net_addr *a, const char *where, int e)
+{
+	char text[128];
+
+	err_kind(err, ERR_SYSTEM, "dial %s %s: connect: %s", kind_name(a->kind), where, errno_text(e, text, sizeof(text)));
+	err->code = -e;
+	return -e;
+}
+
+static int connect_fd(int family, int type, const struct sockaddr *sa, socklen_t len, int64_t deadline)
+{
+	int e = 0, rc, fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t elen = sizeof(e);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, sa, len) == 0)
+		return fd;
+	rc = -errno;
+	if (errno == EINPROGRESS) {
+		rc = wait_fd(fd, POLLOUT, deadline);
+		if (!rc && getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &elen) == 0)
+			rc = -e;
+	}
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+static int connect_unix(struct net_conn *c, const struct net_addr *a, int64_t deadline, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	if (strlen(a->host) >= sizeof(sa.sun_path))
+		return dial_error(err, a, a->host, ENAMETOOLONG);
+	str_copy(sa.sun_path, sizeof(sa.sun_path), a->host);
+	c->fd = connect_fd(AF_UNIX, a->kind == NET_UNIX ? SOCK_STREAM : SOCK_DGRAM, (struct sockaddr *)&sa, sizeof(sa), deadline);
+	return c->fd < 0 ? dial_error(err, a, a->host, -c->fd) : 0;
+}
+
+static int connect_inet(struct net_conn *c, const struct net_addr *a, int64_t deadline, struct err *err)
+{
+	struct addrinfo hints = { .ai_socktype = a->kind == NET_UDP ? SOCK_DGRAM : SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *list = NULL, *ai;
+	char where[NI_MAXHOST + 16], host[NI_MAXHOST];
+	int rc, one = 1;
+
+	rc = getaddrinfo(a->host, a->port, &hints, &list);
+	if (rc)
+		return err_kind(err, ERR_SYSTEM, "dial %s: lookup %s: %s", kind_name(a->kind), a->host,
+				rc == EAI_NONAME ? "no such host" : gai_strerror(rc));
+	rc = -EADDRNOTAVAIL;
+	for (ai = list; ai; ai = ai->ai_next) {
+		rc = c->fd = connect_fd(ai->ai_family, ai->ai_socktype, ai->ai_addr, ai->ai_addrlen, deadline);
+		if (rc >= 0)
+			break;
+		if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
+			str_copy(host, sizeof(host), a->host);
+		snprintf(where, sizeof(where), ai->ai_family == AF_INET6 ? "[%.1000s]:%.8s" : "%.1000s:%.8s", host, a->port);
+	}
+	freeaddrinfo(list);
+	if (rc < 0)
+		return dial_error(err, a, where, -rc);
+	if (a->kind != NET_UDP) {
+		setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	}
+	return 0;
+}
+
+static int tls_error(struct err *err, const char *what)
+{
+	char text[200];
+
+	ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
+	ERR_clear_error();
+	return err_kind(err, ERR_SYSTEM, "%s: %s", what, text);
+}
+
+static int tls_context(struct net_conn *c, const struct net_tls_conf *t, struct err *err)
+{
+	c->ctx = SSL_CTX_new(TLS_client_method());
+	if (!c->ctx)
+		return tls_error(err, "tls");
+	SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION);
+	SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	if (!str_empty(t->ca_cert)) {
+		if (SSL_CTX_load_verify_locations(c->ctx, t->ca_cert, NULL) != 1)
+			return err_kind(err, ERR_SYSTEM, "could not read CA certificate \"%s\"", t->ca_cert);
+	} else {
+		SSL_CTX_set_default_verify_paths(c->ctx);
+	}
+	if (!str_empty(t->cert) && SSL_CTX_use_certificate_chain_file(c->ctx, t->cert) != 1)
+		return err_kind(err, ERR_SYSTEM, "could not load X509 certificate \"%s\"", t->cert);
+	if (!str_empty(t->key) && SSL_CTX_use_PrivateKey_file(c->ctx, t->key, SSL_FILETYPE_PEM) != 1)
+		return err_kind(err, ERR_SYSTEM, "could not load X509 key \"%s\"", t->key);
+	SSL_CTX_set_verify(c->ctx, t->skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+	return 0;
+}
+
+/* What OpenSSL waits for: 0 when it may go on, negative when the time is over or the connection broken. */
+static int tls_wait(struct net_conn *c, int ret, int64_t deadline)
+{
+	switch (SSL_get_error(c->ssl, ret)) {
+	case SSL_ERROR_WANT_READ:
+		return wait_fd(c->fd, POLLIN, deadline);
+	case SSL_ERROR_WANT_WRITE:
+		return wait_fd(c->fd, POLLOUT, deadline);
+	case SSL_ERROR_ZERO_RETURN:
+		return -EPIPE;
+	default:
+		return -EIO;
+	}
+}
+
+static int tls_connect(struct net_conn *c, const struct net_addr *a, const struct net_tls_conf *t, int64_t deadline, struct err *err)
+{
+	unsigned char ip[16];
+	long v;
+	int rc, n;
+
+	if ((rc = tls_context(c, t, err)) < 0)
+		return rc;
+	c->ssl = SSL_new(c->ctx);
+	if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1)
+		return tls_error(err, "tls");
+	if (inet_pton(AF_INET, a->host, ip) == 1 || inet_pton(AF_INET6, a->host, ip) == 1) {
+		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(c->ssl), a->host);
+	} else {
+		SSL_set1_host(c->ssl, a->host);
+		SSL_set_tlsext_host_name(c->ssl, a->host);
+	}
+	while ((n = SSL_connect(c->ssl)) != 1) {
+		rc = tls_wait(c, n, deadline);
+		if (!rc)
+			continue;
+		v = SSL_get_verify_result(c->ssl);
+		if (v != X509_V_OK && !t->skip_verify)
+			return err_kind(err, ERR_SYSTEM, "tls: x509: %s", X509_verify_cert_error_string(v));
+		if (rc == -ETIMEDOUT)
+			return err_sysnum(err, rc, "tls handshake");
+		return tls_error(err, "tls handshake");
+	}
+	return 0;
+}
+
+int net_connect(struct net_conn **out, const struct net_addr *a, const struct net_tls_conf *tls, struct err *err)
+{
+	static const struct net_tls_conf no_conf;
+	int64_t deadline = mono_ns() + NET_CONNECT_MS * 1000000LL;
+	struct net_conn *c = xcalloc(1, sizeof(*c));
+	int rc;
+
+	c->kind = a->kind;
+	c->fd = -1;
+	c->since_ns = mono_ns();
+	if (a->kind == NET_UNIX || a->kind == NET_UNIXGRAM)
+		rc = connect_unix(c, a, deadline, err);
+	else
+		rc = connect_inet(c, a, deadline, err);
+	if (!rc && a->kind == NET_TLS)
+		rc = tls_connect(c, a, tls ? tls : &no_conf, deadline, err);
+	if (rc < 0) {
+		net_close(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void net_close(struct net_conn *c)
+{
+	if (!c)
+		return;
+	if (c->ssl) {
+		if (SSL_is_init_finished(c->ssl))
+			SSL_shutdown(c->ssl); /* receivers report its lack as an error */
+		SSL_free(c->ssl);
+	}
+	SSL_CTX_free(c->ctx);
+	ERR_clear_error();
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c);
+}
+
+static int tls_write(struct net_conn *c, const char *p, size_t len, int64_t deadline)
+{
+	int n, rc;
+
+	while (len) {
+		n = SSL_write(c->ssl, p, len > 1 << 20 ? 1 << 20 : (int)len);
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		} else if ((rc = tls_wait(c, n, deadline)) < 0) {
+			ERR_clear_error();
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int net_write(struct net_conn *c, const void *p, size_t len, int timeout_ms)
+{
+	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
+	const char *s = p;
+	ssize_t n;
+	int rc;
+
+	if (c->ssl)
+		return tls_write(c, p, len, deadline);
+	while (len) {
+		n = send(c->fd, s, len, MSG_NOSIGNAL);
+		if (n >= 0) {
+			s += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		if ((rc = wait_fd(c->fd, POLLOUT, deadline)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const void *body, size_t body_len, int timeout_ms)
+{
+	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
+	struct iovec iov[2] = { { (void *)head, head_len }, { (void *)body, body_len } };
+	struct msghdr mh = { .msg_iov = head_len ? iov : iov + 1, .msg_iovlen = head_len ? 2 : 1 };
+	int rc;
+
+	for (;;) {
+		if (sendmsg(c->fd, &mh, MSG_NOSIGNAL) >= 0)
+			return 0;
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != ENOBUFS)
+			return -errno;
+		if ((rc = wait_fd(c->fd, POLLOUT, deadline)) < 0)
+			return rc;
+	}
+}
+
+ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms)
+{
+	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		if (c->ssl) {
+			n = SSL_read(c->ssl, p, (int)(len > 65536 ? 65536 : len));
+			if (n > 0)
+				return n;
+			rc = tls_wait(c, (int)n, deadline);
+			ERR_clear_error();
+			if (rc == -EPIPE)
+				return 0;
+		} else {
+			n = recv(c->fd, p, len, 0);
+			if (n >= 0)
+				return n;
+			if (errno == EINTR)
+				continue;
+			if (errno != EAGAIN)
+				return -errno;
+			rc = wait_fd(c->fd, POLLIN, deadline);
+		}
+		if (rc < 0)
+			return rc == -ETIMEDOUT ? -EAGAIN : rc;
+	}
+}
+
+size_t net_unacked(struct net_conn *c)
+{
+	int n = 0;
+
+	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM || ioctl(c->fd, SIOCOUTQ, &n) < 0 || n < 0)
+		return 0;
+	return (size_t)n;
+}
+
+bool net_alive(struct net_conn *c)
+{
+	char b;
+	ssize_t n;
+
+	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM)
+		return true;
+	n = recv(c->fd, &b, 1, MSG_PEEK | MSG_DONTWAIT);
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+int64_t net_since_ns(const struct net_conn *c)
+{
+	return c->since_ns;
+}

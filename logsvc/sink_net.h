@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * sink_net.h - a connection of a logger to its sink: tcp, udp, unix, unixgram, TLS; every wait has a deadline. One thread.
+ */
+#ifndef LOGSVC_SINK_NET_H
+#define LOGSVC_SINK_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+enum net_kind { NET_TCP, NET_UDP, NET_TLS, NET_UNIX, NET_UNIXGRAM };
+
+/* Where to; strings are owned. */
+struct net_addr {
+	enum net_kind kind;
+	char *host; /* or the path of a unix socket */
+	char *port; /* digits */
+};
+void net_addr_fini(struct net_addr *a);
+
+struct net_tls_conf {
+	const char *ca_cert, *cert, *key; /* PEM paths, or NULL */
+	bool skip_verify;
+};
+
+struct net_conn;
+#define NET_CONNECT_MS 5000
+#define NET_WRITE_MS   10000
+
+/* Resolves the name anew each time. On failure the reason is in err, as Docker words it ("dial tcp 127.0.0.1:1: connect: connection refused"). */
+int net_connect(struct net_conn **out, const struct net_addr *a, const struct net_tls_conf *tls, struct err *err);
+void net_close(struct net_conn *c); /* TLS: with close_notify; NULL is fine */
+/* Writes all (streams) or one datagram. 0 or negative errno. */
+int net_write(struct net_conn *c, const void *p, size_t len, int timeout_ms);
+int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const void *body, size_t body_len, int timeout_ms);
+/* Bytes, 0 end, -EAGAIN nothing within the time. */
+ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms);
+/* Bytes handed to the kernel that the peer has not acknowledged (SIOCOUTQ), so how far a resend would go; 0 for datagrams. For TLS
+ * they are counted in records, more than the caller's bytes. */
+size_t net_unacked(struct net_conn *c);
+/* False when the peer has closed or reset, seen without waiting. */
+bool net_alive(struct net_conn *c);
+/* When the address was resolved (CLOCK_MONOTONIC): udp senders do it again every minute. */
+int64_t net_since_ns(const struct net_conn *c);
+
+#endif
