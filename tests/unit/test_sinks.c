@@ -13,8 +13,10 @@
 
 #include "../../logsvc/sink_fluentd.h"
 #include "../../logsvc/sink_gelf.h"
+#include "../../logsvc/sink_otlp.h"
 #include "../../logsvc/sink_syslog.h"
 #include "cleanup.h"
+#include "otlp.pb-c.h"
 #include "str.h"
 
 #define T0 1787402096789012345LL /* 2026-08-22T12:34:56.789012345Z */
@@ -282,6 +284,49 @@ static void test_fluentd_answers(void **state)
 	assert_non_null(strstr(err.msg, "wrong!"));
 }
 
+static void test_otlp(void **state)
+{
+	char *attrs[] = { "container.id", "forged", "team", "a", NULL };
+	cleanup_buf struct buf b = BUF_INIT;
+	struct sink_source src = source;
+	struct sink_msg m = msg("hello", false), m2 = msg("bad", true);
+	Otlp__ExportLogsRequest *r;
+	Otlp__ResourceLogs *rl;
+	struct otlp_enc e;
+	char text[256];
+	int64_t rejected;
+
+	(void)state;
+	src.attrs = attrs;
+	otlp_enc_init(&e, &src, NULL);
+	otlp_record(&e, &m);
+	otlp_record(&e, &m2);
+	otlp_request(&e, &b);
+	r = otlp__export_logs_request__unpack(NULL, b.len, (uint8_t *)b.p);
+	assert_non_null(r);
+	assert_int_equal(r->n_resource_logs, 1);
+	rl = r->resource_logs[0];
+	assert_int_equal(rl->resource->n_attributes, 7);
+	assert_string_equal(rl->resource->attributes[0]->key, "container.id");
+	assert_string_equal(rl->resource->attributes[0]->value->string_value, CID);
+	assert_string_equal(rl->resource->attributes[5]->value->string_value, "web");
+	assert_int_equal(rl->scope_logs[0]->n_log_records, 2);
+	assert_true(rl->scope_logs[0]->log_records[0]->time_unix_nano == T0);
+	assert_string_equal(rl->scope_logs[0]->log_records[0]->body->string_value, "hello");
+	assert_int_equal(rl->scope_logs[0]->log_records[1]->severity_number, 17);
+	otlp__export_logs_request__free_unpacked(r, NULL);
+	otlp_reset(&e);
+	assert_int_equal(e.n, 0);
+	otlp_enc_fini(&e);
+	assert_int_equal(otlp_response("", 0, &rejected, text), 0);
+	assert_int_equal(rejected, 0);
+	assert_int_equal(otlp_response("\x0a\x07\x08\x03\x12\x03why", 9, &rejected, text), 0);
+	assert_int_equal(rejected, 3);
+	assert_string_equal(text, "why");
+	assert_int_equal(otlp_response("\xff\xff", 2, &rejected, text), -22);
+	assert_true(otlp_retryable(503) && otlp_retryable(429) && !otlp_retryable(500) && !otlp_retryable(400));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_gelf),		 cmocka_unit_test(test_gelf_chunks),
 		cmocka_unit_test(test_gelf_compression), cmocka_unit_test(test_fluentd_bytes),
 		cmocka_unit_test(test_fluentd_attrs_and_pack), cmocka_unit_test(test_fluentd_answers),
+		cmocka_unit_test(test_otlp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
