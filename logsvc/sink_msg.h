@@ -32,7 +32,7 @@ struct sink_source {
 	const char *hostname;	  /* the host's */
 	int64_t created_ns;
 	int pid;		  /* of the zone's first process */
-	char *const *attrs;	  /* "key", "value", ... sorted by key, NULL-terminated */
+	const char *const *attrs;	  /* "key", "value", ... sorted by key, NULL-terminated */
 };
 
 #endif

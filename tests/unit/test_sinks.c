@@ -101,7 +101,7 @@ static void test_gelf(void **state)
 		"\"_command\":\"nginx -g daemon off;\",\"_container_id\":\"" CID "\",\"_container_name\":\"web\","
 		"\"_created\":\"2026-08-22T12:00:00.123456789Z\",\"_image_id\":\"sha256:abababababababababababababababababababababababababababababababab\","
 		"\"_image_name\":\"nginx:1.27\",\"_stream\":\"stdout\",\"_tag\":\"0123456789ab\"}";
-	char *attrs[] = { "_tag", "evil", "com.docker/x", "1", "id", "7", NULL };
+	const char *attrs[] = { "_tag", "evil", "com.docker/x", "1", "id", "7", NULL };
 	cleanup_buf struct buf b = BUF_INIT;
 	struct sink_msg m = msg("hello", false);
 	struct sink_source src = source;
@@ -231,7 +231,7 @@ static void test_fluentd_bytes(void **state)
 
 static void test_fluentd_attrs_and_pack(void **state)
 {
-	char *attrs[] = { "foo", "bar", "log", "clobber", NULL };
+	const char *attrs[] = { "foo", "bar", "log", "clobber", NULL };
 	cleanup_buf struct buf entries = BUF_INIT;
 	cleanup_buf struct buf b = BUF_INIT;
 	struct sink_source src = source;
@@ -286,7 +286,7 @@ static void test_fluentd_answers(void **state)
 
 static void test_otlp(void **state)
 {
-	char *attrs[] = { "container.id", "forged", "team", "a", NULL };
+	const char *attrs[] = { "container.id", "forged", "team", "a", NULL };
 	cleanup_buf struct buf b = BUF_INIT;
 	struct sink_source src = source;
 	struct sink_msg m = msg("hello", false), m2 = msg("bad", true);
