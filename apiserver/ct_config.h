@@ -27,6 +27,11 @@ int create_request_parse(const char *body, size_t len, int api_version, struct c
 /* Merges the image's config (Env, Cmd, Entrypoint, WorkingDir, User, Volumes, ExposedPorts, Labels, StopSignal, Healthcheck, Shell, OnBuild) into
  * config as Docker does; "no command specified" is 400. */
 int create_request_merge_image(struct create_request *cr, const char *image_config_text, struct err *err);
+/* Loop. Puts full ids for container:NAME in the modes (network, PID, IPC), as Docker keeps them, so that a later rename does no harm; a
+ * container of PidMode, IpcMode, VolumesFrom or Links that is not there: Docker's error. */
+int create_request_resolve(struct create_request *cr, struct err *err);
+/* What Docker only says at start: device requests (gpus) that no driver takes. */
+int config_check_start(const json_t *host_config, struct err *err);
 /* POST /containers/X/update's body merged into host_config: changed keys only; memory/swap rules checked. */
 int update_request_apply(const char *body, size_t len, json_t *host_config, bool running, char ***warnings, struct err *err);
 /* Path and Args as inspect shows them: entrypoint + cmd. */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * ct_netmode.c - a container's network mode and its endpoints, as a create body asks for them.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/ct_check.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "str.h"
+
+static int bad(struct err *err, const char *text)
+{
+	return err_kind(err, ERR_BAD_PARAM, "%s", text);
+}
+
+bool netmode_is_container(const char *mode)
+{
+	return str_starts(mode, "container:");
+}
+
+bool netmode_is_user_defined(const char *mode)
+{
+	return mode[0] && strcmp(mode, "default") != 0 && strcmp(mode, "bridge") != 0 && strcmp(mode, "host") != 0 &&
+	       strcmp(mode, "none") != 0 && !netmode_is_container(mode);
+}
+
+/* The words are Docker's, docker run shows them as they are. */
+static int check_container_mode(const json_t *config, const json_t *host, const char *mode, struct err *err)
+{
+	if (strcmp(mode, "container") == 0 || strcmp(mode, "container:") == 0)
+		return bad(err, "invalid network mode: invalid container format container:<name|id>");
+	if (jhas(config, "Hostname"))
+		return bad(err, "conflicting options: hostname and the network mode");
+	if (jhas(host, "Links"))
+		return bad(err, "conflicting options: container type network can't be used with links. This would result in "
+				"undefined behavior");
+	if (jhas(host, "Dns"))
+		return bad(err, "conflicting options: dns and the network mode");
+	if (jhas(host, "ExtraHosts"))
+		return bad(err, "conflicting options: custom host-to-IP mapping and the network mode");
+	if (jhas(host, "PortBindings") || jget_bool(host, "PublishAllPorts", false))
+		return bad(err, "conflicting options: port publishing and the container type network mode");
+	if (jhas(config, "ExposedPorts"))
+		return bad(err, "conflicting options: port exposing and the container type network mode");
+	return 0;
+}
+
+int netmode_check(const json_t *config, const json_t *host, struct err *err)
+{
+	const char *mode = jget_str(host, "NetworkMode", "");
+	int rc;
+
+	if ((strcmp(mode, "container") == 0 || netmode_is_container(mode)) &&
+	    (rc = check_container_mode(config, host, mode, err)) < 0)
+		return rc;
+	if (strcmp(jget_str(host, "UTSMode", ""), "host") == 0 && jhas(config, "Hostname"))
+		return bad(err, "conflicting options: hostname and the UTS mode");
+	if (strcmp(mode, "host") == 0 && jhas(host, "Links"))
+		return bad(err, "conflicting options: host type networking can't be used with links. This would result in "
+				"undefined behavior");
+	return 0;
+}
+
+/* ---- endpoints -------------------------------------------------------------------------------------- */
+
+static bool is_mac(const char *s)
+{
+	if (strlen(s) != 17)
+		return false;
+	for (size_t i = 0; i < 17; i++)
+		if (i % 3 == 2 ? s[i] != s[2] || (s[i] != ':' && s[i] != '-') : !is_hex(s + i, 1))
+			return false;
+	return true;
+}
+
+static bool is_ip(int family, const char *s)
+{
+	unsigned char addr[16];
+
+	return inet_pton(family, s, addr) == 1;
+}
+
+/* One line of what is wrong; NULL if nothing. buf holds it where it is made. */
+static const char *endpoint_fault(const char *network, const json_t *ep, char buf[200])
+{
+	const json_t *ipam = jget_obj(ep, "IPAMConfig");
+	const char *ip = jget_str(ipam, "IPv4Address", "");
+	const char *ip6 = jget_str(ipam, "IPv6Address", "");
+	const char *mac = jget_str(ep, "MacAddress", "");
+	json_t *item;
+	size_t i;
+
+	if ((ip[0] || ip6[0]) && !netmode_is_user_defined(network))
+		return "user specified IP address is supported on user defined networks only";
+	if (jhas(ep, "Aliases") && !netmode_is_user_defined(network))
+		return "network-scoped alias is supported only for containers in user defined networks";
+	if (ip[0] && !is_ip(AF_INET, ip))
+		return snprintf(buf, 200, "invalid IPv4 address: %.100s", ip), buf;
+	if (ip6[0] && !is_ip(AF_INET6, ip6))
+		return snprintf(buf, 200, "invalid IPv6 address: %.100s", ip6), buf;
+	json_array_foreach(jget_arr(ipam, "LinkLocalIPs"), i, item) {
+		if (!is_ip(AF_INET, json_string_value(item)) && !is_ip(AF_INET6, json_string_value(item)))
+			return snprintf(buf, 200, "invalid link-local IP address: %.100s", json_string_value(item)), buf;
+	}
+	if (mac[0] && !is_mac(mac))
+		return snprintf(buf, 200, "invalid MAC address %.100s", mac), buf;
+	return NULL;
+}
+
+int endpoints_check(const json_t *networking, struct err *err)
+{
+	const char *network;
+	const char *fault;
+	char buf[200];
+	json_t *ep;
+
+	json_object_foreach(jget_obj(networking, "EndpointsConfig"), network, ep) {
+		if (json_is_null(ep))
+			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: EndpointsConfig is nil", network);
+		if ((fault = endpoint_fault(network, ep, buf)) && str_starts(fault, "invalid MAC"))
+			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: %s", network, fault);
+		if (fault)
+			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: invalid endpoint settings:\n%s", network,
+					fault);
+	}
+	return 0;
+}
+
+static char *str_or_null(const json_t *o, const char *key)
+{
+	const char *s = jget_str(o, key, "");
+
+	return s[0] ? xstrdup(s) : NULL;
+}
+
+static char **strv_or_null(const json_t *o, const char *key)
+{
+	return json_is_array(json_object_get(o, key)) ? jget_strv(o, key) : NULL;
+}
+
+static void endpoint_fill(struct endpoint *ep, const char *network, const json_t *o)
+{
+	const json_t *ipam = jget_obj(o, "IPAMConfig");
+
+	ep->network = xstrdup(network);
+	ep->want_ip = str_or_null(ipam, "IPv4Address");
+	ep->want_ip6 = str_or_null(ipam, "IPv6Address");
+	ep->want_mac = str_or_null(o, "MacAddress");
+	ep->aliases = strv_or_null(o, "Aliases");
+	ep->links = strv_or_null(o, "Links");
+	ep->driver_opts = json_incref(jget_obj(o, "DriverOpts"));
+	ep->gw_priority = (int)jget_int(o, "GwPriority", 0);
+}
+
+void endpoints_make(const json_t *config, const json_t *host, const json_t *networking, struct endpoint **out, size_t *n)
+{
+	const char *mode = jget_str(host, "NetworkMode", "bridge");
+	json_t *all = jget_obj(networking, "EndpointsConfig");
+	const char *network;
+	json_t *o;
+
+	*out = NULL;
+	*n = 0;
+	if (jget_bool(config, "NetworkDisabled", false) || netmode_is_container(mode))
+		return;
+	*out = xcalloc(json_object_size(all) + 1, sizeof(**out));
+	if (json_object_size(all) == 0) {
+		endpoint_fill(&(*out)[(*n)++], mode, NULL);
+		return;
+	}
+	/* the mode's own network comes first: it is eth0 */
+	if ((o = json_object_get(all, mode)))
+		endpoint_fill(&(*out)[(*n)++], mode, o);
+	json_object_foreach(all, network, o) {
+		if (strcmp(network, mode) != 0)
+			endpoint_fill(&(*out)[(*n)++], network, o);
+	}
+}

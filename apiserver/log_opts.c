@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * log_opts.c - what a LogConfig may say.
+ *
+ * Design: a table of drivers; each has its option names, with a check of the value where there is one, and a check of
+ * all of them together. What is common to drivers (mode, max-buffer-size, cache-*) comes first, as Docker has it. Unlike
+ * Docker, values are checked when the container is created and not only when it starts. Of several unknown options the
+ * first in byte order is named.
+ *
+ * To extend: a driver is a row of drivers[], its options a table of their own.
+ */
+#define LOG_MODULE "log_opts"
+#include "apiserver/log_opts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/engine.h"
+#include "apiserver/go_json.h"
+#include "apiserver/go_regex.h"
+#include "apiserver/log_tag.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "log.h"
+#include "str.h"
+
+#define MAX_OPTS_BYTES 16384
+
+struct log_option {
+	const char *name;
+	int (*check)(const char *name, const char *value, struct err *err); /* NULL: any value */
+};
+
+struct log_driver {
+	const char *name;
+	const char *unknown; /* printf of the text for an option it does not have */
+	const struct log_option *options;
+	int (*check)(const json_t *opts, struct err *err); /* across options; NULL: nothing */
+};
+
+static int bad(struct err *err, const char *text)
+{
+	return err_kind(err, ERR_BAD_PARAM, "%s", text);
+}
+
+/* ---- values ----------------------------------------------------------------------------------------- */
+
+/* Docker's two texts for a size that is none: no number in front, or a suffix that is no unit. */
+static int err_size(const char *value, struct err *err)
+{
+	size_t digits = strlen(value);
+
+	while (digits > 0 && !strchr("0123456789. ", value[digits - 1]))
+		digits--;
+	if (digits == 0 || value[0] == '-')
+		return err_kind(err, ERR_BAD_PARAM, "invalid size: '%s'", value);
+	return err_kind(err, ERR_BAD_PARAM, "invalid suffix: '%s'", value + digits);
+}
+
+static int check_max_size(const char *name, const char *value, struct err *err)
+{
+	int64_t n;
+
+	(void)name;
+	if (parse_size(value, 1000, &n) < 0)
+		return err_size(value, err);
+	return n < 1 ? bad(err, "max-size must be a positive number") : 0;
+}
+
+static int check_max_file(const char *name, const char *value, struct err *err)
+{
+	int64_t n;
+
+	(void)name;
+	if (parse_i64(value[0] == '+' ? value + 1 : value, INT32_MIN, INT32_MAX, &n) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax", value);
+	return n < 1 ? bad(err, "max-file cannot be less than 1") : 0;
+}
+
+static int check_bool(const char *name, const char *value, struct err *err)
+{
+	bool b;
+
+	(void)name;
+	if (parse_bool(value, &b) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseBool: parsing \"%s\": invalid syntax", value);
+	return 0;
+}
+
+static int check_regex(const char *name, const char *value, struct err *err)
+{
+	struct go_regex *re = NULL;
+	int rc;
+
+	(void)name;
+	rc = go_regex_compile(value, &re, err);
+	go_regex_free(re);
+	return rc;
+}
+
+static int check_tag(const char *name, const char *value, struct err *err)
+{
+	cleanup_buf struct buf ignored = BUF_INIT;
+
+	(void)name;
+	return log_tag_expand(value, NULL, NULL, &ignored, err);
+}
+
+static int check_json_file(const json_t *opts, struct err *err)
+{
+	const char *max_file = jget_str(opts, "max-file", "1");
+	bool compress = false;
+	int64_t n = 1;
+
+	if (parse_bool(jget_str(opts, "compress", "false"), &compress) < 0 || !compress)
+		return 0;
+	if (parse_i64(max_file, 1, INT32_MAX, &n) < 0 || n < 2 || !jget_str(opts, "max-size", NULL))
+		return bad(err, "compress cannot be true when max-file is less than 2 or max-size is not set");
+	return 0;
+}
+
+/* ---- drivers ---------------------------------------------------------------------------------------- */
+
+static const struct log_option file_options[] = {
+	{ "max-size", check_max_size }, { "max-file", check_max_file },	 { "compress", check_bool }, { "labels", NULL },
+	{ "labels-regex", check_regex }, { "env", NULL }, { "env-regex", check_regex }, { "tag", check_tag },
+	{ NULL, NULL },
+};
+
+static const struct log_driver drivers[] = {
+	{ "json-file", "unknown log opt '%s' for json-file log driver", file_options, check_json_file },
+	{ "local", "unknown log opt '%s' for log driver local", file_options, NULL },
+	{ "none", NULL, NULL, NULL },
+};
+
+const char *const *log_driver_names(void)
+{
+	static const char *const names[] = { "json-file", "local", "none", NULL };
+
+	return names;
+}
+
+static const struct log_driver *find_driver(const char *name)
+{
+	cleanup_strv char **enabled = strv_split(engine && engine->conf ? conf_str(engine->conf, "ENABLED_LOG_DRIVERS") : "", ',');
+
+	if (strv_len(enabled) > 0 && !strv_has(enabled, name))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (strcmp(drivers[i].name, name) == 0)
+			return &drivers[i];
+	return NULL;
+}
+
+static const struct log_option *find_option(const struct log_driver *d, const char *name)
+{
+	for (const struct log_option *o = d->options; o && o->name; o++)
+		if (strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
+}
+
+/* ---- what every driver has -------------------------------------------------------------------------- */
+
+static bool is_common(const char *name)
+{
+	return strcmp(name, "mode") == 0 || strcmp(name, "max-buffer-size") == 0 || str_starts(name, "cache-");
+}
+
+static int check_common(const json_t *opts, struct err *err)
+{
+	const char *mode = jget_str(opts, "mode", "");
+	const char *buffer = jget_str(opts, "max-buffer-size", NULL);
+	const char *cache = jget_str(opts, "cache-disabled", NULL);
+	int64_t n;
+	bool b;
+
+	if (mode[0] && strcmp(mode, "blocking") != 0 && strcmp(mode, "non-blocking") != 0)
+		return err_kind(err, ERR_BAD_PARAM, "logger: logging mode not supported: %s", mode);
+	if (buffer && strcmp(mode, "non-blocking") != 0)
+		return bad(err, "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+	if (buffer && parse_size(buffer, 1024, &n) < 0) {
+		struct err why = { 0 };
+
+		err_size(buffer, &why);
+		return err_kind(err, ERR_BAD_PARAM, "error parsing option max-buffer-size: %s", why.msg);
+	}
+	if (cache && parse_bool(cache, &b) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid value for option cache-disabled: %s", cache);
+	return 0;
+}
+
+static int check_options(const struct log_driver *d, const json_t *opts, struct err *err)
+{
+	cleanup_json json_t *sorted = go_json_sorted(json_copy((json_t *)opts));
+	const char *name;
+	json_t *value;
+	int rc;
+
+	json_object_foreach(sorted, name, value) {
+		const struct log_option *o = find_option(d, name);
+
+		if (is_common(name))
+			continue;
+		if (!o)
+			return err_kind(err, ERR_BAD_PARAM, d->unknown, name);
+		if (o->check && (rc = o->check(name, json_string_value(value), err)) < 0)
+			return rc;
+	}
+	return d->check ? d->check(opts, err) : 0;
+}
+
+int log_opts_check(const char *driver, const json_t *opts, struct err *err)
+{
+	const struct log_driver *d;
+	const char *name;
+	json_t *value;
+	size_t total = 0;
+	int rc;
+
+	d = find_driver(driver);
+	if (d && strcmp(driver, "none") == 0)
+		return 0;
+	json_object_foreach((json_t *)opts, name, value)
+		total += strlen(name) + json_string_length(value);
+	if (total > MAX_OPTS_BYTES)
+		return err_kind(err, ERR_BAD_PARAM, "log options are longer than %d bytes", MAX_OPTS_BYTES);
+	if ((rc = check_common(opts, err)) < 0)
+		return rc;
+	if (!d)
+		return err_kind(err, ERR_BAD_PARAM, "logger: no log driver named '%s' is registered", driver);
+	return check_options(d, opts, err);
+}
+
+/* ---- defaults --------------------------------------------------------------------------------------- */
+
+static void merge_defaults(json_t *opts, bool same_driver)
+{
+	cleanup_strv char **list = strv_split(engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_OPTS") : "", ',');
+
+	for (size_t i = 0; list[i]; i++) {
+		char *value = strchr(list[i], '=');
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		if ((same_driver || str_starts(list[i], "cache-")) && !json_object_get(opts, list[i]))
+			json_object_set_new(opts, list[i], json_string(value));
+	}
+}
+
+int log_opts_complete(json_t *log_config, struct err *err)
+{
+	const char *def = engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_DRIVER") : "json-file";
+	const char *type = jget_str(log_config, "Type", "");
+	json_t *opts;
+
+	if (type[0] == '\0') {
+		json_object_set_new(log_config, "Type", json_string(def));
+		type = jget_str(log_config, "Type", def);
+	}
+	if (!jget_obj(log_config, "Config"))
+		json_object_set_new(log_config, "Config", json_object());
+	opts = jget_obj(log_config, "Config");
+	if (strcmp(type, "none") != 0)
+		merge_defaults(opts, strcmp(type, def) == 0);
+	json_object_set_new(log_config, "Config", go_json_sorted(json_incref(opts)));
+	return log_opts_check(type, jget_obj(log_config, "Config"), err);
+}
