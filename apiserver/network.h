@@ -78,10 +78,10 @@ int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err
 
 /* ---- the networks themselves (network_admin.c) ---- */
 
-/* Worker. body: of POST /networks/create. */
-int network_create(const char *body, size_t len, char id[65], struct err *err);
-/* Worker. id gets the removed one's. Predefined ones and ones with running zones are refused. */
-int network_remove(const char *ref, char id[65], struct err *err);
+/* Worker. body: of POST /networks/create. name: owned. */
+int network_create(const char *body, size_t len, char id[65], char **name, struct err *err);
+/* Worker. id and name (owned) get the removed one's. Predefined ones and ones with running zones are refused. */
+int network_remove(const char *ref, char id[65], char **name, struct err *err);
 
 /* What lists and filters need; owned, freed with network_info_free. */
 struct network_info {

@@ -383,7 +383,7 @@ static int create_locked(struct net *n, struct err *err)
 	return 0;
 }
 
-int network_create(const char *body, size_t len, char id[65], struct err *err)
+int network_create(const char *body, size_t len, char id[65], char **name, struct err *err)
 {
 	struct net *n = xcalloc(1, sizeof(*n));
 	int rc;
@@ -397,6 +397,7 @@ int network_create(const char *body, size_t len, char id[65], struct err *err)
 		rc = create_locked(n, err);
 		if (rc >= 0) {
 			memcpy(id, n->id, 65);
+			*name = xstrdup(n->name);
 			pthread_mutex_lock(&net_lock);
 			net_link(n);
 			pthread_mutex_unlock(&net_lock);
@@ -432,7 +433,7 @@ static int unlink_unused(const char *ref, struct net **out, struct err *err)
 	return 0;
 }
 
-int network_remove(const char *ref, char id[65], struct err *err)
+int network_remove(const char *ref, char id[65], char **name, struct err *err)
 {
 	struct net *n = NULL;
 	int rc;
@@ -443,6 +444,7 @@ int network_remove(const char *ref, char id[65], struct err *err)
 	pthread_mutex_unlock(&net_lock);
 	if (rc >= 0) {
 		memcpy(id, n->id, 65);
+		*name = xstrdup(n->name);
 		net_bridge_down(n);
 		rc = store_del(STORE_NETWORK, n->id, err);
 		net_free(n);

@@ -346,13 +346,13 @@ static void test_user_networks(void **state)
 	static const char internal[] =
 		"{\"Name\":\"n2\",\"Internal\":true,\"IPAM\":{\"Config\":[{\"Subnet\":"
 		"\"10.77.0.0/24\",\"IPRange\":\"10.77.0.128/25\"}]}}";
-	char id1[65], id2[65], gone[65];
+	char id1[65], id2[65], gone[65], *n1 = NULL, *n2 = NULL, *name = NULL;
 	cleanup_fd int srv = -1, srv2 = -1;
 	struct zone a, b, c, d;
 
 	(void)state;
-	OK(network_create(body, sizeof(body) - 1, id1, &err));
-	OK(network_create(internal, sizeof(internal) - 1, id2, &err));
+	OK(network_create(body, sizeof(body) - 1, id1, &n1, &err));
+	OK(network_create(internal, sizeof(internal) - 1, id2, &n2, &err));
 	zone_up(&a, "n1", &tcp_any, 1);
 	zone_up(&b, "bridge", NULL, 0);
 	zone_up(&c, "n2", NULL, 0);
@@ -370,16 +370,21 @@ static void test_user_networks(void **state)
 	assert_int_equal(try_tcp(d.ns, c.ep.ip, 80, 2000), 0);	    /* within */
 	assert_int_not_equal(try_tcp(b.ns, c.ep.ip, 80, 300), 0);
 	assert_int_not_equal(try_tcp(c.ns, "10.9.0.2", 22, 300), ECONNREFUSED); /* no way out */
-	assert_true(network_remove("n1", gone, &err) < 0);
+	assert_true(network_remove("n1", gone, &name, &err) < 0);
 	assert_non_null(strstr(err.msg, "has active endpoints"));
 	zone_down(&a);
 	zone_down(&b);
 	zone_down(&c);
 	zone_down(&d);
-	OK(network_remove("n1", gone, &err));
+	OK(network_remove("n1", gone, &name, &err));
 	assert_string_equal(gone, id1);
-	OK(network_remove(id2, gone, &err));
-	assert_true(network_remove("bridge", gone, &err) < 0);
+	free(name);
+	OK(network_remove(id2, gone, &name, &err));
+	assert_string_equal(name, "n2");
+	free(name);
+	free(n1);
+	free(n2);
+	assert_true(network_remove("bridge", gone, &name, &err) < 0);
 	assert_string_equal(err.msg, "bridge is a pre-defined network and cannot be removed");
 }
 
