@@ -60,3 +60,549 @@
  * zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]: writes one NUL byte to N when the
  * socket listens, or the text of the error; then closes it. Its parent must reap it.
  */
+#include "zone.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "json.h"
+#include "loop.h"
+#include "mdata_server.h"
+#include "str.h"
+#include "zone_cgroup.h"
+#include "zone_conf.h"
+#include "zone_mount.h"
+
+#define LOG_MODULE "run"
+#include "log.h"
+
+#define PIPE_BYTES	  (1024 * 1024)
+#define EXIT_START_FAILED 128 /* Docker's, for a start that fails for other reasons than the command */
+#define EARLY_MAX	  32
+
+/* Docker's words before what the runtime or dockerinit says; clients look for parts of them. */
+#define PREFIX                                                                                     \
+	"failed to create task for container: failed to create shim task: OCI runtime create "     \
+	"failed: runc create failed: unable to start container process: "
+
+/* The run that is being started. The runtime's end and dockerinit's come in any order. */
+static struct {
+	struct zone *z;
+	struct asker who;
+	bool is_restart;
+	pid_t runtime_pid;
+	int runtime_status;
+	bool runtime_done;
+	bool granted;	 /* the channel to the first process is taken */
+	bool exec_done;	 /* it became the user's process */
+	bool failed;	 /* it said so: err, exit_code */
+	bool init_dead;
+	int init_status;
+	int err_pipe; /* what our own child says before it becomes the runtime */
+	struct err err;
+	int exit_code;
+	struct {
+		pid_t pid;
+		int status;
+	} early[EARLY_MAX]; /* reaped while we do not know yet who is the first process */
+	size_t n_early;
+} l = { .err_pipe = -1 };
+
+/* ---- pipes ------------------------------------------------------------------------------------ */
+
+static int make_pipe(int *r, int *w, bool big, struct err *err)
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(err, "pipe");
+	*r = p[0];
+	*w = p[1];
+	if (big) /* smaller works too, where the limits for pipes are reached */
+		fcntl(*r, F_SETPIPE_SZ, PIPE_BYTES);
+	return 0;
+}
+
+int zone_run_prepare(struct zone *z, struct err *err)
+{
+	int rc;
+
+	if (z->prepared)
+		return 0;
+	zone_close(&z->out_r);
+	zone_close(&z->err_r);
+	if ((rc = make_pipe(&z->out_r, &z->out_w, true, err)) < 0)
+		return rc;
+	if (!z->tty && (rc = make_pipe(&z->err_r, &z->err_w, true, err)) < 0)
+		return rc;
+	z->run++;
+	z->prepared = true;
+	return 0;
+}
+
+/* ---- the runtime ------------------------------------------------------------------------------ */
+
+static int null_or(int fd, int target)
+{
+	cleanup_fd int null = -1;
+
+	if (fd < 0) {
+		fd = null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return -1;
+	}
+	return dup2(fd, target);
+}
+
+static bool is_runc(const char *runtime)
+{
+	return strcmp(strrchr(runtime, '/'), "/runc") == 0;
+}
+
+/* In the child: mounts, and the runtime in our place. */
+static int become_runtime(const struct zone *z, const struct zone_conf *c, int in_r,
+			  const char *console, struct err *err)
+{
+	char *const env[] = {
+		(char[]){ "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" }, NULL
+	};
+	char config[PATH_MAX], logfile[PATH_MAX], pidfile[PATH_MAX];
+	const char *argv[24] = { c->runtime, "--root", c->runtime_root, "--log", logfile,
+				 "--log-format", "json", "run", "-d", "--bundle", config,
+				 "--pid-file", pidfile };
+	size_t n = 13;
+	int rc;
+
+	zone_child_prepare(z, z->oom_score_own);
+	if (str_fmt(config, sizeof(config), "%s/config", z->dir) < 0 ||
+	    str_fmt(logfile, sizeof(logfile), "%s/runtime.log", z->run_dir) < 0 ||
+	    str_fmt(pidfile, sizeof(pidfile), "%s/init.pid", z->run_dir) < 0)
+		return err_sysnum(err, ENAMETOOLONG, "run the zone");
+	if ((rc = fs_mkdir_p(c->runtime_root, 0711, err)) < 0 ||
+	    (rc = zone_mount(c, !is_runc(c->runtime), err)) < 0)
+		return rc;
+	if (null_or(in_r, 0) < 0 || null_or(c->tty ? -1 : z->out_w, 1) < 0 ||
+	    null_or(c->tty ? -1 : z->err_w, 2) < 0)
+		return err_sys(err, "set the standard streams");
+	if (console) {
+		argv[n++] = "--console-socket";
+		argv[n++] = console;
+	}
+	argv[n++] = c->id;
+	argv[n] = NULL;
+	execve(c->runtime, (char *const *)(uintptr_t)argv, env);
+	return err_sys(err, "execute %s", c->runtime);
+}
+
+static int spawn_runtime(struct zone *z, const struct zone_conf *c, struct err *err)
+{
+	cleanup_fd int in_r = -1, err_w = -1;
+	char console[64];
+	pid_t pid;
+	int rc;
+
+	if (c->open_stdin && !c->tty && (rc = make_pipe(&in_r, &z->in_w, false, err)) < 0)
+		return rc;
+	if (c->tty && (rc = zone_tty_listen(z, console, err)) < 0)
+		return rc;
+	if ((rc = make_pipe(&l.err_pipe, &err_w, false, err)) < 0)
+		return rc;
+	pid = fork();
+	if (pid < 0)
+		return err_sys(err, "fork");
+	if (pid == 0) {
+		become_runtime(z, c, in_r, c->tty ? console : NULL, err);
+		fs_write_all(err_w, err->msg, strlen(err->msg));
+		_exit(1);
+	}
+	l.runtime_pid = pid;
+	/* the ends that the zone has now: EOF must be real */
+	if (!c->tty)
+		zone_close(&z->out_w);
+	zone_close(&z->err_w);
+	return 0;
+}
+
+static void set_string(char **p, char *value)
+{
+	free(*p);
+	*p = value;
+}
+
+static int launch(struct zone *z, struct err *err)
+{
+	cleanup_zone_conf struct zone_conf c = { 0 };
+	cleanup_free char *path = xasprintf("%s/config/zone.json", z->dir);
+	int rc;
+
+	if ((rc = zone_conf_read(&c, path, err)) < 0)
+		return rc;
+	if (c.tty != z->tty)
+		return err_kind(err, ERR_SYSTEM, "%s: tty changed under a live zoneadmd", path);
+	str_copy(z->id, sizeof(z->id), c.id);
+	set_string(&z->cgroup, xstrdup(c.cgroup));
+	set_string(&z->runtime_state, xasprintf("%s/%s", c.runtime_root, c.id));
+	z->oom_score_adj = (int)c.oom_score_adj;
+	if ((rc = zone_run_prepare(z, err)) < 0)
+		return rc;
+	/* what an earlier life of the zone may have left */
+	fs_remove_tree(AT_FDCWD, z->runtime_state, err);
+	zone_cgroup_remove(z->cgroup);
+	unlinkat(z->run_dir_fd, "runtime.log", 0);
+	unlinkat(z->run_dir_fd, "init.pid", 0);
+	unlinkat(z->run_dir_fd, "exit.json", 0);
+	return spawn_runtime(z, &c, err);
+}
+
+/* ---- how a start ends ------------------------------------------------------------------------- */
+
+static void close_pipes(struct zone *z)
+{
+	zone_tty_reset();
+	zone_close(&z->in_w);
+	zone_close(&z->out_w);
+	zone_close(&z->err_w);
+	zone_close(&z->out_r);
+	zone_close(&z->err_r);
+}
+
+static void start_failed(const struct err *err, int exit_code)
+{
+	Zone__Exited e = ZONE__EXITED__INIT;
+	Zone__Message m = ZONE__MESSAGE__INIT;
+	struct zone *z = l.z;
+
+	log_info("start failed", "run=%u error=%s", z->run, log_q(err->msg));
+	zone_close(&l.err_pipe);
+	zone_close(&z->init_pidfd);
+	z->init_pid = 0;
+	z->prepared = false;
+	close_pipes(z);
+	if (z->cgroup) {
+		zone_cgroup_kill(z->cgroup);
+		for (int i = 0; i < 100 && zone_cgroup_remove(z->cgroup) < 0; i++)
+			usleep(2000);
+	}
+	if (z->runtime_state) {
+		struct err ignored;
+
+		fs_remove_tree(AT_FDCWD, z->runtime_state, &ignored);
+	}
+	if (l.is_restart) {
+		z->will_restart = false;
+		set_string(&z->exit_error, xstrdup(err->msg));
+		z->exit_code = exit_code;
+		zone_exit_fill(z, &e);
+		m.body_case = ZONE__MESSAGE__BODY_EXITED;
+		m.exited = &e;
+		zone_ctl_event(&m);
+	} else {
+		zone_ctl_fail(l.who, err, exit_code);
+	}
+	zone_exit_final(z);
+}
+
+/* What the runtime had to say: its last error line, else what our child said. */
+static void runtime_error(struct err *err)
+{
+	cleanup_free char *path = xasprintf("%s/runtime.log", l.z->run_dir);
+	cleanup_buf struct buf text = BUF_INIT;
+	struct err ignored;
+	char own[1024], *line, *next;
+	struct json j;
+	ssize_t n = read(l.err_pipe, own, sizeof(own) - 1);
+
+	if (n > 0) {
+		own[n] = '\0';
+		err_kind(err, ERR_SYSTEM, "%s", own);
+		return;
+	}
+	err_kind(err, ERR_SYSTEM, PREFIX "the runtime ended with status %d: unknown",
+		 WIFEXITED(l.runtime_status) ? WEXITSTATUS(l.runtime_status)
+					     : 128 + WTERMSIG(l.runtime_status));
+	if (fs_read_file(path, 256 * 1024, &text, &ignored) < 0)
+		return;
+	for (line = text.p; line && *line; line = next) {
+		size_t len = strcspn(line, "\n");
+
+		next = line[len] ? line + len + 1 : NULL;
+		if (json_parse(&j, line, len, 64) < 0)
+			continue;
+		if (strcmp(json_str(&j, j.v, "level", ""), "error") == 0)
+			err_kind(err, ERR_SYSTEM, PREFIX "%.600s: unknown",
+				 json_str(&j, j.v, "msg", ""));
+		json_fini(&j);
+	}
+}
+
+/* Docker's exit status and HTTP status for a runtime's error, by its text, as moby does it. */
+static int classify(struct err *err)
+{
+	size_t n = strlen(err->msg);
+
+	if (strstr(err->msg, "ermission denied")) {
+		err->kind = ERR_BAD_PARAM;
+		return 126;
+	}
+	if (strcasestr(err->msg, "not a directory")) {
+		err->kind = ERR_BAD_PARAM;
+		snprintf(err->msg + n, sizeof(err->msg) - n,
+			 ": Are you trying to mount a directory onto a file (or vice-versa)? Check if "
+			 "the specified host path exists and is the expected type");
+		return 127;
+	}
+	return EXIT_START_FAILED;
+}
+
+static void watch_oom(struct zone *z);
+
+static void started(void)
+{
+	Zone__Started s = ZONE__STARTED__INIT;
+	Zone__Message m = ZONE__MESSAGE__INIT;
+	struct zone *z = l.z;
+	int i;
+
+	for (i = 0; i < RLIM_NLIMITS; i++)
+		prlimit(z->init_pid, i, NULL, &z->limits[i]);
+	zone_close(&l.err_pipe);
+	z->phase = PHASE_RUNNING;
+	z->prepared = false;
+	z->frozen = false;
+	z->started_ns = now_ns();
+	z->started_mono_ns = mono_ns();
+	watch_oom(z);
+	zone_write_state(z);
+	s.run = z->run;
+	s.pid = z->init_pid;
+	s.started_ns = z->started_ns;
+	s.restart_count = z->restart.count;
+	if (l.is_restart) {
+		m.body_case = ZONE__MESSAGE__BODY_RESTARTED;
+		m.restarted = &s;
+		zone_ctl_event(&m);
+	} else {
+		m.body_case = ZONE__MESSAGE__BODY_STARTED;
+		m.started = &s;
+		zone_ctl_reply(l.who, &m, NULL, 0);
+	}
+	if (l.init_dead)
+		zone_exit_begin(z, l.init_status);
+}
+
+/* Goes on when both the runtime and the first process have come to an end of their starting. */
+static void check(void)
+{
+	struct zone *z = l.z;
+
+	if (z->phase != PHASE_LAUNCHING || !l.runtime_done)
+		return;
+	if (l.runtime_status != 0 && !l.failed) {
+		runtime_error(&l.err);
+		l.exit_code = classify(&l.err);
+		start_failed(&l.err, l.exit_code);
+	} else if (l.runtime_status != 0) {
+		start_failed(&l.err, l.exit_code);
+	} else if (l.failed) {
+		if (l.init_dead)
+			start_failed(&l.err, l.exit_code);
+		else
+			kill(z->init_pid, SIGKILL); /* on_child comes here again */
+	} else if (l.exec_done) {
+		started();
+	} else if (l.init_dead) {
+		err_kind(&l.err, ERR_SYSTEM, PREFIX "dockerinit ended with status %d: unknown",
+			 WIFEXITED(l.init_status) ? WEXITSTATUS(l.init_status)
+						  : 128 + WTERMSIG(l.init_status));
+		start_failed(&l.err, EXIT_START_FAILED);
+	}
+}
+
+void zone_run_start(struct zone *z, struct asker who)
+{
+	memset(&l.early, 0, sizeof(l.early));
+	l.z = z;
+	l.who = who;
+	l.is_restart = who.conn == 0;
+	l.runtime_pid = 0;
+	l.runtime_done = l.granted = l.exec_done = l.failed = l.init_dead = false;
+	l.n_early = 0;
+	l.exit_code = 0;
+	z->phase = PHASE_LAUNCHING;
+	if (launch(z, &l.err) < 0)
+		start_failed(&l.err, EXIT_START_FAILED);
+}
+
+/* ---- what happens meanwhile ------------------------------------------------------------------- */
+
+static void runtime_ended(struct zone *z, int status)
+{
+	cleanup_free char *path = xasprintf("%s/init.pid", z->run_dir);
+	cleanup_buf struct buf text = BUF_INIT;
+	struct err err;
+	size_t i;
+
+	l.runtime_done = true;
+	l.runtime_status = status;
+	l.runtime_pid = 0;
+	if (z->tty)
+		zone_tty_settle();
+	if (status == 0) {
+		if (fs_read_file(path, 64, &text, &err) == 0)
+			z->init_pid = (pid_t)strtol(buf_str(&text), NULL, 10);
+		if (z->init_pid <= 1) {
+			l.runtime_status = 1;
+			z->init_pid = 0;
+		} else {
+			z->init_pidfd = (int)syscall(SYS_pidfd_open, z->init_pid, 0);
+		}
+	}
+	for (i = 0; i < l.n_early; i++) {
+		if (z->init_pid && l.early[i].pid == z->init_pid) {
+			l.init_dead = true;
+			l.init_status = l.early[i].status;
+		}
+	}
+	if (l.init_dead)
+		mdata_server_flush_init();
+	check();
+}
+
+void zone_run_on_child(struct zone *z, pid_t pid, int status)
+{
+	if (pid == l.runtime_pid) {
+		runtime_ended(z, status);
+	} else if (pid == z->init_pid) {
+		if (z->phase == PHASE_RUNNING) {
+			zone_exit_begin(z, status);
+			return;
+		}
+		l.init_dead = true;
+		l.init_status = status;
+		mdata_server_flush_init();
+		check();
+	} else if (z->phase == PHASE_LAUNCHING && l.n_early < EARLY_MAX) {
+		l.early[l.n_early].pid = pid;
+		l.early[l.n_early++].status = status;
+	}
+}
+
+static bool on_grant(void)
+{
+	bool ok = l.z && l.z->phase == PHASE_LAUNCHING && !l.granted;
+
+	l.granted |= ok;
+	return ok;
+}
+
+static void on_own_stdio(uint32_t uid)
+{
+	struct zone *z = l.z;
+	int fds[] = { z->out_r, z->err_r, z->in_w };
+	size_t i;
+
+	if (z->phase != PHASE_LAUNCHING)
+		return;
+	if (z->tty) {
+		zone_tty_own(uid);
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(fds); i++)
+		if (fds[i] >= 0 && fchown(fds[i], uid, (gid_t)-1) < 0)
+			log_warn("chown of a stream", "uid=%u errno=%d", uid, errno);
+}
+
+/* "<exit code> <errno> <kind> <text>" */
+static void on_failed(char *report)
+{
+	long code, kind;
+
+	if (l.z->phase != PHASE_LAUNCHING)
+		return;
+	code = strtol(report, &report, 10);
+	strtol(report, &report, 10);
+	kind = strtol(report, &report, 10);
+	report += *report == ' ';
+	if (kind == ERR_BAD_PARAM)
+		err_kind(&l.err, ERR_BAD_PARAM, PREFIX "error during container init: %.700s: unknown",
+			 report);
+	else
+		err_kind(&l.err, ERR_SYSTEM, "%s", report);
+	l.exit_code = code >= 125 && code <= 128 ? (int)code : EXIT_START_FAILED;
+	l.failed = true;
+	check();
+}
+
+static void on_running(void)
+{
+	l.exec_done = true;
+	check();
+}
+
+int zone_run_open_metadata(struct zone *z, struct err *err)
+{
+	static const struct mdata_hooks hooks = { on_grant, on_own_stdio, on_failed, on_running };
+	char path[80];
+
+	l.z = z;
+	if (mkdirat(z->run_dir_fd, "zonecontrol", 0755) < 0 && errno != EEXIST)
+		return err_sys(err, "mkdir %s/zonecontrol", z->run_dir);
+	if (str_fmt(path, sizeof(path), "/proc/self/fd/%d/zonecontrol/metadata.sock",
+		    z->run_dir_fd) < 0)
+		return err_sysnum(err, ENAMETOOLONG, "metadata socket");
+	return mdata_server_listen(path, xasprintf("%s/config/metadata.json", z->dir), &hooks, err);
+}
+
+/* ---- out of memory, live ---------------------------------------------------------------------- */
+
+static struct source oom = { .fd = -1 };
+static int64_t oom_seen;
+
+static void on_oom(struct source *s, uint32_t events)
+{
+	Zone__Oom o = ZONE__OOM__INIT;
+	Zone__Message m = ZONE__MESSAGE__INIT;
+	char drain[4096];
+	int64_t n;
+
+	(void)events;
+	if (read(s->fd, drain, sizeof(drain)) < 0 && errno != EAGAIN)
+		loop_del(s);
+	/* it also fires when the group is removed */
+	n = zone_cgroup_oom_kills(l.z->cgroup);
+	if (n <= oom_seen || l.z->phase != PHASE_RUNNING)
+		return;
+	oom_seen = n;
+	m.body_case = ZONE__MESSAGE__BODY_OOM;
+	m.oom = &o;
+	zone_ctl_event(&m);
+}
+
+static void watch_oom(struct zone *z)
+{
+	struct err ignored;
+
+	zone_run_unwatch();
+	oom_seen = 0;
+	oom.fd = zone_cgroup_oom_watch(z->cgroup);
+	oom.on_event = on_oom;
+	if (oom.fd >= 0)
+		loop_add(&oom, EPOLLIN, &ignored);
+}
+
+void zone_run_unwatch(void)
+{
+	loop_del(&oom);
+	zone_close(&oom.fd);
+}
