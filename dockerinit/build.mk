@@ -8,7 +8,7 @@ ZA_SRC := $(filter-out dockerinit/dockerinit.c dockerinit/orders.c dockerinit/us
 	dockerinit/privs.c dockerinit/mdata_client.c dockerinit/mdata_cli.c,$(wildcard dockerinit/*.c))
 ZA_LIB := lib/buf.c lib/err.c lib/fs.c lib/str.c lib/jw.c lib/log.c lib/frame.c lib/timefmt.c lib/failpoint.c
 # what unit tests and fuzzers link, built as everything else is: all but the two mains
-DI_TEST_SRC := $(filter-out dockerinit/dockerinit.c dockerinit/zoneadmd.c,$(wildcard dockerinit/*.c))
+DOCKERINIT_TEST_SRC := $(filter-out dockerinit/dockerinit.c dockerinit/zoneadmd.c,$(wildcard dockerinit/*.c))
 
 MUSL_GCC := $(shell command -v musl-gcc 2>/dev/null)
 ifneq ($(MUSL_GCC),)
