@@ -9,6 +9,7 @@
  */
 #include "caps.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -50,7 +51,8 @@ uint64_t caps_all(void)
 static int parse_list(const json_t *list, const char *what, uint64_t held, uint64_t *out, bool *all, struct err *err)
 {
 	const char *name;
-	size_t i;
+	char upper[64];
+	size_t i, k;
 	int n;
 
 	*out = 0;
@@ -64,9 +66,12 @@ static int parse_list(const json_t *list, const char *what, uint64_t held, uint6
 			continue;
 		}
 		n = cap_number(name);
-		if (n < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid %s: unknown capability: \"%s%s\"", what,
-					strncasecmp(name, "CAP_", 4) == 0 ? "" : "CAP_", name);
+		if (n < 0) {
+			str_copy(upper, sizeof(upper), strncasecmp(name, "CAP_", 4) == 0 ? name + 4 : name);
+			for (k = 0; upper[k]; k++)
+				upper[k] = (char)toupper((unsigned char)upper[k]);
+			return err_kind(err, ERR_BAD_PARAM, "invalid %s: unknown capability: \"CAP_%s\"", what, upper);
+		}
 		if (!(held & CAP_BIT(n)))
 			return err_kind(err, ERR_BAD_PARAM,
 					"invalid %s: capability not supported by your kernel or not available in the "

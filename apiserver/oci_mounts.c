@@ -24,6 +24,9 @@
 #include "str.h"
 #include "tmpfs_opts.h"
 
+/* crun drops the flags of what it binds unless they are named */
+#define SHM_BIND "rbind,rprivate,nosuid,nodev,noexec"
+
 struct user_mount {
 	const char *dest;
 	const char *source;	/* host path, owned below */
@@ -198,13 +201,13 @@ static int shm(const struct oci_ctx *o, const struct user_mounts *u, struct jw *
 	if (str_eq(mode, "none") || replaced(u, "/dev/shm"))
 		return 0;
 	if (o->host_ipc) {
-		put(w, "/dev/shm", "bind", "/dev/shm", "rbind,rprivate");
+		put(w, "/dev/shm", "bind", "/dev/shm", SHM_BIND);
 	} else if (o->env->ipc_shm_path) {
-		put(w, "/dev/shm", "bind", o->env->ipc_shm_path, "rbind,rprivate");
+		put(w, "/dev/shm", "bind", o->env->ipc_shm_path, SHM_BIND);
 	} else if (str_eq(mode, "shareable")) {
 		if ((rc = shareable_shm(o, path, shm_size(o), err)) < 0)
 			return rc;
-		put(w, "/dev/shm", "bind", path, "rbind,rprivate");
+		put(w, "/dev/shm", "bind", path, SHM_BIND);
 	} else {
 		snprintf(opts, sizeof(opts), "nosuid,noexec,nodev,mode=1777,size=%lld", (long long)shm_size(o));
 		put(w, "/dev/shm", "tmpfs", "shm", opts);
@@ -323,8 +326,6 @@ static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 	const struct ct_mount *m = um->m;
 	int rc;
 
-	if ((rc = check_propagation(m, err)) < 0)
-		return rc;
 	if (str_eq(m->type, "bind") && !fs_exists(um->source)) {
 		if (m->from_mounts && !m->create_mountpoint)
 			return err_kind(err, ERR_BAD_PARAM,
@@ -333,6 +334,8 @@ static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 		if ((rc = fs_mkdir_p(um->source, 0755, err)) < 0)
 			return err_wrap(err, rc, "error while creating mount source path '%s'", um->source);
 	}
+	if ((rc = check_propagation(m, err)) < 0)
+		return rc;
 	jw_obj(w, NULL);
 	jw_str(w, "destination", um->dest);
 	jw_str(w, "type", "bind");
