@@ -485,7 +485,7 @@ void client_resume(struct client *c)
 }
 
 /* Both directions closed? */
-static bool is_hung_up(struct client *c)
+bool client_is_hung_up(const struct client *c)
 {
 	struct pollfd pfd = { .fd = c->fd, .events = 0 };
 
@@ -495,7 +495,7 @@ static bool is_hung_up(struct client *c)
 static void on_eof(struct client *c)
 {
 	c->eof = true;
-	if (c->state == CLIENT_LINGER || is_hung_up(c)) {
+	if (client_is_hung_up(c)) {
 		client_gone(c);
 		return;
 	}

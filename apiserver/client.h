@@ -113,6 +113,7 @@ bool client_flush(struct client *c);
 size_t client_pending(const struct client *c);
 void client_gone(struct client *c); /* tells the request, closes at once */
 void client_abort(struct client *c); /* client_gone, from the loop's next turn */
+bool client_is_hung_up(const struct client *c); /* closed in both directions by the peer */
 void client_linger(struct client *c); /* flush, shut down, wait for the peer's close */
 void client_update_poll(struct client *c);
 void client_req_done(struct client *c); /* the reply is complete */

@@ -172,6 +172,9 @@ static int on_headers_complete(http_parser *p)
 	h->minor = p->http_minor;
 	if (check_hosts(hp) < 0)
 		return -1;
+	/* the library would tell only after this callback */
+	if (p->uses_transfer_encoding && !(p->flags & F_CHUNKED))
+		return refuse(hp, 400, "unsupported transfer encoding");
 	h->keep_alive = http_should_keep_alive(p) != 0;
 	h->upgrade = p->upgrade != 0;
 	h->content_length = (p->flags & F_CHUNKED) ? -1 :

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * hijack.c - a connection taken out of HTTP: the client's bytes to one descriptor, up to two
+ * descriptors' bytes to the client. attach, exec and their websocket form.
+ *
+ *	client --(detach keys, websocket frames)--> to_in --> in
+ *	out[0], out[1] --(8-byte stream header, websocket frame)--> client
+ *
+ * How it ends. The client's half-close closes `in` when all before it has been written, and nothing
+ * else: output goes on (docker run -i </dev/null must print). The end of both outs flushes, shuts
+ * down and waits for the client's close, so that no reset overtakes the last bytes. Without any out,
+ * the end of `in` is the end. A client that is gone ends all at once. Exactly one of on_end and
+ * on_detach is called, last.
+ *
+ * Back pressure. Outs are not read while output waits for the client; the client is not read while
+ * its bytes wait for `in`. An `in` that nobody reads any more takes bytes and forgets them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "job.h"
+#include "pump.h"
+#include "reply.h"
+#include "str.h"
+#include "websocket.h"
+
+#define LOG_MODULE "hijack"
+#include "log.h"
+
+#define GAP	  32 /* for a websocket head and a stream header */
+#define READ_SIZE (128 * 1024)
+
+struct hijack {
+	struct pump base;
+	uint64_t req;
+	struct hijack_opts opts;
+	struct pump_fd *in, *out[2];
+	bool in_eof; /* the client's bytes are all here */
+	bool client_closed; /* websocket: closing frames were exchanged */
+	struct buf to_in;
+	size_t to_in_off;
+	unsigned n_matched; /* bytes of the detach sequence seen last */
+	struct ws_decoder *ws; /* NULL: plain bytes */
+	enum ws_opcode ws_opcode;
+};
+
+static void hijack_free(struct hijack *h)
+{
+	pump_fd_close(h->in);
+	pump_fd_close(h->out[0]);
+	pump_fd_close(h->out[1]);
+	buf_fini(&h->to_in);
+	free(h->ws);
+	free(h);
+}
+
+static void send_ws(struct client *c, enum ws_opcode opcode, const void *p, size_t len)
+{
+	uint8_t frame[10 + WS_CONTROL_MAX];
+	size_t n = ws_head(frame, opcode, len);
+
+	memcpy(frame + n, p, len);
+	client_write(c, frame, n + len);
+}
+
+enum ending { END_DONE, END_GONE, END_DETACHED };
+
+static void finish(struct hijack *h, enum ending how)
+{
+	struct hijack_opts opts = h->opts;
+	struct req *r = req_by_id(h->req);
+
+	if (r) {
+		if (h->ws && !h->client_closed)
+			send_ws(r->client, WS_CLOSE, "\x03\xe8", 2); /* 1000, normal */
+		client_linger(r->client);
+		reply_finish(r);
+	}
+	hijack_free(h);
+	if (how == END_DETACHED && opts.on_detach)
+		opts.on_detach(opts.arg);
+	else if (opts.on_end)
+		opts.on_end(opts.arg, how == END_GONE);
+}
+
+/* ---- client to in ---------------------------------------------------------------------------------- */
+
+static bool in_waits(const struct hijack *h)
+{
+	return h->to_in_off < h->to_in.len;
+}
+
+static void close_in(struct hijack *h)
+{
+	pump_fd_close(h->in);
+	h->in = NULL;
+	h->to_in.len = h->to_in_off = 0;
+}
+
+static bool no_outs(const struct hijack *h)
+{
+	return !h->out[0] && !h->out[1];
+}
+
+/* Writes what waits. False: the hijack has ended. */
+static bool push_in(struct hijack *h)
+{
+	while (h->in && in_waits(h)) {
+		ssize_t n = write(pump_fd_get(h->in), h->to_in.p + h->to_in_off,
+				  h->to_in.len - h->to_in_off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			pump_fd_watch(h->in, UV_WRITABLE | UV_PRIORITIZED);
+			return true;
+		}
+		if (n < 0)
+			close_in(h); /* the program does not read any more */
+		else
+			h->to_in_off += (size_t)n;
+	}
+	h->to_in.len = h->to_in_off = 0;
+	if (h->to_in.cap > 64 * 1024)
+		buf_fini(&h->to_in);
+	if (h->in && !h->in_eof) {
+		/* without outs, its reader's end is ours */
+		pump_fd_watch(h->in, no_outs(h) ? UV_PRIORITIZED : 0);
+		return true;
+	}
+	if (h->in) {
+		close_in(h);
+		if (h->opts.on_in_eof)
+			h->opts.on_in_eof(h->opts.arg);
+	}
+	if (no_outs(h)) {
+		finish(h, END_DONE);
+		return false;
+	}
+	return true;
+}
+
+static void on_in(void *arg, bool error)
+{
+	struct hijack *h = arg;
+	struct req *r = req_by_id(h->req);
+
+	if (!r)
+		return;
+	if (error && !in_waits(h))
+		close_in(h);
+	if (!push_in(h))
+		return;
+	if (r->client->in.len > 0 || (r->client->eof && !h->in_eof))
+		client_resume(r->client);
+	client_update_poll(r->client);
+}
+
+static void give_in(struct hijack *h, const void *p, size_t len)
+{
+	if (h->in)
+		buf_add(&h->to_in, p, len);
+}
+
+/* Looks for the detach sequence; what can be no part of it is given on. True: found. */
+static bool scan_detach(struct hijack *h, const uint8_t *p, size_t len)
+{
+	const uint8_t *keys = h->opts.detach;
+	size_t n_keys = h->opts.n_detach, start = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] == keys[h->n_matched]) {
+			if (h->n_matched == 0) {
+				give_in(h, p + start, i - start);
+				start = i;
+			}
+			h->n_matched++;
+			if (h->n_matched == n_keys)
+				return true;
+			start = i + 1;
+			continue;
+		}
+		if (h->n_matched > 0) {
+			give_in(h, keys, h->n_matched);
+			h->n_matched = 0;
+			start = i;
+			if (p[i] == keys[0])
+				i--; /* it may begin the sequence anew */
+		}
+	}
+	give_in(h, p + start, len - start);
+	return false;
+}
+
+/* False: the hijack has ended. */
+static bool client_bytes(struct hijack *h, const uint8_t *p, size_t len)
+{
+	if (h->opts.n_detach == 0) {
+		give_in(h, p, len);
+	} else if (scan_detach(h, p, len)) {
+		finish(h, END_DETACHED);
+		return false;
+	}
+	return true;
+}
+
+static bool client_frames(struct hijack *h, struct client *c, uint8_t *p, size_t len)
+{
+	while (len > 0) {
+		uint8_t *data = NULL;
+		size_t used, n_data = 0;
+		enum ws_event ev = ws_next(h->ws, p, len, &used, &data, &n_data);
+
+		p += used;
+		len -= used;
+		switch (ev) {
+		case WS_EV_MORE:
+			break;
+		case WS_EV_DATA:
+			if (!client_bytes(h, data, n_data))
+				return false;
+			break;
+		case WS_EV_PING:
+			send_ws(c, WS_PONG, data, n_data);
+			break;
+		case WS_EV_CLOSE:
+			send_ws(c, WS_CLOSE, data, n_data < 2 ? 0 : 2);
+			h->client_closed = true;
+			finish(h, END_GONE);
+			return false;
+		case WS_EV_BAD:
+			send_ws(c, WS_CLOSE, "\x03\xea", 2); /* 1002, protocol error */
+			h->client_closed = true;
+			finish(h, END_GONE);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void client_eof(struct hijack *h)
+{
+	if (h->in_eof)
+		return;
+	h->in_eof = true;
+	if (h->n_matched > 0)
+		give_in(h, h->opts.detach, h->n_matched);
+	h->n_matched = 0;
+}
+
+static bool hijack_wants_input(const struct pump *p)
+{
+	const struct hijack *h = container_of(p, struct hijack, base);
+
+	return !h->in_eof && !in_waits(h);
+}
+
+/* The client's socket is readable, or bytes wait in c->in, or its end is known. */
+static void hijack_on_input(struct pump *p)
+{
+	struct hijack *h = container_of(p, struct hijack, base);
+	struct req *r = req_by_id(h->req);
+	struct client *c;
+	char *buf = client_io_buf();
+	ssize_t n;
+
+	if (!r || !hijack_wants_input(p))
+		return;
+	c = r->client;
+	if (c->in.len > 0) {
+		/* early data, sent before our answer */
+		n = c->in.len < CLIENT_IO_CHUNK ? (ssize_t)c->in.len : CLIENT_IO_CHUNK;
+		memcpy(buf, c->in.p, (size_t)n);
+		buf_consume(&c->in, (size_t)n);
+	} else if (c->eof) {
+		n = 0;
+	} else {
+		n = client_recv(c, buf, READ_SIZE);
+	}
+	if (n == -EAGAIN)
+		return;
+	if (n < 0 || (n == 0 && client_is_hung_up(c))) {
+		client_gone(c);
+		return;
+	}
+	if (n == 0) {
+		c->eof = true;
+		client_eof(h);
+	} else if (h->ws ? !client_frames(h, c, (uint8_t *)buf, (size_t)n) :
+			   !client_bytes(h, (uint8_t *)buf, (size_t)n)) {
+		return;
+	}
+	if (!push_in(h))
+		return;
+	if (c->in.len > 0 || (c->eof && !h->in_eof))
+		client_resume(c);
+}
+
+/* ---- outs to client --------------------------------------------------------------------------------- */
+
+static void watch_outs(struct hijack *h, bool on)
+{
+	for (int i = 0; i < 2; i++) {
+		if (h->out[i])
+			pump_fd_watch(h->out[i], on ? UV_READABLE : 0);
+	}
+}
+
+/* len bytes at p, with GAP bytes before it to write into. */
+static void emit(struct hijack *h, struct client *c, uint8_t mux, char *p, size_t len)
+{
+	if (mux && !h->ws) {
+		p -= 8;
+		memset(p, 0, 4);
+		p[0] = (char)mux;
+		for (int i = 0; i < 4; i++)
+			p[4 + i] = (char)(len >> (24 - 8 * i));
+		len += 8;
+	}
+	if (h->ws) {
+		uint8_t head[10];
+		size_t n = ws_head(head, h->ws_opcode, len);
+
+		p -= n;
+		memcpy(p, head, n);
+		len += n;
+	}
+	client_write(c, p, len);
+}
+
+static void out_end(struct hijack *h, int i)
+{
+	pump_fd_close(h->out[i]);
+	h->out[i] = NULL;
+	if (no_outs(h))
+		finish(h, END_DONE);
+}
+
+static void on_out(struct hijack *h, int i)
+{
+	struct req *r = req_by_id(h->req);
+	char *buf = client_io_buf();
+	ssize_t n;
+
+	if (!r || !h->out[i])
+		return;
+	n = read(pump_fd_get(h->out[i]), buf + GAP, READ_SIZE);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	/* EIO is a pty's end of file */
+	if (n <= 0) {
+		out_end(h, i);
+		return;
+	}
+	emit(h, r->client, h->opts.mux[i], buf + GAP, (size_t)n);
+	if (client_pending(r->client) || r->client->broken)
+		watch_outs(h, false);
+}
+
+static void on_out0(void *arg, bool error)
+{
+	(void)error;
+	on_out(arg, 0);
+}
+
+static void on_out1(void *arg, bool error)
+{
+	(void)error;
+	on_out(arg, 1);
+}
+
+static void hijack_on_drained(struct pump *p)
+{
+	watch_outs(container_of(p, struct hijack, base), true);
+}
+
+static void hijack_on_gone(struct pump *p)
+{
+	finish(container_of(p, struct hijack, base), END_GONE);
+}
+
+static const struct pump_ops hijack_ops = {
+	.on_drained = hijack_on_drained,
+	.on_gone = hijack_on_gone,
+	.on_input = hijack_on_input,
+	.wants_input = hijack_wants_input,
+};
+
+/* ---- beginning -------------------------------------------------------------------------------------- */
+
+static void close_opts_fds(const struct hijack_opts *o)
+{
+	if (o->in_fd >= 0)
+		close(o->in_fd);
+	for (int i = 0; i < 2; i++) {
+		if (o->out[i] >= 0)
+			close(o->out[i]);
+	}
+}
+
+/* The websocket handshake; false: it was no proper one, and is answered. */
+static bool send_ws_head(struct req *r)
+{
+	const char *key = req_header(r, "sec-websocket-key");
+	const char *version = req_header(r, "sec-websocket-version");
+	const char *protocol = req_header(r, "sec-websocket-protocol");
+	struct buf b = BUF_INIT;
+	char accept[29];
+
+	if (!key || !str_eq(version, "13") || ws_accept_value(key, accept) < 0) {
+		reply_error_status(r->id, 400, "bad websocket handshake");
+		return false;
+	}
+	buf_printf(&b,
+		   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		   "Sec-WebSocket-Accept: %s\r\n",
+		   accept);
+	/* as Docker: a single one is taken over */
+	if (protocol && !strchr(protocol, ','))
+		buf_printf(&b, "Sec-WebSocket-Protocol: %s\r\n", protocol);
+	buf_addstr(&b, "\r\n");
+	client_write(r->client, b.p, b.len);
+	buf_fini(&b);
+	return true;
+}
+
+static void send_raw_head(struct req *r, const struct hijack_opts *o)
+{
+	bool upgrade = r->client->parse.head.upgrade;
+	const char *type = o->content_type;
+	struct buf b = BUF_INIT;
+
+	if (!type)
+		type = upgrade && r->version >= 142 && !o->tty ?
+			       "application/vnd.docker.multiplexed-stream" :
+			       "application/vnd.docker.raw-stream";
+	if (upgrade)
+		buf_printf(&b,
+			   "HTTP/1.1 101 UPGRADED\r\nContent-Type: %s\r\nConnection: Upgrade\r\n"
+			   "Upgrade: tcp\r\n\r\n",
+			   type);
+	else
+		buf_printf(&b, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n", type);
+	client_write(r->client, b.p, b.len);
+	buf_fini(&b);
+}
+
+static bool is_websocket(const struct req *r)
+{
+	return r->client->parse.head.upgrade &&
+	       http_header_has(&r->client->parse.head, "upgrade", "websocket");
+}
+
+/* NULL: the client is not there, or was refused; all is undone then, and on_end called. */
+static struct hijack *begin(uint64_t req, const struct hijack_opts *opts)
+{
+	struct req *r = req_by_id(req);
+	struct hijack *h;
+
+	if (!r || r->head_sent || (is_websocket(r) && !send_ws_head(r))) {
+		close_opts_fds(opts);
+		if (opts->on_end)
+			opts->on_end(opts->arg, true);
+		return NULL;
+	}
+	h = xcalloc(1, sizeof(*h));
+	h->base.ops = &hijack_ops;
+	h->req = req;
+	h->opts = *opts;
+	if (is_websocket(r)) {
+		h->ws = xcalloc(1, sizeof(*h->ws));
+		h->ws_opcode = r->version >= 128 ? WS_BINARY : WS_TEXT;
+	} else {
+		send_raw_head(r, opts);
+	}
+	client_stats.replies++;
+	r->head_sent = true;
+	r->status = r->client->parse.head.upgrade ? 101 : 200;
+	r->pump = &h->base;
+	r->client->closing_after = true;
+	r->client->state = CLIENT_RAW;
+	r->client->deadline_ns = 0;
+	return h;
+}
+
+void reply_hijack(uint64_t req, const struct hijack_opts *opts)
+{
+	struct hijack *h = begin(req, opts);
+	struct client *c;
+
+	if (!h)
+		return;
+	c = req_by_id(req)->client;
+	if (opts->in_fd >= 0)
+		h->in = pump_fd_open(opts->in_fd, on_in, h);
+	if (opts->out[0] >= 0)
+		h->out[0] = pump_fd_open(opts->out[0], on_out0, h);
+	if (opts->out[1] >= 0)
+		h->out[1] = pump_fd_open(opts->out[1], on_out1, h);
+	if (no_outs(h) && !h->in) {
+		finish(h, END_DONE);
+		return;
+	}
+	watch_outs(h, true);
+	if (no_outs(h))
+		pump_fd_watch(h->in, UV_PRIORITIZED);
+	if (!c->corked && (c->in.len || c->eof))
+		client_resume(c);
+	client_update_poll(c);
+}
+
+void reply_hijack_message(uint64_t req, const struct hijack_opts *opts, uint8_t stream_type,
+			  const char *text)
+{
+	struct hijack *h = begin(req, opts);
+	cleanup_free char *room = NULL;
+	size_t len = strlen(text);
+
+	if (!h)
+		return;
+	close_opts_fds(opts);
+	room = xmalloc(GAP + len + 1);
+	memcpy(room + GAP, text, len);
+	emit(h, req_by_id(req)->client, stream_type, room + GAP, len);
+	finish(h, END_DONE);
+}
