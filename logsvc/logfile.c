@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logfile.c - appends records to a zone's live file and rotates it.
+ *
+ * Invariants. Every write is all or nothing: what a failed one left is cut off at once. The file is
+ * opened O_APPEND, and before each write it is compared with what we know of it, so that a file cut
+ * or replaced by hand gets no hole and no torn record. A rotated file never takes another one's name.
+ *
+ * Rotation, step by step, and what a successor finds when we die behind each. The slot in the ring
+ * still says {inode of the old file, its size}; nothing is written between the steps.
+ *   1. .stdio.log.new is made		   the live file has the slot's inode: go on; the temp is unlinked
+ *   2. stdio.log -> stdio.log.STAMP	   no live file: a new one is made
+ *   3. .stdio.log.new -> stdio.log	   a live file with another inode, empty: it is taken
+ *   4. the slot says {new inode, 0}	   as if nothing had happened
+ *   5. files beyond max_files are unlinked   done at every opening, too
+ * When step 1 or 2 fails, the old file simply goes on, over its limit, and a second later it is tried
+ * again; nothing is ever truncated to make room.
+ *
+ * Threads: the zone's capture thread; what readers share is changed under the set's lock.
+ */
+#define LOG_MODULE "logfile"
+#include "logfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "archive.h"
+#include "cleanup.h"
+#include "failpoint.h"
+#include "log.h"
+#include "str.h"
+
+#define LOG_NEW	     "." LOG_LIVE ".new"
+#define LOOK_EVERY_NS 1000000000
+#define RETRY_NS      1000000000
+
+static int open_live(struct logset *set, int flags)
+{
+	return openat(set->dir_fd, LOG_LIVE,
+		      O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
+}
+
+/* Cuts what is no whole line off the end of the file: the trace of a machine that stopped. */
+static int repair_end(struct logfile *lf, int64_t size, struct err *err)
+{
+	lf->off = log_last_line_end(lf->fd, size);
+	if (lf->off == size)
+		return 0;
+	log_warn("torn record cut off", "zone=%s bytes=%lld", lf->set->uuid,
+		 (long long)(size - lf->off));
+	lf->errors++;
+	if (ftruncate(lf->fd, lf->off) < 0)
+		return err_sys(err, "ftruncate %s/%s", lf->set->uuid, LOG_LIVE);
+	return 0;
+}
+
+/* The live file is open; where does it go on? */
+static int resume_at(struct logfile *lf, const struct ring_slot *slot, const struct stat *sb,
+		     struct err *err)
+{
+	int64_t committed = (int64_t)slot->log_off;
+
+	if (!slot->log_gen || slot->log_ino != sb->st_ino) {
+		lf->gen++;
+		return repair_end(lf, sb->st_size, err);
+	}
+	if (sb->st_size < committed) { /* cut by hand while nobody looked */
+		lf->errors++;
+		return repair_end(lf, sb->st_size, err);
+	}
+	lf->off = committed;
+	if (sb->st_size > committed && ftruncate(lf->fd, committed) < 0)
+		return err_sys(err, "ftruncate %s/%s", lf->set->uuid, LOG_LIVE);
+	return 0;
+}
+
+int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
+		 struct ring_slot *slot, struct err *err)
+{
+	struct stat sb;
+	int rc;
+
+	if ((rc = logset_make_dir(set, dir_path, err)) < 0)
+		return rc;
+	lf->set = logset_ref(set);
+	lf->gen = slot->log_gen;
+	(void)unlinkat(set->dir_fd, LOG_NEW, 0);
+	lf->fd = open_live(set, 0);
+	if (lf->fd < 0 && errno == ENOENT)
+		lf->fd = open_live(set, O_CREAT | O_EXCL);
+	if (lf->fd < 0) {
+		rc = err_sys(err, "open %s/%s", dir_path, LOG_LIVE);
+		goto fail;
+	}
+	if (fstat(lf->fd, &sb) < 0 || !S_ISREG(sb.st_mode)) {
+		rc = err_sysnum(err, EINVAL, "%s/%s is no file", dir_path, LOG_LIVE);
+		goto fail;
+	}
+	if ((rc = resume_at(lf, slot, &sb, err)) < 0)
+		goto fail;
+	lf->ino = sb.st_ino;
+	slot->log_off = (uint64_t)lf->off;
+	slot->log_ino = lf->ino;
+	slot->log_gen = lf->gen;
+	logset_publish(set, lf->off);
+	return 0;
+fail:
+	logfile_close(lf);
+	return rc;
+}
+
+void logfile_close(struct logfile *lf)
+{
+	if (lf->fd >= 0)
+		close(lf->fd);
+	lf->fd = -1;
+	logset_unref(lf->set);
+	lf->set = NULL;
+}
+
+/* ---- appending -------------------------------------------------------------------------------- */
+
+/* Somebody renamed or unlinked the live file: the next record starts a new one. */
+static int start_over(struct logfile *lf, struct err *err)
+{
+	struct stat sb;
+	int fd = open_live(lf->set, O_CREAT);
+
+	if (fd < 0)
+		return err_sys(err, "open %s/%s", lf->set->uuid, LOG_LIVE);
+	if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode)) {
+		close(fd);
+		return err_sysnum(err, EINVAL, "%s/%s is no file", lf->set->uuid, LOG_LIVE);
+	}
+	close(lf->fd);
+	lf->fd = fd;
+	lf->ino = sb.st_ino;
+	lf->gen++;
+	return repair_end(lf, sb.st_size, err);
+}
+
+/* The file is as we left it, or is taken as it is now. */
+static int look(struct logfile *lf, int64_t now_ns, bool *moved, struct err *err)
+{
+	struct stat sb, named;
+	bool replaced;
+	int rc = 0;
+
+	if (fstat(lf->fd, &sb) < 0)
+		return err_sys(err, "fstat %s/%s", lf->set->uuid, LOG_LIVE);
+	replaced = sb.st_nlink == 0;
+	if (!replaced && (now_ns >= lf->next_look_ns || now_ns < lf->next_look_ns - LOOK_EVERY_NS)) {
+		lf->next_look_ns = now_ns + LOOK_EVERY_NS;
+		replaced = fstatat(lf->set->dir_fd, LOG_LIVE, &named, AT_SYMLINK_NOFOLLOW) < 0
+				   ? errno == ENOENT
+				   : named.st_ino != sb.st_ino;
+	}
+	if (!replaced && sb.st_size == lf->off)
+		return 0;
+	*moved = true;
+	lf->errors++;
+	log_warn("log changed by somebody else", "zone=%s replaced=%d size=%lld expected=%lld",
+		 lf->set->uuid, replaced, (long long)sb.st_size, (long long)lf->off);
+	rc = replaced ? start_over(lf, err) : repair_end(lf, sb.st_size, err);
+	pthread_mutex_lock(&lf->set->lock);
+	lf->set->live_cuts++;
+	lf->set->live_off = lf->off;
+	logset_wake_locked(lf->set);
+	pthread_mutex_unlock(&lf->set->lock);
+	return rc;
+}
+
+int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns, bool *moved,
+		   struct err *err)
+{
+	size_t done = 0;
+	int rc;
+
+	if ((rc = look(lf, now_ns, moved, err)) < 0)
+		return rc;
+	if (failpoint("logfile.append.half") && len > 1) {
+		ssize_t half = write(lf->fd, p, len / 2);
+
+		(void)half;
+		rc = -ENOSPC;
+	}
+	while (rc == 0 && done < len) {
+		ssize_t n = write(lf->fd, p + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			rc = -errno;
+		else if (n == 0)
+			rc = -ENOSPC;
+		else
+			done += (size_t)n;
+		if (done < len)
+			(void)failpoint("logfile.append.short");
+	}
+	if (rc < 0) {
+		lf->errors++;
+		if (ftruncate(lf->fd, lf->off) < 0)
+			log_err("cannot cut a torn record", "zone=%s: %s", lf->set->uuid,
+				strerror(errno));
+		return err_sysnum(err, rc, "write %s/%s", lf->set->uuid, LOG_LIVE);
+	}
+	lf->off += (int64_t)len;
+	return 0;
+}
+
+/* ---- rotation --------------------------------------------------------------------------------- */
+
+/* Never onto an existing name: -EEXIST. */
+static int rename_free(int dir_fd, const char *from, const char *to)
+{
+	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	if (linkat(dir_fd, from, dir_fd, to, 0) < 0)
+		return -errno;
+	return unlinkat(dir_fd, from, 0) < 0 ? -errno : 0;
+}
+
+/* Newer than all names that are there, and in their order. */
+static int rename_live(struct logset *set, int64_t now_ns, char name[LOG_NAME_MAX], int64_t *time_s)
+{
+	int rc = -EEXIST;
+
+	*time_s = now_ns / 1000000000;
+	if (set->n_files && *time_s <= set->files[set->n_files - 1].time_s)
+		*time_s = set->files[set->n_files - 1].time_s + 1;
+	for (int tries = 0; rc == -EEXIST && tries < 1000; tries++, (*time_s)++) {
+		log_name_format(name, *time_s);
+		if ((rc = rename_free(set->dir_fd, LOG_LIVE, name)) == 0)
+			return 0;
+	}
+	return rc;
+}
+
+static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err *err)
+{
+	struct logset *set = lf->set;
+	char name[LOG_NAME_MAX];
+	struct stat sb;
+	int64_t time_s;
+	int rc;
+
+	if (fstat(fd, &sb) < 0)
+		return err_sys(err, "fstat %s/%s", set->uuid, LOG_NEW);
+	(void)failpoint("rotate.new-made");
+	rc = rename_live(set, now_ns, name, &time_s);
+	if (rc < 0 && rc != -ENOENT)
+		return err_sysnum(err, rc, "rename %s/%s", set->uuid, LOG_LIVE);
+	(void)failpoint("rotate.old-renamed");
+	if (renameat(set->dir_fd, LOG_NEW, set->dir_fd, LOG_LIVE) < 0) {
+		rc = err_sys(err, "rename %s/%s", set->uuid, LOG_NEW);
+		(void)rename_free(set->dir_fd, name, LOG_LIVE);
+		return rc;
+	}
+	(void)failpoint("rotate.new-renamed");
+	if (rc == 0)
+		logset_add_locked(set, name, time_s, false);
+	else
+		set->live_cuts++;
+	set->live_off = 0;
+	lf->off = 0;
+	lf->ino = sb.st_ino;
+	lf->gen++;
+	return 0;
+}
+
+int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
+{
+	struct logset *set = lf->set;
+	int fd, rc;
+
+	fd = openat(set->dir_fd, LOG_NEW,
+		    O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		lf->next_rotate_ns = now_ns + RETRY_NS;
+		return err_sys(err, "make %s/%s", set->uuid, LOG_NEW);
+	}
+	pthread_mutex_lock(&set->lock);
+	rc = rotate_locked(lf, fd, now_ns, err);
+	if (rc == 0)
+		logset_wake_locked(set);
+	pthread_mutex_unlock(&set->lock);
+	if (rc < 0) {
+		(void)unlinkat(set->dir_fd, LOG_NEW, 0);
+		close(fd);
+		lf->next_rotate_ns = now_ns + RETRY_NS;
+		lf->errors++;
+		return rc;
+	}
+	close(lf->fd);
+	lf->fd = fd;
+	lf->next_rotate_ns = 0;
+	return 0;
+}
+
+void logfile_retain(struct logfile *lf)
+{
+	struct logset *set = lf->set;
+	bool compress;
+
+	pthread_mutex_lock(&set->lock);
+	while (set->max_files && set->n_files + 1 > set->max_files) {
+		if (unlinkat(set->dir_fd, set->files[0].name, 0) < 0 && errno != ENOENT) {
+			lf->errors++;
+			break;
+		}
+		logset_drop_locked(set, 0);
+		(void)failpoint("rotate.unlinked");
+	}
+	compress = set->compress && set->n_files > 0;
+	pthread_mutex_unlock(&set->lock);
+	if (compress)
+		archive_submit(set);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logset.c - the files of one zone's log, shared by its writer, readers and the archiver.
+ *
+ * Design. Names change while logs are read: a rotation renames the live file, the archiver replaces
+ * a file by its .gz, retention unlinks the oldest. All three happen under the set's lock together
+ * with the change of the table, and readers open files under the same lock; what they have open
+ * they keep. So a reader never meets a name that is not there, and goes from file to file by number.
+ * The offset up to which the live file may be read is published here after every commit.
+ *
+ * Threads: any. The lock is held for a few system calls at most.
+ */
+#define LOG_MODULE "logset"
+#include "logset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "log.h"
+#include "record.h"
+#include "str.h"
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+bool log_name_parse(const char *name, int64_t *time_s, bool *gz)
+{
+	static const char shape[] = LOG_LIVE ".00000000T000000Z";
+	size_t len = strlen(name), stem = sizeof(shape) - 1;
+	struct tm tm = { 0 };
+	const char *d;
+	char back[LOG_NAME_MAX];
+
+	if (len != stem && (len != stem + 3 || strcmp(name + stem, ".gz") != 0))
+		return false;
+	for (size_t i = 0; i < stem; i++) {
+		if (shape[i] == '0' ? name[i] < '0' || name[i] > '9' : name[i] != shape[i])
+			return false;
+	}
+	d = name + sizeof(LOG_LIVE);
+#define TWO(i) ((d[i] - '0') * 10 + d[(i) + 1] - '0')
+	tm.tm_year = TWO(0) * 100 + TWO(2) - 1900;
+	tm.tm_mon = TWO(4) - 1;
+	tm.tm_mday = TWO(6);
+	tm.tm_hour = TWO(9);
+	tm.tm_min = TWO(11);
+	tm.tm_sec = TWO(13);
+#undef TWO
+	*time_s = timegm(&tm);
+	*gz = len != stem;
+	log_name_format(back, *time_s); /* no 31st of February */
+	return strncmp(back, name, stem) == 0;
+}
+
+void log_name_format(char name[LOG_NAME_MAX], int64_t time_s)
+{
+	time_t t = (time_t)time_s;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || tm.tm_year < -1900 || tm.tm_year > 8099)
+		memset(&tm, 0, sizeof(tm));
+	if (strftime(name, LOG_NAME_MAX, LOG_LIVE ".%Y%m%dT%H%M%SZ", &tm) == 0)
+		name[0] = '\0';
+}
+
+/* ---- the table -------------------------------------------------------------------------------- */
+
+void logset_add_locked(struct logset *set, const char *name, int64_t time_s, bool gz)
+{
+	struct log_entry *e;
+
+	if (set->n_files == set->cap_files) {
+		set->cap_files = set->cap_files ? set->cap_files * 2 : 4;
+		set->files = xrealloc(set->files, set->cap_files * sizeof(*set->files));
+	}
+	e = &set->files[set->n_files++];
+	memset(e, 0, sizeof(*e));
+	str_copy(e->name, sizeof(e->name), name);
+	e->time_s = time_s;
+	e->gz = gz;
+	e->seq = set->live_seq++;
+}
+
+void logset_drop_locked(struct logset *set, size_t i)
+{
+	memmove(set->files + i, set->files + i + 1, (set->n_files - i - 1) * sizeof(*set->files));
+	set->n_files--;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct log_entry *x = a, *y = b;
+
+	if (x->time_s != y->time_s)
+		return x->time_s < y->time_s ? -1 : 1;
+	return x->gz - y->gz;
+}
+
+/* A file that has both forms was being compressed when we died: the plain one is the truth. */
+static void drop_double_forms(struct logset *set)
+{
+	for (size_t i = 0; i + 1 < set->n_files; i++) {
+		if (set->files[i].time_s == set->files[i + 1].time_s)
+			logset_drop_locked(set, i + 1);
+	}
+}
+
+static void scan_locked(struct logset *set)
+{
+	cleanup_dir DIR *dir = NULL;
+	struct dirent *de;
+	int fd = openat(set->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	set->n_files = 0;
+	if (fd < 0)
+		return;
+	if (!(dir = fdopendir(fd))) {
+		close(fd);
+		return;
+	}
+	while ((de = readdir(dir))) {
+		int64_t time_s;
+		bool gz;
+
+		if (log_name_parse(de->d_name, &time_s, &gz))
+			logset_add_locked(set, de->d_name, time_s, gz);
+	}
+	if (set->n_files)
+		qsort(set->files, set->n_files, sizeof(*set->files), by_time);
+	drop_double_forms(set);
+	for (size_t i = 0; i < set->n_files; i++)
+		set->files[i].seq = i + 1;
+	set->live_seq = set->n_files + 1;
+}
+
+struct logset *logset_new(const char *uuid, const char *dir_path)
+{
+	struct logset *set = xcalloc(1, sizeof(*set));
+
+	pthread_mutex_init(&set->lock, NULL);
+	atomic_store(&set->refs, 1);
+	str_copy(set->uuid, sizeof(set->uuid), uuid);
+	set->live_seq = 1;
+	set->dir_fd = open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (set->dir_fd >= 0)
+		scan_locked(set);
+	return set;
+}
+
+struct logset *logset_ref(struct logset *set)
+{
+	atomic_fetch_add(&set->refs, 1);
+	return set;
+}
+
+int logset_refs(struct logset *set)
+{
+	return atomic_load(&set->refs);
+}
+
+void logset_unref(struct logset *set)
+{
+	if (!set || atomic_fetch_sub(&set->refs, 1) != 1)
+		return;
+	if (set->dir_fd >= 0)
+		close(set->dir_fd);
+	pthread_mutex_destroy(&set->lock);
+	free(set->files);
+	free(set);
+}
+
+int logset_make_dir(struct logset *set, const char *dir_path, struct err *err)
+{
+	int fd;
+
+	if (mkdir(dir_path, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "mkdir %s", dir_path);
+	fd = open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "open %s", dir_path);
+	pthread_mutex_lock(&set->lock);
+	if (set->dir_fd >= 0)
+		close(set->dir_fd);
+	set->dir_fd = fd;
+	scan_locked(set);
+	pthread_mutex_unlock(&set->lock);
+	return 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+int64_t log_last_line_end(int fd, int64_t size)
+{
+	char block[16384];
+
+	while (size > 0) {
+		size_t want = size < (int64_t)sizeof(block) ? (size_t)size : sizeof(block);
+		ssize_t n = pread(fd, block, want, size - (int64_t)want);
+		char *nl;
+
+		if (n <= 0)
+			return 0;
+		nl = memrchr(block, '\n', (size_t)n);
+		if (nl)
+			return size - (int64_t)want + (nl - block) + 1;
+		size -= (int64_t)want;
+	}
+	return 0;
+}
+
+/* Files are taken away by hand as well; one that is not there any more is passed over. */
+static bool open_entry(struct logset *set, const char *name, struct log_view *out)
+{
+	struct stat sb;
+
+	out->fd = openat(set->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (out->fd < 0)
+		return false;
+	if (fstat(out->fd, &sb) < 0 || !S_ISREG(sb.st_mode)) {
+		close(out->fd);
+		out->fd = -1;
+		return false;
+	}
+	out->limit = sb.st_size;
+	return true;
+}
+
+static bool open_rotated(struct logset *set, size_t i, struct log_view *out)
+{
+	out->seq = set->files[i].seq;
+	out->gz = set->files[i].gz;
+	out->live = false;
+	return open_entry(set, set->files[i].name, out);
+}
+
+static bool open_live(struct logset *set, struct log_view *out)
+{
+	out->seq = set->live_seq;
+	out->gz = false;
+	out->live = true;
+	out->cuts = set->live_cuts;
+	if (!open_entry(set, LOG_LIVE, out))
+		return false;
+	if (set->captured)
+		out->limit = set->live_off;
+	else
+		out->limit = log_last_line_end(out->fd, out->limit);
+	return true;
+}
+
+int logset_open(struct logset *set, uint64_t seq, struct log_view *out)
+{
+	bool found = false;
+
+	memset(out, 0, sizeof(*out));
+	out->fd = -1;
+	pthread_mutex_lock(&set->lock);
+	if (set->dir_fd >= 0) {
+		for (size_t i = 0; i < set->n_files && !found; i++) {
+			if (set->files[i].seq >= seq)
+				found = open_rotated(set, i, out);
+		}
+		if (!found && set->live_seq >= seq)
+			found = open_live(set, out);
+	}
+	pthread_mutex_unlock(&set->lock);
+	return found;
+}
+
+int logset_open_back(struct logset *set, uint64_t seq, struct log_view *out)
+{
+	bool found = false;
+
+	memset(out, 0, sizeof(*out));
+	out->fd = -1;
+	pthread_mutex_lock(&set->lock);
+	if (set->dir_fd >= 0) {
+		if (seq >= set->live_seq)
+			found = open_live(set, out);
+		for (size_t i = set->n_files; i > 0 && !found; i--) {
+			if (set->files[i - 1].seq <= seq)
+				found = open_rotated(set, i - 1, out);
+		}
+	}
+	pthread_mutex_unlock(&set->lock);
+	return found;
+}
+
+bool logset_refresh(struct logset *set, struct log_view *view, bool *running, bool *removed)
+{
+	bool valid = true;
+	struct stat sb;
+
+	pthread_mutex_lock(&set->lock);
+	*running = set->running;
+	*removed = set->removed;
+	if (view->live && view->seq == set->live_seq) {
+		if (view->cuts != set->live_cuts)
+			valid = false;
+		else if (set->captured)
+			view->limit = set->live_off;
+	} else if (view->live) {
+		/* rotated since: complete as it is */
+		view->live = false;
+		if (view->fd >= 0 && fstat(view->fd, &sb) == 0)
+			view->limit = sb.st_size;
+	}
+	pthread_mutex_unlock(&set->lock);
+	return valid;
+}
+
+/* ---- telling ---------------------------------------------------------------------------------- */
+
+void logset_wake_locked(struct logset *set)
+{
+	for (struct log_waiter *w = set->waiters; w; w = w->next)
+		w->wake(w);
+}
+
+void logset_add_waiter(struct logset *set, struct log_waiter *w)
+{
+	pthread_mutex_lock(&set->lock);
+	w->next = set->waiters;
+	set->waiters = w;
+	pthread_mutex_unlock(&set->lock);
+}
+
+void logset_del_waiter(struct logset *set, struct log_waiter *w)
+{
+	pthread_mutex_lock(&set->lock);
+	for (struct log_waiter **p = &set->waiters; *p; p = &(*p)->next) {
+		if (*p == w) {
+			*p = w->next;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&set->lock);
+}
+
+void logset_publish(struct logset *set, int64_t live_off)
+{
+	pthread_mutex_lock(&set->lock);
+	set->live_off = live_off;
+	set->captured = true;
+	logset_wake_locked(set);
+	pthread_mutex_unlock(&set->lock);
+}
+
+void logset_set_running(struct logset *set, bool running)
+{
+	pthread_mutex_lock(&set->lock);
+	set->running = running;
+	logset_wake_locked(set);
+	pthread_mutex_unlock(&set->lock);
+}
+
+void logset_set_removed(struct logset *set)
+{
+	pthread_mutex_lock(&set->lock);
+	set->removed = true;
+	set->running = false;
+	logset_wake_locked(set);
+	pthread_mutex_unlock(&set->lock);
+}
+
+/* ---- usage ------------------------------------------------------------------------------------ */
+
+static int64_t first_record_ns(int dir_fd, const char *name)
+{
+	cleanup_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	char line[4096 + RECORD_SLACK], text[4096 + RECORD_SLACK], *nl;
+	struct record_clock clock = { { 0 }, 0 };
+	struct record r;
+	ssize_t n;
+
+	if (fd < 0 || (n = pread(fd, line, 4096, 0)) <= 0)
+		return 0;
+	nl = memchr(line, '\n', (size_t)n);
+	if (!nl || record_decode(line, (size_t)(nl - line), text, &r) < 0)
+		return 0;
+	return record_time_ns(&r, &clock);
+}
+
+void logset_usage(struct logset *set, struct log_usage *out)
+{
+	struct stat sb;
+
+	memset(out, 0, sizeof(*out));
+	pthread_mutex_lock(&set->lock);
+	for (size_t i = 0; set->dir_fd >= 0 && i <= set->n_files; i++) {
+		const char *name = i < set->n_files ? set->files[i].name : LOG_LIVE;
+
+		if (fstatat(set->dir_fd, name, &sb, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(sb.st_mode))
+			continue;
+		out->bytes += sb.st_size;
+		out->files++;
+		if (out->oldest_ns || !sb.st_size)
+			continue;
+		if (i < set->n_files && set->files[i].gz)
+			out->oldest_ns = set->files[i].time_s * 1000000000;
+		else
+			out->oldest_ns = first_record_ns(set->dir_fd, name);
+	}
+	pthread_mutex_unlock(&set->lock);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logset.h - the files of one zone's log: what the writer, the readers and the archiver share.
+ *
+ * The live file is stdio.log; rotated ones are stdio.log.YYYYmmddTHHMMSSZ, or that with .gz. Files
+ * have sequence numbers (in memory only): rotated ones in order of their names, then the live one.
+ * Reference-counted; everything below takes the lock itself. Any thread.
+ */
+#ifndef LOGSVC_LOGSET_H
+#define LOGSVC_LOGSET_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+#define LOG_LIVE     "stdio.log"
+#define LOG_NAME_MAX 32 /* stdio.log.20260822T123456Z.gz */
+
+struct log_entry {
+	uint64_t seq;
+	int64_t time_s; /* from the name */
+	char name[LOG_NAME_MAX];
+	bool gz;
+};
+
+/* Told, under the set's lock, that something changed: more is committed, a file was rotated, the run
+ * has ended, the zone is removed. Must not block and must not call back into the set. */
+struct log_waiter {
+	struct log_waiter *next;
+	void (*wake)(struct log_waiter *w);
+};
+
+struct logset {
+	pthread_mutex_t lock;
+	atomic_int refs;
+	char uuid[37];
+	/* under the lock: */
+	int dir_fd;		 /* -1: there is no directory */
+	struct log_entry *files; /* rotated, oldest first */
+	size_t n_files, cap_files;
+	uint64_t live_seq;  /* above all of files */
+	int64_t live_off;   /* how far the live file is committed */
+	uint64_t live_cuts; /* how often somebody else truncated or replaced it */
+	bool captured;	    /* live_off is kept by a writer; else by the file's own end */
+	bool running;	    /* a run is not drained */
+	bool removed;
+	bool compress;
+	bool archiving;	    /* in the archiver's queue */
+	uint32_t max_files; /* live one included; 0: no limit */
+	struct log_waiter *waiters;
+	atomic_uint_fast64_t damaged; /* records that readers could not decode */
+	atomic_uint_fast64_t errors;
+};
+
+/* A set of the given directory, scanned when it exists. Never fails: no directory is an empty log. */
+struct logset *logset_new(const char *uuid, const char *dir_path);
+struct logset *logset_ref(struct logset *set);
+void logset_unref(struct logset *set);
+int logset_refs(struct logset *set);
+
+/* The directory is made (0700) when it is missing, and scanned again. */
+int logset_make_dir(struct logset *set, const char *dir_path, struct err *err);
+
+/* "stdio.log.20260822T123456Z[.gz]" taken apart; false for any other name. Pure. */
+bool log_name_parse(const char *name, int64_t *time_s, bool *gz);
+void log_name_format(char name[LOG_NAME_MAX], int64_t time_s);
+
+struct log_view {
+	int fd; /* of the file asked for, read-only; the caller's */
+	uint64_t seq;
+	bool gz;
+	bool live;
+	uint64_t cuts;
+	int64_t limit; /* bytes that may be read; of a rotated file its size */
+};
+/* Opens the oldest file whose number is at least seq. 1, or 0: there is none. */
+int logset_open(struct logset *set, uint64_t seq, struct log_view *out);
+/* Opens the newest file whose number is at most seq. */
+int logset_open_back(struct logset *set, uint64_t seq, struct log_view *out);
+/* What is new about an open file: live and limit are set; false when somebody cut the file (the view
+ * must be opened again). */
+bool logset_refresh(struct logset *set, struct log_view *view, bool *running, bool *removed);
+
+void logset_add_waiter(struct logset *set, struct log_waiter *w);
+void logset_del_waiter(struct logset *set, struct log_waiter *w);
+/* For the writer. */
+void logset_publish(struct logset *set, int64_t live_off);
+void logset_set_running(struct logset *set, bool running);
+void logset_set_removed(struct logset *set);
+void logset_wake_locked(struct logset *set);
+/* Appends a rotated file; the caller holds the lock. */
+void logset_add_locked(struct logset *set, const char *name, int64_t time_s, bool gz);
+void logset_drop_locked(struct logset *set, size_t i);
+
+struct log_usage {
+	int64_t bytes;
+	uint32_t files;
+	int64_t oldest_ns; /* 0: none */
+};
+void logset_usage(struct logset *set, struct log_usage *out);
+
+/* Where the last whole line ends at or before size; 0 when there is none. */
+int64_t log_last_line_end(int fd, int64_t size);
+
+#endif
