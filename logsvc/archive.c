@@ -29,7 +29,6 @@
 #include "record.h"
 #include "str.h"
 
-#define ARCHIVE_TMP   "." LOG_LIVE ".gz.tmp"
 #define BLOCK	      (256 * 1024)
 #define LEVEL	      4
 
@@ -127,7 +126,7 @@ static void replace(struct logset *set, uint64_t seq)
 		if (e->seq != seq || e->gz)
 			continue;
 		if (str_fmt(gz_name, LOG_NAME_MAX, "%s.gz", e->name) < 0 ||
-		    renameat(set->dir_fd, ARCHIVE_TMP, set->dir_fd, gz_name) < 0)
+		    renameat(set->dir_fd, LOG_GZ_TMP, set->dir_fd, gz_name) < 0)
 			break;
 		(void)failpoint("archive.renamed");
 		(void)unlinkat(set->dir_fd, e->name, 0);
@@ -136,7 +135,7 @@ static void replace(struct logset *set, uint64_t seq)
 		e->gz = true;
 		break;
 	}
-	(void)unlinkat(set->dir_fd, ARCHIVE_TMP, 0);
+	(void)unlinkat(set->dir_fd, LOG_GZ_TMP, 0);
 	pthread_mutex_unlock(&set->lock);
 }
 
@@ -169,10 +168,10 @@ static void archive_set(struct logset *set)
 
 		if (atomic_load(&stopping) || !(seq = pick(set, &in_fd)))
 			return;
-		out_fd = openat(set->dir_fd, ARCHIVE_TMP,
+		out_fd = openat(set->dir_fd, LOG_GZ_TMP,
 				O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (out_fd < 0 || compress_to(in_fd, out_fd, &err) < 0) {
-			(void)unlinkat(set->dir_fd, ARCHIVE_TMP, 0);
+			(void)unlinkat(set->dir_fd, LOG_GZ_TMP, 0);
 			log_warn("log not compressed", "zone=%s: %s", set->uuid,
 				 out_fd < 0 ? strerror(errno) : err.msg);
 			atomic_fetch_add(&set->errors, 1);

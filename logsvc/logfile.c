@@ -106,7 +106,7 @@ int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
 	slot->log_off = (uint64_t)lf->off;
 	slot->log_ino = lf->ino;
 	slot->log_gen = lf->gen;
-	logset_publish(set, lf->off);
+	logset_publish(set, lf->off, NULL);
 	return 0;
 fail:
 	logfile_close(lf);

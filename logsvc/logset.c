@@ -107,8 +107,10 @@ static int by_time(const void *a, const void *b)
 static void drop_double_forms(struct logset *set)
 {
 	for (size_t i = 0; i + 1 < set->n_files; i++) {
-		if (set->files[i].time_s == set->files[i + 1].time_s)
-			logset_drop_locked(set, i + 1);
+		if (set->files[i].time_s != set->files[i + 1].time_s)
+			continue;
+		(void)unlinkat(set->dir_fd, set->files[i + 1].name, 0);
+		logset_drop_locked(set, i + 1);
 	}
 }
 
@@ -186,10 +188,14 @@ int logset_make_dir(struct logset *set, const char *dir_path, struct err *err)
 	if (fd < 0)
 		return err_sys(err, "open %s", dir_path);
 	pthread_mutex_lock(&set->lock);
-	if (set->dir_fd >= 0)
-		close(set->dir_fd);
-	set->dir_fd = fd;
-	scan_locked(set);
+	if (set->dir_fd < 0) { /* numbers stay what they are while readers use them */
+		set->dir_fd = fd;
+		scan_locked(set);
+	} else {
+		close(fd);
+	}
+	if (!set->archiving)
+		(void)unlinkat(set->dir_fd, LOG_GZ_TMP, 0);
 	pthread_mutex_unlock(&set->lock);
 	return 0;
 }
@@ -236,6 +242,7 @@ static bool open_rotated(struct logset *set, size_t i, struct log_view *out)
 {
 	out->seq = set->files[i].seq;
 	out->gz = set->files[i].gz;
+	out->time_s = set->files[i].time_s;
 	out->live = false;
 	return open_entry(set, set->files[i].name, out);
 }
@@ -293,14 +300,15 @@ int logset_open_back(struct logset *set, uint64_t seq, struct log_view *out)
 	return found;
 }
 
-bool logset_refresh(struct logset *set, struct log_view *view, bool *running, bool *removed)
+bool logset_refresh(struct logset *set, struct log_view *view, struct log_status *status)
 {
 	bool valid = true;
 	struct stat sb;
 
 	pthread_mutex_lock(&set->lock);
-	*running = set->running;
-	*removed = set->removed;
+	status->running = set->running;
+	status->removed = set->removed;
+	status->drains = set->drains;
 	if (view->live && view->seq == set->live_seq) {
 		if (view->cuts != set->live_cuts)
 			valid = false;
@@ -344,10 +352,12 @@ void logset_del_waiter(struct logset *set, struct log_waiter *w)
 	pthread_mutex_unlock(&set->lock);
 }
 
-void logset_publish(struct logset *set, int64_t live_off)
+void logset_publish(struct logset *set, int64_t live_off, const struct log_counters *counters)
 {
 	pthread_mutex_lock(&set->lock);
 	set->live_off = live_off;
+	if (counters)
+		set->counters = *counters;
 	set->captured = true;
 	logset_wake_locked(set);
 	pthread_mutex_unlock(&set->lock);
@@ -356,6 +366,8 @@ void logset_publish(struct logset *set, int64_t live_off)
 void logset_set_running(struct logset *set, bool running)
 {
 	pthread_mutex_lock(&set->lock);
+	if (set->running && !running)
+		set->drains++;
 	set->running = running;
 	logset_wake_locked(set);
 	pthread_mutex_unlock(&set->lock);

@@ -18,6 +18,7 @@
 #include "err.h"
 
 #define LOG_LIVE     "stdio.log"
+#define LOG_GZ_TMP   "." LOG_LIVE ".gz.tmp"
 #define LOG_NAME_MAX 32 /* stdio.log.20260822T123456Z.gz */
 
 struct log_entry {
@@ -34,6 +35,10 @@ struct log_waiter {
 	void (*wake)(struct log_waiter *w);
 };
 
+struct log_counters {
+	uint64_t lines, bytes, rotations;
+};
+
 struct logset {
 	pthread_mutex_t lock;
 	atomic_int refs;
@@ -47,11 +52,13 @@ struct logset {
 	uint64_t live_cuts; /* how often somebody else truncated or replaced it */
 	bool captured;	    /* live_off is kept by a writer; else by the file's own end */
 	bool running;	    /* a run is not drained */
+	uint64_t drains;    /* runs that were */
 	bool removed;
 	bool compress;
 	bool archiving;	    /* in the archiver's queue */
 	uint32_t max_files; /* live one included; 0: no limit */
 	struct log_waiter *waiters;
+	struct log_counters counters;
 	atomic_uint_fast64_t damaged; /* records that readers could not decode */
 	atomic_uint_fast64_t errors;
 };
@@ -62,7 +69,7 @@ struct logset *logset_ref(struct logset *set);
 void logset_unref(struct logset *set);
 int logset_refs(struct logset *set);
 
-/* The directory is made (0700) when it is missing, and scanned again. */
+/* The directory is made (0700) when it is missing, and scanned if it was not. */
 int logset_make_dir(struct logset *set, const char *dir_path, struct err *err);
 
 /* "stdio.log.20260822T123456Z[.gz]" taken apart; false for any other name. Pure. */
@@ -75,7 +82,8 @@ struct log_view {
 	bool gz;
 	bool live;
 	uint64_t cuts;
-	int64_t limit; /* bytes that may be read; of a rotated file its size */
+	int64_t limit;	/* bytes that may be read; of a rotated file its size */
+	int64_t time_s; /* of a rotated file: from its name */
 };
 /* Opens the oldest file whose number is at least seq. 1, or 0: there is none. */
 int logset_open(struct logset *set, uint64_t seq, struct log_view *out);
@@ -83,12 +91,16 @@ int logset_open(struct logset *set, uint64_t seq, struct log_view *out);
 int logset_open_back(struct logset *set, uint64_t seq, struct log_view *out);
 /* What is new about an open file: live and limit are set; false when somebody cut the file (the view
  * must be opened again). */
-bool logset_refresh(struct logset *set, struct log_view *view, bool *running, bool *removed);
+struct log_status {
+	bool running, removed;
+	uint64_t drains;
+};
+bool logset_refresh(struct logset *set, struct log_view *view, struct log_status *status);
 
 void logset_add_waiter(struct logset *set, struct log_waiter *w);
 void logset_del_waiter(struct logset *set, struct log_waiter *w);
 /* For the writer. */
-void logset_publish(struct logset *set, int64_t live_off);
+void logset_publish(struct logset *set, int64_t live_off, const struct log_counters *counters);
 void logset_set_running(struct logset *set, bool running);
 void logset_set_removed(struct logset *set);
 void logset_wake_locked(struct logset *set);

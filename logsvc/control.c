@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * control.c - answers requests on logsvc.sock.
+ *
+ * Design. One loop, no waiting: what needs a zone's capture thread or the disk is posted there and
+ * answered when it comes back, by the client's number (the client may be gone by then). The socket
+ * opens only when the zones found at start have been adopted (or ADOPT_NS is over), so that no
+ * reader sees a log beyond what its ring says is committed.
+ *
+ * Threads: control. Failure: clients connect again; nothing is kept here.
+ */
+#define LOG_MODULE "control"
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "frame.h"
+#include "log.h"
+#include "logsvc.pb-c.h"
+#include "readers.h"
+#include "str.h"
+#include "usage.h"
+
+#define ADOPT_NS     2000000000
+#define ADOPT_STEP   2000000
+#define MAX_CLIENTS  1024
+#define NOT_READABLE "configured logging driver does not support reading"
+
+struct client {
+	struct client *next;
+	struct source src;
+	struct control *control;
+	uint64_t id;
+};
+
+struct control {
+	struct loop *loop;
+	struct zones *zones;
+	const struct paths *paths;
+	struct source listener;
+	struct timer adopting;
+	int64_t adopt_until_ns;
+	struct client *clients;
+	unsigned n_clients;
+	uint64_t last_id;
+	void (*on_ready)(void *arg, const struct err *err);
+	void *arg;
+};
+
+/* A request whose answer comes later. */
+struct pending {
+	struct control *control;
+	uint64_t client_id, seq;
+	struct zone *zone;
+	struct err err;
+	char uuid[37];
+	struct usage_list *usage;
+	struct attach *attach;
+};
+
+/* ---- clients ---------------------------------------------------------------------------------- */
+
+static void drop_client(struct client *c)
+{
+	struct client **p = &c->control->clients;
+
+	while (*p != c)
+		p = &(*p)->next;
+	*p = c->next;
+	c->control->n_clients--;
+	loop_unwatch(c->control->loop, &c->src);
+	close(c->src.fd);
+	loop_free_later(c->control->loop, c);
+}
+
+static struct client *client_by_id(struct control *ct, uint64_t id)
+{
+	struct client *c = ct->clients;
+
+	while (c && c->id != id)
+		c = c->next;
+	return c;
+}
+
+static void send_reply(struct control *ct, uint64_t client_id, Logsvc__Reply *reply)
+{
+	struct client *c = client_by_id(ct, client_id);
+	cleanup_free unsigned char *out = NULL;
+	size_t n = logsvc__reply__get_packed_size(reply);
+
+	if (!c)
+		return;
+	out = xmalloc(n + 1);
+	logsvc__reply__pack(reply, out);
+	if (frame_send(c->src.fd, out, n, NULL, 0, 0) < 0) {
+		log_warn("client does not take its replies", "client=%llu",
+			 (unsigned long long)client_id);
+		drop_client(c);
+	}
+}
+
+static void reply(struct control *ct, uint64_t client_id, uint64_t seq, const struct err *err)
+{
+	Logsvc__Reply r = LOGSVC__REPLY__INIT;
+	Logsvc__Ok ok = LOGSVC__OK__INIT;
+	Logsvc__Failure failure = LOGSVC__FAILURE__INIT;
+
+	r.seq = seq;
+	if (err && err->code < 0) {
+		failure.code = err->code;
+		failure.kind = (int)err->kind;
+		failure.text = (char *)(uintptr_t)err->msg;
+		r.body_case = LOGSVC__REPLY__BODY_FAILURE;
+		r.failure = &failure;
+	} else {
+		r.body_case = LOGSVC__REPLY__BODY_OK;
+		r.ok = &ok;
+	}
+	send_reply(ct, client_id, &r);
+}
+
+static struct pending *pending_new(struct client *c, uint64_t seq, struct zone *z)
+{
+	struct pending *p = xcalloc(1, sizeof(*p));
+
+	p->control = c->control;
+	p->client_id = c->id;
+	p->seq = seq;
+	p->zone = z;
+	return p;
+}
+
+static void answer(void *arg) /* the control thread */
+{
+	struct pending *p = arg;
+
+	reply(p->control, p->client_id, p->seq, &p->err);
+	free(p);
+}
+
+static void in_capture_answer(void *arg)
+{
+	struct pending *p = arg;
+
+	loop_post(p->control->loop, answer, p);
+}
+
+/* ---- requests --------------------------------------------------------------------------------- */
+
+static void on_opened(void *owner, uint64_t tag, const struct err *err)
+{
+	struct pending *p = (struct pending *)(uintptr_t)tag;
+
+	(void)owner;
+	if (!p)
+		return; /* found at start: nobody asked */
+	if (err)
+		p->err = *err;
+	answer(p);
+}
+
+static void reader_done(void *arg) /* the control thread */
+{
+	zone_reader_done(arg);
+}
+
+static void on_reader_done(void *owner) /* a reader thread */
+{
+	struct zone *z = owner;
+
+	loop_post(z->zones->loop, reader_done, z);
+}
+
+static int check_readable(const struct zone *z, struct err *err)
+{
+	if (z->no_file || z->no_reads)
+		return err_kind(err, ERR_NOT_IMPLEMENTED, NOT_READABLE);
+	return 0;
+}
+
+static void submit(struct zone *z, struct read_request *rr)
+{
+	z->readers++;
+	rr->set = logset_ref(z->set);
+	rr->raw = z->tty;
+	rr->on_done = on_reader_done;
+	rr->owner = z;
+	readers_submit(rr);
+}
+
+static void handle_read(struct client *c, uint64_t seq, const Logsvc__Read *op, struct frame *f)
+{
+	struct zones *zs = c->control->zones;
+	struct read_request rr = {
+		.want = { op->stdout, op->stderr },
+		.timestamps = op->timestamps,
+		.details = op->details,
+		.follow = op->follow,
+		.tail = op->tail,
+		.since_ns = op->since_ns,
+		.until_ns = op->until_ns,
+	};
+	struct err err = { 0 };
+	struct zone *z;
+
+	if (f->n_fds < 1) {
+		err_kind(&err, ERR_BAD_PARAM, "a read request needs a descriptor");
+	} else if ((z = zones_get(zs, op->uuid, &err)) && check_readable(z, &err) == 0) {
+		reply(c->control, c->id, seq, NULL);
+		rr.fd = frame_take_fd(f, 0);
+		submit(z, &rr);
+		return;
+	}
+	reply(c->control, c->id, seq, &err);
+}
+
+static void in_capture_attach(void *arg)
+{
+	struct pending *p = arg;
+
+	stream_attach(p->zone->stream, take_ptr(&p->attach));
+	loop_post(p->control->loop, answer, p);
+}
+
+static void handle_attach(struct client *c, uint64_t seq, const Logsvc__Attach *op, struct frame *f)
+{
+	struct zones *zs = c->control->zones;
+	struct read_request rr = { .want = { op->stdout, op->stderr }, .tail = -1, .fd = -1 };
+	struct err err = { 0 };
+	struct pending *p;
+	struct zone *z;
+
+	if (f->n_fds < 1) {
+		err_kind(&err, ERR_BAD_PARAM, "an attach request needs a descriptor");
+	} else if (!(z = zones_expect(zs, op->uuid))) {
+		err_kind(&err, ERR_NOT_FOUND, "No such container: %.64s", op->uuid);
+	} else if (op->replay && check_readable(z, &err) < 0) {
+		; /* said in err */
+	} else if (op->replay) {
+		reply(c->control, c->id, seq, NULL);
+		rr.fd = frame_take_fd(f, 0);
+		if (op->stream) {
+			rr.stream = z->stream;
+			rr.attach = attach_new(fcntl(rr.fd, F_DUPFD_CLOEXEC, 3), op->stdout,
+					       op->stderr);
+		}
+		submit(z, &rr);
+		return;
+	} else {
+		p = pending_new(c, seq, z);
+		p->attach = attach_new(frame_take_fd(f, 0), op->stdout, op->stderr);
+		loop_post(stream_capture(z->stream)->loop, in_capture_attach, p);
+		return;
+	}
+	reply(c->control, c->id, seq, &err);
+}
+
+static void in_capture_rotate(void *arg)
+{
+	struct pending *p = arg;
+
+	(void)stream_rotate(p->zone->stream, &p->err);
+	loop_post(p->control->loop, answer, p);
+}
+
+static void handle_rotate(struct client *c, uint64_t seq, const char *uuid)
+{
+	struct err err = { 0 };
+	struct zone *z = zones_get(c->control->zones, uuid, &err);
+
+	if (!z)
+		reply(c->control, c->id, seq, &err);
+	else
+		loop_post(stream_capture(z->stream)->loop, in_capture_rotate, pending_new(c, seq, z));
+}
+
+static void handle_open(struct client *c, uint64_t seq, const char *uuid)
+{
+	struct err err = { 0 };
+	struct zone *z = zones_get(c->control->zones, uuid, &err);
+
+	if (!z)
+		reply(c->control, c->id, seq, &err);
+	else
+		zone_open(z, (uint64_t)(uintptr_t)pending_new(c, seq, z));
+}
+
+static void handle_remove(struct client *c, uint64_t seq, const char *uuid)
+{
+	struct zone *z = zones_find(c->control->zones, uuid);
+	struct pending *p;
+	struct loop *loop;
+
+	if (!z) {
+		reply(c->control, c->id, seq, NULL);
+		return;
+	}
+	p = pending_new(c, seq, NULL);
+	loop = stream_capture(z->stream)->loop;
+	zone_remove(z);
+	loop_post(loop, in_capture_answer, p); /* behind the removal */
+}
+
+static void handle_reconfigure(struct client *c, uint64_t seq, const char *uuid)
+{
+	struct zone *z = zones_find(c->control->zones, uuid);
+
+	if (z)
+		zone_load_conf(z);
+	reply(c->control, c->id, seq, NULL);
+}
+
+/* ---- usage ------------------------------------------------------------------------------------ */
+
+static void answer_usage(void *arg) /* the control thread */
+{
+	struct pending *p = arg;
+	Logsvc__UsageReply ur = LOGSVC__USAGE_REPLY__INIT;
+	Logsvc__Reply r = LOGSVC__REPLY__INIT;
+	size_t at = 0;
+
+	r.seq = p->seq;
+	r.body_case = LOGSVC__REPLY__BODY_USAGE;
+	r.usage = &ur;
+	do {
+		ur.zones = p->usage->items + at;
+		ur.n_zones = p->usage->n - at > USAGE_PER_REPLY ? USAGE_PER_REPLY : p->usage->n - at;
+		at += ur.n_zones;
+		ur.more = at < p->usage->n;
+		send_reply(p->control, p->client_id, &r);
+	} while (ur.more);
+	usage_free(p->usage);
+	free(p);
+}
+
+static void collect_usage(void *arg) /* a reader thread */
+{
+	struct pending *p = arg;
+
+	usage_complete(p->usage, p->control->paths, p->uuid);
+	loop_post(p->control->loop, answer_usage, p);
+}
+
+static void handle_usage(struct client *c, uint64_t seq, const char *uuid)
+{
+	struct zones *zs = c->control->zones;
+	struct pending *p = pending_new(c, seq, NULL);
+	struct map_iter it = { 0 };
+	const char *key;
+	void *value;
+
+	str_copy(p->uuid, sizeof(p->uuid), uuid);
+	p->usage = usage_new();
+	while (map_next(&zs->by_uuid, &it, &key, &value)) {
+		struct zone *z = value;
+
+		if (!*uuid || str_eq(uuid, z->uuid))
+			usage_add(p->usage, z->set, z->driver);
+	}
+	readers_post(collect_usage, p);
+}
+
+/* ---- the socket ------------------------------------------------------------------------------- */
+
+static void dispatch(struct client *c, const Logsvc__Request *req, struct frame *f)
+{
+	struct err err = { 0 };
+
+	switch (req->op_case) {
+	case LOGSVC__REQUEST__OP_OPEN:
+		handle_open(c, req->seq, req->open->uuid);
+		return;
+	case LOGSVC__REQUEST__OP_READ:
+		handle_read(c, req->seq, req->read, f);
+		return;
+	case LOGSVC__REQUEST__OP_ATTACH:
+		handle_attach(c, req->seq, req->attach, f);
+		return;
+	case LOGSVC__REQUEST__OP_RECONFIGURE:
+		handle_reconfigure(c, req->seq, req->reconfigure->uuid);
+		return;
+	case LOGSVC__REQUEST__OP_REMOVE:
+		handle_remove(c, req->seq, req->remove->uuid);
+		return;
+	case LOGSVC__REQUEST__OP_USAGE:
+		handle_usage(c, req->seq, req->usage->uuid);
+		return;
+	case LOGSVC__REQUEST__OP_ROTATE:
+		handle_rotate(c, req->seq, req->rotate->uuid);
+		return;
+	case LOGSVC__REQUEST__OP_PING:
+		reply(c->control, c->id, req->seq, NULL);
+		return;
+	case LOGSVC__REQUEST__OP__NOT_SET:
+	case _LOGSVC__REQUEST__OP__CASE_IS_INT_SIZE:
+		break;
+	}
+	err_kind(&err, ERR_NOT_IMPLEMENTED, "unknown request");
+	reply(c->control, c->id, req->seq, &err);
+}
+
+static void on_client(struct source *src, uint32_t events)
+{
+	struct client *c = container_of(src, struct client, src);
+
+	(void)events;
+	for (int i = 0; i < 16 && c->src.watched; i++) {
+		cleanup_frame struct frame f = FRAME_INIT;
+		Logsvc__Request *req = NULL;
+		int rc = frame_recv(c->src.fd, &f, 0);
+
+		if (rc == -EAGAIN)
+			return;
+		if (rc > 0)
+			req = logsvc__request__unpack(NULL, f.data.len, (const uint8_t *)f.data.p);
+		if (!req) {
+			if (rc != 0)
+				log_warn("client dropped", "client=%llu rc=%d",
+					 (unsigned long long)c->id, rc);
+			drop_client(c);
+			return;
+		}
+		dispatch(c, req, &f);
+		logsvc__request__free_unpacked(req, NULL);
+	}
+}
+
+static void on_listener(struct source *src, uint32_t events)
+{
+	struct control *ct = container_of(src, struct control, listener);
+	struct client *c;
+	int fd = frame_accept(src->fd);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (ct->n_clients >= MAX_CLIENTS) {
+		close(fd);
+		return;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->control = ct;
+	c->id = ++ct->last_id;
+	c->src.fd = fd;
+	c->src.on_event = on_client;
+	c->next = ct->clients;
+	ct->clients = c;
+	ct->n_clients++;
+	if (loop_watch(ct->loop, &c->src, EPOLLIN) < 0)
+		drop_client(c);
+}
+
+static void on_adopting(struct timer *t)
+{
+	struct control *ct = container_of(t, struct control, adopting);
+	struct err err = { 0 };
+
+	if (ct->zones->adopting && mono_ns() < ct->adopt_until_ns) {
+		loop_timer(ct->loop, t, ADOPT_STEP);
+		return;
+	}
+	if (ct->zones->adopting)
+		log_warn("zones that did not answer", "n=%u", ct->zones->adopting);
+	ct->listener.fd = frame_listen(ct->paths->logsvc_sock, 0600, &err);
+	if (ct->listener.fd >= 0)
+		(void)loop_watch(ct->loop, &ct->listener, EPOLLIN);
+	ct->on_ready(ct->arg, ct->listener.fd < 0 ? &err : NULL);
+}
+
+struct control *control_new(struct loop *loop, struct zones *zones, const struct paths *paths,
+			    void (*on_ready)(void *arg, const struct err *err), void *arg)
+{
+	struct control *ct = xcalloc(1, sizeof(*ct));
+
+	ct->loop = loop;
+	ct->zones = zones;
+	ct->paths = paths;
+	ct->on_ready = on_ready;
+	ct->arg = arg;
+	ct->listener.fd = -1;
+	ct->listener.on_event = on_listener;
+	ct->adopting.on_time = on_adopting;
+	ct->adopt_until_ns = mono_ns() + ADOPT_NS;
+	zones->on_opened = on_opened;
+	zones->owner = ct;
+	zones_adopt_all(zones);
+	on_adopting(&ct->adopting);
+	return ct;
+}
