@@ -62,3 +62,13 @@ lint:
 	@sh tests/check.sh lint
 torture:
 	@sh tests/check.sh torture
+
+# ---- logsvc: helpers of the capture kill tests -------------------------------------------------
+FAULT_SRC  := $(wildcard tests/fault/*.c)
+FAULT_BINS := $(patsubst tests/fault/%.c,$(B)/fault/%,$(FAULT_SRC))
+$(B)/fault/%: $(B)/obj/tests/fault/%.o $(B)/test-logsvc.a $(LIB_A)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(B)/test-logsvc.a $(LIB_A) $(LIBS_logsvc) -lutil
+fault-bins: $(FAULT_BINS)
+.PHONY: fault-bins
