@@ -49,17 +49,20 @@ static void put_strv(struct jw *w, const char *key, char *const *v)
 	jw_strn(w, key, b.p, b.len);
 }
 
-/* Entrypoint is an array, null, or (old clients) one string. */
-static void put_command(struct jw *w, const char *key, const json_t *v)
+/* An array, null, or (old clients) one string; after the operator's init where there is one. */
+static void put_command(struct jw *w, const char *key, const json_t *v, bool with_init)
 {
-	cleanup_json json_t *arr = NULL;
+	cleanup_json json_t *arr = json_array();
 
-	if (json_is_string(v)) {
-		arr = json_array();
-		json_array_append(arr, (json_t *)v);
-		v = arr;
+	if (with_init) {
+		json_array_append_new(arr, json_string(ZONE_INIT_PATH));
+		json_array_append_new(arr, json_string("--"));
 	}
-	put_json(w, key, v, "[]");
+	if (json_is_string(v))
+		json_array_append(arr, (json_t *)v);
+	else if (json_is_array(v))
+		json_array_extend(arr, (json_t *)v);
+	put_json(w, key, arr, "[]");
 }
 
 static void put_process(const struct oci_ctx *o, struct jw *w)
@@ -69,7 +72,7 @@ static void put_process(const struct oci_ctx *o, struct jw *w)
 
 	jw_obj(&inner, NULL);
 	oci_process_members(o, &inner);
-	jw_bool(&inner, "init", o->init);
+	jw_bool(&inner, "init", o->init && !o->init_path);
 	jw_end(&inner);
 	jw_strn(w, "docker:process", b.p, b.len);
 }
@@ -79,8 +82,8 @@ static void docker_command_keys(const struct oci_ctx *o, struct jw *w)
 	cleanup_strv char **env = oci_env(o);
 
 	jw_str(w, "docker:id", o->spec->id);
-	put_command(w, "docker:cmd", json_object_get(o->cfg, "Cmd"));
-	put_command(w, "docker:entrypoint", json_object_get(o->cfg, "Entrypoint"));
+	put_command(w, "docker:cmd", json_object_get(o->cfg, "Cmd"), false);
+	put_command(w, "docker:entrypoint", json_object_get(o->cfg, "Entrypoint"), o->init_path != NULL);
 	put_strv(w, "docker:env", env);
 	jw_str(w, "docker:user", jget_str(o->cfg, "User", ""));
 	jw_str(w, "docker:workdir", jget_str(o->cfg, "WorkingDir", ""));

@@ -267,8 +267,8 @@ static void own_files(const struct oci_ctx *o, struct jw *w)
 	    "bind,rprivate,ro,nosuid,nodev,noexec");
 	put(w, "/var/log/sdc-dockerinit.log", "bind",
 	    paths_zone(&engine->paths, o->spec->uuid, "logs/sdc-dockerinit.log", path), "bind,rprivate,nosuid,nodev,noexec");
-	if (o->init)
-		put(w, ZONE_INIT_PATH, "bind", oci_conf("init-path", "/usr/bin/tini-static"), "bind,rprivate,ro");
+	if (o->init_path)
+		put(w, ZONE_INIT_PATH, "bind", o->init_path, "bind,rprivate,ro");
 }
 
 static int put_tmpfs(const struct user_mount *um, struct jw *w, struct err *err)

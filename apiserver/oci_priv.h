@@ -23,6 +23,7 @@ struct oci_ctx {
 	bool host_net, host_pid, host_ipc, host_uts, host_cgroupns;
 	bool seccomp_unconfined;
 	char net_uuid[37];    /* NetworkMode container:X: that zone, else "" */
+	const char *init_path; /* --init by this program, NULL: by dockerinit */
 	uint64_t caps;	      /* the user's process's set */
 	char *hostname;	      /* owned */
 	const char *seccomp;  /* profile text of --security-opt, NULL: the default one */

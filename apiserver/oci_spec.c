@@ -119,7 +119,7 @@ static int parse_security_opt(struct oci_ctx *o, struct err *err)
 
 int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci_env *env, struct err *err)
 {
-	const char *net, *init_path;
+	const char *net;
 	const json_t *hc = spec->host_config;
 	int rc;
 
@@ -154,11 +154,10 @@ int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci
 	if (o->privileged && o->caps != caps_all())
 		log_warn("privileged zone gets what this machine holds", "ct=%.12s missing_caps=%#llx", spec->id,
 			 (unsigned long long)(caps_all() & ~o->caps));
-	if (o->init) {
-		init_path = oci_conf("init-path", "/usr/bin/tini-static");
-		if (!fs_exists(init_path))
-			return err_kind(err, ERR_SYSTEM, "exec: \"%s\": executable file not found in $PATH", init_path);
-	}
+	/* dockerinit is an init of its own; another one only where the operator names it */
+	o->init_path = o->init ? oci_conf("init-path", NULL) : NULL;
+	if (o->init_path && !fs_exists(o->init_path))
+		return err_kind(err, ERR_SYSTEM, "exec: \"%s\": executable file not found in $PATH", o->init_path);
 	return 0;
 }
 

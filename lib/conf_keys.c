@@ -19,10 +19,11 @@ const struct conf_key conf_keys[] = {
 	{ "tlskey", CONF_STR, "", "the server's key (PEM)" },
 	/* zones */
 	{ "default-runtime", CONF_STR, "crun", "OCI runtime of containers that name none: crun or runc" },
-	{ "init-path", CONF_STR, "/usr/bin/tini-static", "static init program for --init" },
+	{ "init-path", CONF_STR, "", "static init program for --init; empty: dockerinit is the init" },
 	{ "seccomp-profile", CONF_STR, "/usr/share/containers/seccomp.json",
 	  "default seccomp profile, or unconfined" },
 	{ "cgroup-parent", CONF_STR, "", "cgroup below which the zones' cgroups are made; empty: the top" },
+	{ "default-ulimits", CONF_LIST, "", "limits of zones that ask for none: nofile=1024:4096,nproc=512" },
 	{ "default-shm-size", CONF_STR, "64M", "size of /dev/shm (base 1024)" },
 	/* network */
 	{ "bridge", CONF_STR, "", "name of the default bridge; empty: sdc0, or one derived from --root" },
