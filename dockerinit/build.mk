@@ -46,3 +46,8 @@ $(B)/bin/zoneadmd: $(call sobj,$(ZA_SRC) $(ZA_LIB)) $(B)/static/proto/zone.pb-c.
 	$(Q)$(CC_STATIC) $(LD_STATIC) -o $@ $^ $(PROTOBUF_C_A)
 
 BINS += $(B)/bin/dockerinit $(if $(wildcard dockerinit/zoneadmd.c),$(B)/bin/zoneadmd)
+
+# the driver of tests/e2e/zone.test.sh
+$(B)/bin/zonectl: $(call obj,tests/e2e/zonectl.c) $(LIB_A)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lprotobuf-c -ljansson

@@ -158,9 +158,11 @@ static int open_terminal(struct dockerinit *d, struct err *err)
 	struct statfs sfs;
 	int zero = 0, i;
 
+	if (!d->is_exec)
+		return 0; /* the runtime has done all this for PID 1 */
 	if (setsid() < 0)
 		return err_sys(err, "setsid");
-	if (!d->is_exec || !d->orders.tty)
+	if (!d->orders.tty)
 		return 0;
 	master = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
 	if (master < 0)
