@@ -27,7 +27,7 @@
 #include "jget.h"
 #include "log.h"
 #include "oci_priv.h"
-#include "seccomp.h"
+#include "seccomp_filter.h"
 #include "str.h"
 
 const char *oci_conf(const char *key, const char *def)

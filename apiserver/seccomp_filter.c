@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * seccomp.c - see seccomp.h: a profile in Docker's JSON, with its conditions on capabilities,
+ * seccomp_filter.c - see seccomp_filter.h: a profile in Docker's JSON, with its conditions on capabilities,
  * architecture and kernel, to BPF.
  *
  * Design. Compiling takes libseccomp about 9 ms, half of what creating a zone costs, and gives the same
@@ -13,7 +13,7 @@
  * Threads. Any; one lock around the cache, none held while compiling (twice the same work does no harm).
  */
 #define LOG_MODULE "seccomp"
-#include "seccomp.h"
+#include "seccomp_filter.h"
 
 #include <ctype.h>
 #include <fcntl.h>

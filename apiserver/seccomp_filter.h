@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * seccomp.h - a profile and a set of capabilities to the BPF that dockerinit loads. Any thread.
+ * seccomp_filter.h - a profile and a set of capabilities to the BPF that dockerinit loads. Any thread.
  */
-#ifndef APISERVER_SECCOMP_H
-#define APISERVER_SECCOMP_H
+#ifndef APISERVER_SECCOMP_FILTER_H
+#define APISERVER_SECCOMP_FILTER_H
 
 #include <stdint.h>
 
