@@ -56,6 +56,7 @@ struct zone_exit {
 	int exit_code;
 	bool oom_killed, truncated, will_restart;
 	int64_t finished_ns;
+	bool by_loss; /* no zoneadmd decided about a restart: its end was found, or made, by recovery.c */
 	unsigned restart_delay_ms, restart_count;
 	char error[512];
 };
