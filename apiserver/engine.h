@@ -17,6 +17,7 @@ enum cgroup_mode { CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
 struct engine {
 	struct paths paths;
 	struct conf *conf;
+	char conf_path[512];	/* of --conf, "" without: for the daemons that we start */
 	char bin_dir[512];	/* where our programs are: zoneadmd, logsvc, dockerinit */
 	char server_uuid[37];	/* of this node, made at the first start, kept in <lib> */
 	char owner_uuid[37];	/* the one account there is */

@@ -162,6 +162,8 @@ static void exit_done(struct job *job)
 	struct exit_job *ej = container_of(job, struct exit_job, job);
 	struct container *ct = ej->ct;
 
+	if (job->rc < 0) /* the lane was full: what holds ports must not wait */
+		exit_run(job, &job->err);
 	for (size_t i = 0; i < ct->n_endpoints; i++)
 		lifecycle_network_event(ct, &ct->endpoints[i], "disconnect");
 	lifecycle_volume_events(ct, "unmount");
@@ -282,4 +284,5 @@ void lifecycle_fini(void)
 		health_stopped(ct);
 		zone_unwatch(ct);
 	}
+	container_save_stop();
 }

@@ -33,7 +33,7 @@
 #include "fs.h"
 #include "image_store.h"
 #include "job.h"
-#include "unbuilt.h"
+#include "lifecycle.h"
 #include "listen.h"
 #include "logclient.h"
 #include "native_layer.h"
@@ -244,6 +244,7 @@ static int load_conf(const struct args *a, struct err *err)
 
 	if ((rc = conf_load(&e->conf, a->conf, err)) < 0)
 		return rc;
+	str_copy(e->conf_path, sizeof(e->conf_path), a->conf ? a->conf : "");
 	if (log_parse_level(conf_str(e->conf, "log-level"), &level) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "log-level: not one of error, warn, info, debug: %s",
 				conf_str(e->conf, "log-level"));
