@@ -103,9 +103,7 @@ static int parse_signal(const char *text, int def, int *out, struct err *err)
 	*out = def;
 	if (str_empty(text))
 		return 0;
-	if (signal_parse(text, out) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid signal: %s", text);
-	return 0;
+	return signal_parse(text, out, err);
 }
 
 /* t= and signal= of stop and restart. */
@@ -113,7 +111,6 @@ static int parse_stop(struct req *r, const struct container *ct, struct ct_req *
 {
 	const char *t = req_query(r, "t");
 	int64_t secs;
-	int rc;
 
 	cr->timeout_s = ct_stop_timeout(ct);
 	if (!str_empty(t)) {
@@ -123,8 +120,7 @@ static int parse_stop(struct req *r, const struct container *ct, struct ct_req *
 	}
 	if (req_version(r) < 142)
 		return 0;
-	rc = parse_signal(req_query(r, "signal"), 0, &cr->signo, err);
-	return rc;
+	return parse_signal(req_query(r, "signal"), 0, &cr->signo, err);
 }
 
 /* ---- create ---------------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
 
 #include "apiserver/attach.h"
 #include "apiserver/cgroup.h"
+#include "apiserver/events.h"
 #include "apiserver/exec.h"
 #include "apiserver/job.h"
 #include "apiserver/reply.h"
@@ -188,7 +189,7 @@ static void on_linger(uv_timer_t *t)
 {
 	struct exec_client *c = container_of(t, struct exec_client, linger);
 
-	reply_end(c->req); /* on_end follows */
+	reply_hijack_end(c->req); /* on_end follows */
 }
 
 /* The program has ended; its output may be held open by its children. */
@@ -223,6 +224,17 @@ static void on_end(void *arg, bool client_gone)
 	}
 }
 
+static void on_detach(void *arg)
+{
+	struct exec_client *c = arg;
+	struct container *ct = container_by_id(c->ex->ct_id);
+	const char *attrs[] = { "execID", c->ex->id, NULL };
+
+	if (ct)
+		event_container(ct, "exec_detach", attrs);
+	on_end(c, true);
+}
+
 static int keep_or_drop(int fd, bool attached)
 {
 	if (fd < 0)
@@ -237,7 +249,7 @@ static int keep_or_drop(int fd, bool attached)
 static void attach_streams(struct exec_client *c, struct zone_exec_fds *fds)
 {
 	struct exec *ex = c->ex;
-	struct hijack_opts h = { .tty = ex->tty, .on_end = on_end, .arg = c };
+	struct hijack_opts h = { .tty = ex->tty, .on_detach = on_detach, .on_end = on_end, .arg = c };
 
 	h.in_fd = fds->in;
 	h.out[0] = keep_or_drop(fds->out, ex->attach_stdout || (ex->tty && ex->attach_stderr));

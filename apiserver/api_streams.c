@@ -199,6 +199,7 @@ static void on_detach(void *arg)
 	struct attach_job *aj = arg;
 
 	event_container(aj->ct, "detach", NULL);
+	attach_free(aj);
 }
 
 static void on_end(void *arg, bool client_gone)

@@ -390,6 +390,14 @@ static const struct pump_ops hijack_ops = {
 	.wants_input = hijack_wants_input,
 };
 
+void reply_hijack_end(uint64_t req)
+{
+	struct req *r = req_by_id(req);
+
+	if (r && r->pump && r->pump->ops == &hijack_ops)
+		finish(container_of(r->pump, struct hijack, base), END_DONE);
+}
+
 /* ---- beginning -------------------------------------------------------------------------------------- */
 
 static void close_opts_fds(const struct hijack_opts *o)

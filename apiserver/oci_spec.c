@@ -359,6 +359,19 @@ int oci_write(const struct ct_spec *spec, const struct oci_env *env, struct err 
 	return oci_write_log_json(spec, err);
 }
 
+int oci_write_metadata(const struct ct_spec *spec, struct err *err)
+{
+	static const struct oci_env no_env = { 0 };
+	cleanup_oci_ctx struct oci_ctx o = { 0 };
+	cleanup_buf struct buf meta = BUF_INIT;
+	int rc;
+
+	if ((rc = oci_ctx_init(&o, spec, &no_env, err)) < 0 || (rc = compile_seccomp(&o, err)) < 0 ||
+	    (rc = oci_metadata_json(&o, &meta, err)) < 0)
+		return rc;
+	return write_file(spec, "metadata.json", &meta, err);
+}
+
 /* The exec create body's own members, and what it takes from the container. */
 int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out, struct err *err)
 {

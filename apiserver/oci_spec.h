@@ -23,6 +23,8 @@ struct oci_env {
 /* Writes config.json, zone.json, metadata.json and log.json below <zones>/UUID/config, everything that zoneadmd and
  * logsvc need for this run and for restarts without us. */
 int oci_write(const struct ct_spec *spec, const struct oci_env *env, struct err *err);
+/* metadata.json alone: when the endpoints have got their addresses. */
+int oci_write_metadata(const struct ct_spec *spec, struct err *err);
 /* The JSON that dockerinit gets for an exec (exec create body merged with the container's). */
 int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out, struct err *err);
 /* Docker's mount resolution at create: Binds, Volumes, Mounts, VolumesFrom, tmpfs -> spec->mounts; creates volumes, copies image

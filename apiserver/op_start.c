@@ -191,7 +191,9 @@ static int step_networks(struct undo *u, struct err *err)
 					 is_gw ? n_want : 0, err)) < 0)
 			return rc;
 	}
-	return network_write_files(spec, err);
+	if ((rc = network_write_files(spec, err)) < 0)
+		return rc;
+	return oci_write_metadata(spec, err); /* addresses are known now */
 }
 
 static int step_zone(struct start_job *sj, struct undo *u, struct err *err)
@@ -256,15 +258,15 @@ static int start_run(struct job *job, struct err *err)
 
 	if (zone_wait_end(sj->old_zone_fd, OLD_ZONE_MS) < 0)
 		return err_kind(err, ERR_SYSTEM, "the container's last run has not been cleaned up yet");
-	if ((rc = zone_spawn_begin(sj->spec->uuid, &u.spawning, err)) < 0)
-		return rc;
 	if ((rc = step_volumes(&u, err)) < 0)
+		return rc;
+	if ((rc = step_files(sj, err)) < 0)
+		return rc;
+	if ((rc = zone_spawn_begin(sj->spec->uuid, &u.spawning, err)) < 0)
 		return rc;
 	if ((rc = step_zone(sj, &u, err)) < 0)
 		return rc;
 	if ((rc = step_networks(&u, err)) < 0)
-		return rc;
-	if ((rc = step_files(sj, err)) < 0)
 		return rc;
 	if ((rc = step_run(sj, &u, err)) < 0)
 		return rc;

@@ -97,9 +97,10 @@ static void signal_done(struct job *job)
 int ct_stop_signal(const struct container *ct)
 {
 	const char *name = jget_str(ct->config, "StopSignal", "");
+	struct err ignored = { 0 };
 	int signo;
 
-	return name[0] && signal_parse(name, &signo) == 0 ? signo : SIGTERM;
+	return name[0] && signal_parse(name, &signo, &ignored) == 0 ? signo : SIGTERM;
 }
 
 int ct_stop_timeout(const struct container *ct)
@@ -186,7 +187,7 @@ static void stopper_finish(struct stopper *s, const struct err *err)
 	stopper_maybe_free(s);
 }
 
-static void on_exit(struct container *ct, void *arg, bool removed)
+static void on_run_end(struct container *ct, void *arg, bool removed)
 {
 	struct stopper *s = arg;
 
@@ -199,7 +200,7 @@ static void on_exit(struct container *ct, void *arg, bool removed)
 
 static void stopper_wait(struct stopper *s)
 {
-	s->waiter = ct_wait(s->ct, WAIT_EXIT, on_exit, s);
+	s->waiter = ct_wait(s->ct, WAIT_EXIT, on_run_end, s);
 }
 
 static void stopper_kill(struct stopper *s);
