@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * loop.c - see loop.h. Timers are a short unsorted list: a zone has a handful.
+ *
+ * A loop that has had nothing to do for a while gives back the pages of its stack that deeper calls
+ * have touched: there is one such process for each zone, and it mostly sleeps.
  */
 #include "loop.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
 #include "str.h"
 
 static int epoll_fd = -1;
 static bool ended;
 static struct timer *timers;
+
+#define IDLE_MS	   300
+#define PAGE_BYTES 4096
+#define STACK_DEEP (256 * 1024) /* deeper than anything here goes; it need not be mapped */
 
 int loop_init(struct err *err)
 {
@@ -87,19 +96,39 @@ static int next_timeout(void)
 	return 0;
 }
 
+/* All below the page of our own frame and the one after it is dead (leaf calls use less). */
+static void trim_stack(void)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t top = (here & ~(uintptr_t)(PAGE_BYTES - 1)) - PAGE_BYTES, at;
+
+	/* page by page: the mapping's lower end is not known */
+	for (at = top - PAGE_BYTES; at > top - STACK_DEEP; at -= PAGE_BYTES)
+		if (madvise((void *)at, PAGE_BYTES, MADV_DONTNEED) < 0)
+			break;
+}
+
 void loop_run(void)
 {
 	struct epoll_event ev;
+	bool trimmed = false;
+	int n;
 
 	while (!ended) {
 		int timeout = next_timeout();
+		bool idle = !trimmed && (timeout < 0 || timeout > IDLE_MS);
 
 		if (ended)
 			break;
-		if (epoll_wait(epoll_fd, &ev, 1, timeout) == 1) {
+		n = epoll_wait(epoll_fd, &ev, 1, idle ? IDLE_MS : timeout);
+		if (n == 1) {
 			struct source *s = ev.data.ptr;
 
+			trimmed = false;
 			s->on_event(s, ev.events);
+		} else if (n == 0 && idle) {
+			trim_stack();
+			trimmed = true;
 		}
 	}
 }

@@ -232,6 +232,14 @@ static int setup(struct zone *z, struct err *err)
 	return zone_ctl_listen(z, err); /* last: who can connect finds all else there */
 }
 
+/* What our parent forgot to keep to itself could be a zone's pipe: then its EOF would never come. */
+static void close_inherited(int keep)
+{
+	if (keep > 3)
+		syscall(SYS_close_range, 3, keep - 1, 0);
+	syscall(SYS_close_range, keep >= 3 ? keep + 1 : 3, ~0U, 0);
+}
+
 static void tell_ready(int fd, const struct err *err)
 {
 	if (fd < 0)
@@ -288,6 +296,7 @@ int main(int argc, char **argv)
 	}
 	if (!uuid || strlen(uuid) != 36 || strchr(uuid, '/') || !zones || !run || optind != argc)
 		return usage();
+	close_inherited((int)ready_fd);
 	str_copy(zone.uuid, sizeof(zone.uuid), uuid);
 	zone.dir = xasprintf("%s/%s", zones, uuid);
 	zone.run_dir = xasprintf("%s/zones/%s", run, uuid);
