@@ -41,8 +41,9 @@ int image_tag(const char *image_id, const char *ref, struct err *err);
 int image_untag(const char *ref, struct err *err);
 char **image_tags(const char *image_id);    /* familiar, sorted; owned */
 char **image_digests(const char *image_id); /* name@sha256:..., owned */
-/* What uses an image, so that rmi can refuse: called under no lock of ours; returns a vector of container IDs. Set by main.c
- * (on the loop the caller collects it before the job). */
+/* Keeps layers that no image refers to yet (or no longer) on disk: around each layer_add .. image_add. Counted. */
+void image_hold_begin(void);
+void image_hold_end(void);
 
 /* New layer from a tar stream read by fn (uncompressed, gzip, zstd, bzip2 or xz: detected): unpacked safely below a temp directory in
  * a chrooted, privilege-poor child, digest computed on the way, renamed into place. parent_chain "" for the first. */

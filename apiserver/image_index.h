@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * image_index.h - the images and their names in memory, for the parts of the image code that need
+ * several steps to be one: image_store.c, image_tags.c, image_list.c, image_remove.c.
+ *
+ * All of it is guarded by one recursive lock: image_lock. Pointers to entries are valid while it
+ * is held. Never held over work that takes long; the layers' lock may be taken inside it.
+ */
+#ifndef APISERVER_IMAGE_INDEX_H
+#define APISERVER_IMAGE_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apiserver/image_ref.h"
+#include "apiserver/image_store.h"
+#include "err.h"
+
+/* A name (tag or digest) of an image. */
+struct image_name {
+	struct image_ref ref;
+	char *key; /* image_ref_key */
+	char image_id[72];
+};
+
+struct image_entry {
+	struct image *img;
+	char **chains; /* chain ids, bottom first */
+	int64_t last_tag_ns; /* 0: never */
+	int64_t added_ns;
+	/* Removed by force while stopped containers use it: not shown, kept for their start. */
+	bool hidden;
+	struct image_name **names; /* sorted by key */
+	size_t n_names;
+};
+
+void image_lock(void);
+void image_unlock(void);
+
+/* ---- with the lock held ---- */
+struct image_entry *image_entry_find(const char *image_id); /* also hidden ones */
+/* Vector of all that are not hidden, in no order; owned. */
+struct image_entry **image_entries(size_t *n);
+bool image_has_children(const char *image_id);
+int image_entry_save(const struct image_entry *e, struct err *err); /* last_tag_ns, hidden */
+/* Out of the index, the database and the disk; its layers wait for image_hold_end or layer_collect. */
+int image_entry_remove(struct image_entry *e, struct err *err);
+
+struct image_name *image_name_find(const char *key);
+/* The entry gets the name; a name that another image had is taken from it. */
+int image_name_set(struct image_entry *e, const struct image_ref *ref, struct err *err);
+int image_name_del(struct image_name *n, struct err *err);
+int image_names_init(struct err *err);
+
+/* ---- any thread, lock taken inside ---- */
+/* As image_get, but only what users may see. *name, when not NULL, gets the familiar form of the
+ * reference with its tag (owned), or NULL when ref was an ID. */
+int image_resolve(const char *ref, struct image **out, char **name, struct err *err);
+
+#endif

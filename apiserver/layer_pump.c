@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * layer_pump.c - inflates a layer, hashes it and feeds it to the unpacking child.
+ *
+ *	fn --raw--> [inflate] --tar--> slots --> pipe --> child (tar_unpack.c): files, recipe
+ *	                                 \--> hashing thread: diff_id
+ *
+ * Design: the caller's thread reads, inflates (libarchive's raw format; it detects gzip, zstd,
+ * bzip2 and xz) and writes the pipe; a second thread hashes the same slots; the child unpacks. So
+ * the slowest of the three decides, and memory is the slots'. What is not compressed goes from fn
+ * straight into a slot.
+ *
+ * Invariant: the child sees the end of its pipe only when the whole stream came well; otherwise it
+ * is killed, and what it made is removed by the caller.
+ */
+#define LOG_MODULE "layer"
+#include "apiserver/layer_pump.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+
+#include "apiserver/engine.h"
+#include "apiserver/tar_unpack.h"
+#include "cleanup.h"
+#include "fs.h"
+#include "log.h"
+#include "str.h"
+
+#define SLOT_SIZE (256 * 1024)
+#define N_SLOTS	  8
+#define RAW_SIZE  (128 * 1024)
+
+const struct layer_limits layer_limits_default = {
+	.max_bytes = 256LL << 30,
+	.max_entries = 10 * 1000 * 1000,
+	.max_ratio = 2000,
+	.min_free_bytes = 64LL << 20,
+};
+
+struct pump {
+	layer_read_fn *fn;
+	void *arg;
+	const struct layer_limits *limits;
+	struct layer_pumped *out;
+	struct err *err;
+	int read_rc; /* of fn, when it failed */
+	EVP_MD_CTX *raw_hash;
+	/* the head of the stream, read to see what it is */
+	unsigned char head[8];
+	size_t head_len, head_pos;
+	unsigned char *raw; /* RAW_SIZE, what libarchive reads from */
+	/* slots between this thread and the hashing one */
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	unsigned char *slot[N_SLOTS];
+	size_t slot_len[N_SLOTS];
+	uint64_t filled, hashed;
+	bool done;
+	EVP_MD_CTX *tar_hash;
+	int dir_fd;
+	int pipe_fd; /* to the child, -1 without one */
+	int64_t next_space_check;
+};
+
+/* ---------------------------------------------------------------- the stream as it comes */
+
+static ssize_t raw_read(struct pump *p, void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (p->head_pos < p->head_len) {
+		n = (ssize_t)(p->head_len - p->head_pos);
+		n = (size_t)n < len ? n : (ssize_t)len;
+		memcpy(buf, p->head + p->head_pos, (size_t)n);
+		p->head_pos += (size_t)n;
+		return n;
+	}
+	n = p->fn(p->arg, buf, len);
+	if (n < 0) {
+		p->read_rc = (int)n;
+		return n;
+	}
+	EVP_DigestUpdate(p->raw_hash, buf, (size_t)n);
+	p->out->raw_bytes += n;
+	return n;
+}
+
+static int read_head(struct pump *p)
+{
+	ssize_t n;
+
+	while (p->head_len < sizeof(p->head)) {
+		n = p->fn(p->arg, p->head + p->head_len, sizeof(p->head) - p->head_len);
+		if (n < 0) {
+			p->read_rc = (int)n;
+			return err_sysnum(p->err, (int)n, "read the layer");
+		}
+		if (n == 0)
+			break;
+		p->head_len += (size_t)n;
+	}
+	EVP_DigestUpdate(p->raw_hash, p->head, p->head_len);
+	p->out->raw_bytes = (int64_t)p->head_len;
+	return 0;
+}
+
+static bool is_compressed(const struct pump *p)
+{
+	static const struct {
+		unsigned char magic[6];
+		size_t len;
+	} known[] = {
+		{ { 0x1f, 0x8b }, 2 },
+		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4 },
+		{ { 'B', 'Z', 'h' }, 3 },
+		{ { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (p->head_len >= known[i].len && !memcmp(p->head, known[i].magic, known[i].len))
+			return true;
+	/* a skippable zstd frame (pzstd, estargz) may come first */
+	return p->head_len >= 4 && (p->head[0] & 0xf0) == 0x50 && p->head[1] == 0x2a &&
+	       p->head[2] == 0x4d && p->head[3] == 0x18;
+}
+
+/* ---------------------------------------------------------------- slots */
+
+static void *hash_main(void *arg)
+{
+	struct pump *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	for (;;) {
+		unsigned i = p->hashed % N_SLOTS;
+
+		if (p->hashed == p->filled) {
+			if (p->done)
+				break;
+			pthread_cond_wait(&p->cond, &p->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&p->lock);
+		EVP_DigestUpdate(p->tar_hash, p->slot[i], p->slot_len[i]);
+		pthread_mutex_lock(&p->lock);
+		p->hashed++;
+		pthread_cond_broadcast(&p->cond);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+static unsigned char *slot_take(struct pump *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->filled - p->hashed == N_SLOTS)
+		pthread_cond_wait(&p->cond, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	return p->slot[p->filled % N_SLOTS];
+}
+
+static int check_limits(struct pump *p)
+{
+	const struct layer_limits *l = p->limits;
+	struct statvfs st;
+
+	if (p->out->tar_bytes > l->max_bytes)
+		return err_kind(p->err, ERR_SYSTEM, "layer is larger than %lld bytes",
+				(long long)l->max_bytes);
+	if (p->out->tar_bytes > 1LL << 30 && p->out->tar_bytes / l->max_ratio > p->out->raw_bytes)
+		return err_kind(p->err, ERR_SYSTEM, "layer expands more than %lld times",
+				(long long)l->max_ratio);
+	if (p->dir_fd >= 0 && p->out->tar_bytes >= p->next_space_check) {
+		p->next_space_check = p->out->tar_bytes + (64 << 20);
+		if (fstatvfs(p->dir_fd, &st) == 0 &&
+		    (int64_t)(st.f_bavail * st.f_frsize) < l->min_free_bytes)
+			return err_sysnum(p->err, ENOSPC, "write the layer");
+	}
+	return 0;
+}
+
+/* The slot that slot_take gave holds len bytes of the tar. */
+static int slot_give(struct pump *p, size_t len)
+{
+	unsigned i = p->filled % N_SLOTS;
+	int rc;
+
+	p->slot_len[i] = len;
+	p->out->tar_bytes += (int64_t)len;
+	if ((rc = check_limits(p)) < 0)
+		return rc;
+	pthread_mutex_lock(&p->lock);
+	p->filled++;
+	pthread_cond_broadcast(&p->cond);
+	pthread_mutex_unlock(&p->lock);
+	if (p->pipe_fd >= 0 && (rc = fs_write_all(p->pipe_fd, p->slot[i], len)) < 0)
+		return err_sysnum(p->err, rc, "write to the unpacking child");
+	return 0;
+}
+
+static int pump_plain(struct pump *p)
+{
+	ssize_t n;
+	size_t len;
+	int rc;
+
+	do {
+		unsigned char *slot = slot_take(p);
+
+		for (len = 0; len < SLOT_SIZE; len += (size_t)n) {
+			n = raw_read(p, slot + len, SLOT_SIZE - len);
+			if (n < 0)
+				return err_sysnum(p->err, (int)n, "read the layer");
+			if (n == 0)
+				break;
+		}
+		if (len && (rc = slot_give(p, len)) < 0)
+			return rc;
+	} while (len == SLOT_SIZE);
+	return 0;
+}
+
+static la_ssize_t on_raw_read(struct archive *a, void *arg, const void **out)
+{
+	struct pump *p = arg;
+	ssize_t n = raw_read(p, p->raw, RAW_SIZE);
+
+	if (n < 0)
+		archive_set_error(a, (int)-n, "read the layer");
+	*out = p->raw;
+	return n < 0 ? ARCHIVE_FATAL : n;
+}
+
+static int inflate_error(struct pump *p, struct archive *a)
+{
+	const char *s = archive_error_string(a);
+
+	if (p->read_rc < 0)
+		return err_sysnum(p->err, p->read_rc, "read the layer");
+	if (s && strstr(s, "runcated"))
+		return err_kind(p->err, ERR_SYSTEM, "unexpected EOF");
+	return err_kind(p->err, ERR_SYSTEM, "decompress the layer: %s", s ? s : "bad data");
+}
+
+static int pump_inflated(struct pump *p, struct archive *a)
+{
+	struct archive_entry *e;
+	const void *data;
+	size_t len, n, used = 0;
+	unsigned char *slot = slot_take(p);
+	int64_t offset;
+	int rc, ar;
+
+	if (archive_read_open(a, p, NULL, on_raw_read, NULL) != ARCHIVE_OK)
+		return inflate_error(p, a);
+	ar = archive_read_next_header(a, &e);
+	if (ar == ARCHIVE_EOF)
+		return 0;
+	if (ar < ARCHIVE_WARN)
+		return inflate_error(p, a);
+	while ((ar = archive_read_data_block(a, &data, &len, &offset)) == ARCHIVE_OK) {
+		for (const char *s = data; len; s += n, len -= n) {
+			n = len < SLOT_SIZE - used ? len : SLOT_SIZE - used;
+			memcpy(slot + used, s, n);
+			used += n;
+			if (used < SLOT_SIZE)
+				continue;
+			if ((rc = slot_give(p, used)) < 0)
+				return rc;
+			slot = slot_take(p);
+			used = 0;
+		}
+	}
+	if (ar != ARCHIVE_EOF)
+		return inflate_error(p, a);
+	return used ? slot_give(p, used) : 0;
+}
+
+/* What follows the compressed data counts for the digest of the stream. */
+static int drain_raw(struct pump *p)
+{
+	ssize_t n;
+
+	while ((n = raw_read(p, p->raw, RAW_SIZE)) > 0)
+		;
+	return n < 0 ? err_sysnum(p->err, (int)n, "read the layer") : 0;
+}
+
+static int pump_stream(struct pump *p)
+{
+	struct archive *a;
+	int rc;
+
+	if ((rc = read_head(p)) < 0)
+		return rc;
+	if (!is_compressed(p))
+		return pump_plain(p);
+	a = archive_read_new();
+	if (!a)
+		abort();
+	archive_read_support_filter_gzip(a);
+	archive_read_support_filter_zstd(a);
+	archive_read_support_filter_bzip2(a);
+	archive_read_support_filter_xz(a);
+	archive_read_support_format_raw(a);
+	archive_read_support_format_empty(a);
+	rc = pump_inflated(p, a);
+	archive_read_free(a);
+	return rc < 0 ? rc : drain_raw(p);
+}
+
+/* ---------------------------------------------------------------- the child */
+
+struct child {
+	pid_t pid;
+	int result_fd;
+};
+
+static int high_fd(int *fd)
+{
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 16);
+
+	if (high < 0)
+		return -errno;
+	close(*fd);
+	*fd = high;
+	return 0;
+}
+
+static int spawn_with(const char *exe, char *const argv[], const int fds[5], pid_t *pid)
+{
+	static const int targets[5] = { 0, UNPACK_FD_DIR, UNPACK_FD_SPLIT, UNPACK_FD_MOVES,
+					UNPACK_FD_RESULT };
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
+	sigset_t set;
+	int rc;
+
+	posix_spawn_file_actions_init(&fa);
+	for (int i = 0; i < 5; i++)
+		posix_spawn_file_actions_adddup2(&fa, fds[i], targets[i]);
+	posix_spawn_file_actions_addclosefrom_np(&fa, UNPACK_FD_RESULT + 1);
+	posix_spawnattr_init(&at);
+	sigemptyset(&set);
+	posix_spawnattr_setsigmask(&at, &set);
+	sigfillset(&set);
+	posix_spawnattr_setsigdefault(&at, &set);
+	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	rc = posix_spawn(pid, exe, &fa, &at, argv, environ);
+	posix_spawnattr_destroy(&at);
+	posix_spawn_file_actions_destroy(&fa);
+	return rc;
+}
+
+static int spawn_child(struct pump *p, struct child *c)
+{
+	cleanup_fd int dir = -1, split = -1, moves = -1, tar_r = -1, res_w = -1, tar_w = -1, res_r = -1;
+	char exe[600], bytes[24], entries[24];
+	char *argv[] = { exe, (char *)UNPACK_OPTION, bytes, entries, NULL };
+	int *fds[5] = { &tar_r, &dir, &split, &moves, &res_w }, pair[2], rc;
+
+	snprintf(exe, sizeof(exe), "%s/apiserver", engine->bin_dir);
+	snprintf(bytes, sizeof(bytes), "%lld", (long long)p->limits->max_bytes);
+	snprintf(entries, sizeof(entries), "%llu", (unsigned long long)p->limits->max_entries);
+	if (mkdirat(p->dir_fd, "diff", 0755) < 0)
+		return err_sys(p->err, "mkdir diff");
+	dir = fcntl(p->dir_fd, F_DUPFD_CLOEXEC, 16);
+	split = openat(p->dir_fd, "split", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	moves = openat(p->dir_fd, "moves", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (dir < 0 || split < 0 || moves < 0)
+		return err_sys(p->err, "make the layer's recipe");
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(p->err, "pipe");
+	tar_r = pair[0];
+	tar_w = pair[1];
+	(void)fcntl(tar_w, F_SETPIPE_SZ, 1 << 20);
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(p->err, "pipe");
+	res_r = pair[0];
+	res_w = pair[1];
+	for (int i = 0; i < 5; i++)
+		if ((rc = high_fd(fds[i])) < 0)
+			return err_sysnum(p->err, rc, "dup");
+	rc = spawn_with(exe, argv, (const int[]){ tar_r, dir, split, moves, res_w }, &c->pid);
+	if (rc)
+		return err_sysnum(p->err, rc, "start %s", exe);
+	p->pipe_fd = take_fd(&tar_w);
+	c->result_fd = take_fd(&res_r);
+	return 0;
+}
+
+/* Ends the child, and takes its word. rc: of the pump so far; a child's own reason for hanging up
+ * is the better one. */
+static int reap_child(struct pump *p, struct child *c, int rc)
+{
+	struct unpack_result res = { 0 };
+	bool hung_up = rc == -EPIPE && p->read_rc == 0;
+	size_t got = 0;
+	ssize_t n;
+	int status;
+
+	close(p->pipe_fd);
+	p->pipe_fd = -1;
+	if (rc < 0 && !hung_up)
+		kill(c->pid, SIGKILL);
+	while (got < sizeof(res)) {
+		n = read(c->result_fd, (char *)&res + got, sizeof(res) - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		got += (size_t)n;
+	}
+	close(c->result_fd);
+	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (rc < 0 && !hung_up)
+		return rc;
+	res.msg[sizeof(res.msg) - 1] = '\0';
+	if (got < sizeof(res) || res.magic != UNPACK_MAGIC)
+		return err_kind(p->err, ERR_SYSTEM, "the unpacking child died (status 0x%x)", status);
+	if (res.rc < 0) {
+		*p->err = (struct err){ 0 };
+		return err_kind(p->err, ERR_SYSTEM, "Error processing tar file(exit status 1): %s",
+				res.msg);
+	}
+	if (rc < 0)
+		return rc;
+	p->out->size = res.size;
+	p->out->n_entries = res.n_entries;
+	p->out->n_whiteouts = res.n_whiteouts;
+	p->out->n_skipped = res.n_skipped;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- all of it */
+
+static void digest_text(EVP_MD_CTX *md, char out[72])
+{
+	unsigned char d[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	EVP_DigestFinal_ex(md, d, &len);
+	memcpy(out, "sha256:", 7);
+	hex_encode(out + 7, d, 32);
+}
+
+static void pump_init(struct pump *p)
+{
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->cond, NULL);
+	p->raw = xmalloc(RAW_SIZE);
+	for (int i = 0; i < N_SLOTS; i++)
+		p->slot[i] = xmalloc(SLOT_SIZE);
+	p->raw_hash = EVP_MD_CTX_new();
+	p->tar_hash = EVP_MD_CTX_new();
+	if (!p->raw_hash || !p->tar_hash || !EVP_DigestInit_ex(p->raw_hash, EVP_sha256(), NULL) ||
+	    !EVP_DigestInit_ex(p->tar_hash, EVP_sha256(), NULL))
+		abort();
+}
+
+static void pump_fini(struct pump *p)
+{
+	EVP_MD_CTX_free(p->raw_hash);
+	EVP_MD_CTX_free(p->tar_hash);
+	for (int i = 0; i < N_SLOTS; i++)
+		free(p->slot[i]);
+	free(p->raw);
+	pthread_cond_destroy(&p->cond);
+	pthread_mutex_destroy(&p->lock);
+}
+
+int layer_pump(layer_read_fn *fn, void *arg, int dir_fd, const struct layer_limits *limits,
+	       struct layer_pumped *out, struct err *err)
+{
+	struct pump p = { .fn = fn, .arg = arg, .dir_fd = dir_fd, .pipe_fd = -1, .err = err };
+	struct child child = { .pid = 0, .result_fd = -1 };
+	pthread_t hasher;
+	int rc;
+
+	*out = (struct layer_pumped){ 0 };
+	p.out = out;
+	p.limits = limits ? limits : &layer_limits_default;
+	pump_init(&p);
+	rc = dir_fd >= 0 ? spawn_child(&p, &child) : 0;
+	if (rc == 0 && (rc = pthread_create(&hasher, NULL, hash_main, &p)) != 0) {
+		rc = err_sysnum(err, rc, "start the hashing thread");
+		if (child.pid)
+			rc = reap_child(&p, &child, rc);
+	} else if (rc == 0) {
+		rc = pump_stream(&p);
+		if (child.pid)
+			rc = reap_child(&p, &child, rc);
+		pthread_mutex_lock(&p.lock);
+		p.done = true;
+		pthread_cond_broadcast(&p.cond);
+		pthread_mutex_unlock(&p.lock);
+		pthread_join(hasher, NULL);
+	}
+	if (rc == 0) {
+		digest_text(p.tar_hash, out->diff_id);
+		digest_text(p.raw_hash, out->raw_id);
+	}
+	pump_fini(&p);
+	return rc;
+}
