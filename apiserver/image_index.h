@@ -27,6 +27,7 @@ struct image_name {
 struct image_entry {
 	struct image *img;
 	char **chains; /* chain ids, bottom first */
+	char *labels_text;   /* config.Labels as JSON: an object, or "null" */
 	int64_t last_tag_ns; /* 0: never */
 	int64_t added_ns;
 	/* Removed by force while stopped containers use it: not shown, kept for their start. */

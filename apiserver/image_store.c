@@ -136,6 +136,7 @@ static void entry_free(struct image_entry *e)
 		return;
 	image_unref(e->img);
 	strv_free(e->chains);
+	free(e->labels_text);
 	free(e->names);
 	free(e);
 }
@@ -167,6 +168,7 @@ static int entry_make(const char *id, const char *text, size_t len, const char *
 	cleanup_json json_t *config = NULL;
 	cleanup_strv char **diff_ids = NULL;
 	struct image_entry *e;
+	json_t *labels;
 	int rc;
 
 	if ((rc = jparse(text, len, &config, err)) < 0)
@@ -178,6 +180,8 @@ static int entry_make(const char *id, const char *text, size_t len, const char *
 	e = xcalloc(1, sizeof(*e));
 	e->img = image_make(id, text, len, config, parent);
 	e->img->diff_ids = take_ptr(&diff_ids);
+	labels = jget_obj(jget_obj(config, "config"), "Labels");
+	e->labels_text = labels ? json_dumps(labels, JSON_COMPACT) : xstrdup("null");
 	if ((rc = entry_layers(e, err)) < 0) {
 		entry_free(e);
 		return rc;

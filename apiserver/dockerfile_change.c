@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * dockerfile_change.c - Dockerfile instructions that only change a config.
+ *
+ * To extend: a function and a row in instructions[]; commit_ok tells whether import and commit take it.
+ */
+#include "apiserver/dockerfile_change.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "apiserver/dockerfile_words.h"
+#include "apiserver/signals.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "str.h"
+
+struct change {
+	json_t *config;
+	const char *rest;
+	char **env; /* the config's Env, then vars */
+	struct dockerfile_change_state *st;
+	struct err *err;
+};
+
+static json_t *array_of(char *const *v)
+{
+	json_t *a = json_array();
+
+	for (; v && *v; v++)
+		json_array_append_new(a, json_string(*v));
+	return a;
+}
+
+/* The member of config as an object, made when it is missing or null. */
+static json_t *object_in(json_t *config, const char *key)
+{
+	json_t *o = json_object_get(config, key);
+
+	if (json_is_object(o))
+		return o;
+	o = json_object();
+	json_object_set_new(config, key, o);
+	return o;
+}
+
+static int set_checked(json_t *o, const char *key, json_t *value, struct err *err)
+{
+	if (!value || json_object_set_new(o, key, value) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "not valid UTF-8: %s", key);
+	return 0;
+}
+
+static char *upper(const char *s)
+{
+	char *u = xstrdup(s);
+
+	for (char *p = u; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	return u;
+}
+
+/* The command of CMD, ENTRYPOINT, HEALTHCHECK CMD: exec form as it is, shell form behind the shell. */
+static int command(struct change *c, const char *text, json_t **out, bool *exec_form)
+{
+	cleanup_strv char **v = NULL, **shell = NULL;
+	int rc = dockerfile_json_form(text, &v, c->err);
+
+	if (rc < 0)
+		return rc;
+	*exec_form = rc == 1;
+	if (rc == 0) {
+		shell = jget_strv(c->config, "Shell");
+		v = strv_split("", ' ');
+		for (char **s = shell; *s; s++)
+			strv_add(&v, *s);
+		if (!*shell) {
+			strv_add(&v, "/bin/sh");
+			strv_add(&v, "-c");
+		}
+		strv_add(&v, text);
+	}
+	*out = array_of(v);
+	return 0;
+}
+
+static int change_cmd(struct change *c)
+{
+	json_t *a;
+	bool exec_form;
+	int rc;
+
+	if ((rc = command(c, c->rest, &a, &exec_form)) < 0)
+		return rc;
+	if (exec_form && !json_array_size(a))
+		c->st->cmd_set = false;
+	else
+		c->st->cmd_set = true;
+	return set_checked(c->config, "Cmd", a, c->err);
+}
+
+static int change_entrypoint(struct change *c)
+{
+	json_t *a;
+	bool exec_form;
+	int rc;
+
+	if ((rc = command(c, c->rest, &a, &exec_form)) < 0)
+		return rc;
+	if (!json_array_size(a)) {
+		json_decref(a);
+		a = json_null();
+	}
+	if (!c->st->cmd_set)
+		json_object_set_new(c->config, "Cmd", json_null());
+	return set_checked(c->config, "Entrypoint", a, c->err);
+}
+
+/* name=value ... or the old form "name value with blanks"; calls set for each pair. */
+static int pairs(struct change *c, const char *what,
+		 int (*set)(struct change *c, const char *name, const char *value))
+{
+	cleanup_strv char **words = dockerfile_words(c->rest);
+	int rc;
+
+	if (!words[0])
+		return err_kind(c->err, ERR_BAD_PARAM, "%s requires at least one argument", what);
+	if (!strchr(words[0], '=')) {
+		cleanup_free char *name = NULL, *value = NULL;
+		const char *rest = c->rest + strspn(c->rest, " \t");
+
+		rest += strlen(words[0]);
+		rest += strspn(rest, " \t");
+		if (!words[1])
+			return err_kind(c->err, ERR_BAD_PARAM, "%s must have two arguments", what);
+		if ((rc = dockerfile_expand(words[0], c->env, &name, c->err)) < 0 ||
+		    (rc = dockerfile_expand(rest, c->env, &value, c->err)) < 0)
+			return rc;
+		return set(c, name, value);
+	}
+	for (char **w = words; *w; w++) {
+		cleanup_free char *name = NULL, *value = NULL;
+		char *eq = strchr(*w, '=');
+
+		if (!eq)
+			return err_kind(c->err, ERR_BAD_PARAM,
+					"Syntax error - can't find = in \"%s\". Must be of the form: name=value",
+					*w);
+		*eq = '\0';
+		if ((rc = dockerfile_expand(*w, c->env, &name, c->err)) < 0 ||
+		    (rc = dockerfile_expand(eq + 1, c->env, &value, c->err)) < 0)
+			return rc;
+		if (!*name)
+			return err_kind(c->err, ERR_BAD_PARAM, "%s names can not be blank", what);
+		if ((rc = set(c, name, value)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int set_env(struct change *c, const char *name, const char *value)
+{
+	cleanup_free char *text = xasprintf("%s=%s", name, value);
+	json_t *env = json_object_get(c->config, "Env"), *item, *s = json_string(text);
+	size_t len = strlen(name), i;
+
+	if (!s)
+		return err_kind(c->err, ERR_BAD_PARAM, "ENV %s: not valid UTF-8", name);
+	if (!json_is_array(env)) {
+		env = json_array();
+		json_object_set_new(c->config, "Env", env);
+	}
+	json_array_foreach(env, i, item) {
+		const char *old = json_string_value(item);
+
+		if (old && !strncmp(old, name, len) && (old[len] == '=' || !old[len])) {
+			json_array_set_new(env, i, s);
+			return 0;
+		}
+	}
+	json_array_append_new(env, s);
+	return 0;
+}
+
+static int set_label(struct change *c, const char *name, const char *value)
+{
+	return set_checked(object_in(c->config, "Labels"), name, json_string(value), c->err);
+}
+
+static int change_env(struct change *c)
+{
+	return pairs(c, "ENV", set_env);
+}
+
+static int change_label(struct change *c)
+{
+	return pairs(c, "LABEL", set_label);
+}
+
+static int bad_port(struct change *c, const char *text)
+{
+	return err_kind(c->err, ERR_BAD_PARAM, "Invalid containerPort: %s", text);
+}
+
+static int expose_one(struct change *c, char *text)
+{
+	json_t *ports = object_in(c->config, "ExposedPorts");
+	char *slash = strchr(text, '/'), *dash, key[32], proto[8];
+	int64_t first, last;
+
+	if (slash)
+		*slash = '\0';
+	str_copy(proto, sizeof(proto), slash && slash[1] ? slash + 1 : "tcp");
+	for (char *p = proto; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (!str_eq(proto, "tcp") && !str_eq(proto, "udp") && !str_eq(proto, "sctp"))
+		return err_kind(c->err, ERR_BAD_PARAM, "invalid proto: %s", slash + 1);
+	dash = strchr(text, '-');
+	if (dash)
+		*dash = '\0';
+	if (parse_i64(text, 1, 65535, &first) < 0 ||
+	    parse_i64(dash ? dash + 1 : text, 1, 65535, &last) < 0 || last < first)
+		return bad_port(c, text);
+	for (; first <= last; first++) {
+		snprintf(key, sizeof(key), "%lld/%s", (long long)first, proto);
+		json_object_set_new(ports, key, json_object());
+	}
+	return 0;
+}
+
+static int change_expose(struct change *c)
+{
+	cleanup_strv char **words = NULL;
+	int rc;
+
+	if ((rc = dockerfile_expand_words(c->rest, c->env, &words, c->err)) < 0)
+		return rc;
+	if (!words[0])
+		return err_kind(c->err, ERR_BAD_PARAM, "EXPOSE requires at least one argument");
+	for (char **w = words; *w; w++)
+		if ((rc = expose_one(c, *w)) < 0)
+			return rc;
+	return 0;
+}
+
+static int change_volume(struct change *c)
+{
+	cleanup_strv char **words = NULL;
+	int rc = dockerfile_json_form(c->rest, &words, c->err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && (rc = dockerfile_expand_words(c->rest, c->env, &words, c->err)) < 0)
+		return rc;
+	if (!words[0])
+		return err_kind(c->err, ERR_BAD_PARAM, "VOLUME requires at least one argument");
+	for (char **w = words; *w; w++) {
+		if (!**w)
+			return err_kind(c->err, ERR_BAD_PARAM, "VOLUME specified can not be an empty string");
+		if ((rc = set_checked(object_in(c->config, "Volumes"), *w, json_object(), c->err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* The one word of USER, WORKDIR, STOPSIGNAL. */
+static int one_word(struct change *c, const char *what, char **out)
+{
+	cleanup_free char *s = NULL;
+	size_t len;
+	int rc;
+
+	if ((rc = dockerfile_expand(c->rest, c->env, &s, c->err)) < 0)
+		return rc;
+	len = strlen(s);
+	while (len && isspace((unsigned char)s[len - 1]))
+		s[--len] = '\0';
+	if (!len)
+		return err_kind(c->err, ERR_BAD_PARAM, "%s requires exactly one argument", what);
+	*out = take_ptr(&s);
+	return 0;
+}
+
+static int change_user(struct change *c)
+{
+	cleanup_free char *s = NULL;
+	int rc;
+
+	if ((rc = one_word(c, "USER", &s)) < 0)
+		return rc;
+	return set_checked(c->config, "User", json_string(s), c->err);
+}
+
+static int change_stopsignal(struct change *c)
+{
+	cleanup_free char *s = NULL;
+	int rc, signo;
+
+	if ((rc = one_word(c, "STOPSIGNAL", &s)) < 0 || (rc = signal_parse(s, &signo, c->err)) < 0)
+		return rc;
+	return set_checked(c->config, "StopSignal", json_string(s), c->err);
+}
+
+/* Joins and cleans: "/a" + "b/../c" -> "/a/c". Owned. */
+static char *join_clean(const char *base, const char *path)
+{
+	cleanup_free char *whole = path[0] == '/' ? xstrdup(path) : xasprintf("/%s/%s", base, path);
+	cleanup_strv char **parts = strv_split(whole, '/');
+	char *out = xcalloc(1, strlen(whole) + 2);
+	size_t n = 0;
+
+	for (char **p = parts; *p; p++) {
+		if (!**p || str_eq(*p, "."))
+			continue;
+		if (str_eq(*p, "..")) {
+			while (n && out[n - 1] != '/')
+				n--;
+			n = n ? n - 1 : 0;
+			out[n] = '\0';
+			continue;
+		}
+		out[n++] = '/';
+		memcpy(out + n, *p, strlen(*p) + 1);
+		n += strlen(*p);
+	}
+	if (!n)
+		out[0] = '/';
+	return out;
+}
+
+static int change_workdir(struct change *c)
+{
+	cleanup_free char *s = NULL, *dir = NULL;
+	int rc;
+
+	if ((rc = one_word(c, "WORKDIR", &s)) < 0)
+		return rc;
+	dir = join_clean(jget_str(c->config, "WorkingDir", ""), s);
+	return set_checked(c->config, "WorkingDir", json_string(dir), c->err);
+}
+
+static int change_onbuild(struct change *c)
+{
+	const char *rest = c->rest + strspn(c->rest, " \t");
+	cleanup_free char *word = xstrndup(rest, strcspn(rest, " \t"));
+	cleanup_free char *name = upper(word);
+	json_t *a = json_object_get(c->config, "OnBuild"), *s;
+
+	if (!*name)
+		return err_kind(c->err, ERR_BAD_PARAM, "ONBUILD requires at least one argument");
+	if (str_eq(name, "ONBUILD"))
+		return err_kind(c->err, ERR_BAD_PARAM,
+				"Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+	if (str_eq(name, "FROM") || str_eq(name, "MAINTAINER"))
+		return err_kind(c->err, ERR_BAD_PARAM, "%s isn't allowed as an ONBUILD trigger", name);
+	if (!json_is_array(a)) {
+		a = json_array();
+		json_object_set_new(c->config, "OnBuild", a);
+	}
+	s = json_string(rest);
+	if (!s)
+		return err_kind(c->err, ERR_BAD_PARAM, "ONBUILD: not valid UTF-8");
+	json_array_append_new(a, s);
+	return 0;
+}
+
+static int change_shell(struct change *c)
+{
+	cleanup_strv char **v = NULL;
+	int rc = dockerfile_json_form(c->rest, &v, c->err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return err_kind(c->err, ERR_BAD_PARAM,
+				"SHELL requires the arguments to be in JSON form");
+	if (!v[0])
+		return err_kind(c->err, ERR_BAD_PARAM, "SHELL requires at least one argument");
+	return set_checked(c->config, "Shell", array_of(v), c->err);
+}
+
+static int health_flag(struct change *c, json_t *health, const char *flag)
+{
+	static const struct {
+		const char *name, *key;
+	} durations[] = {
+		{ "--interval=", "Interval" },
+		{ "--timeout=", "Timeout" },
+		{ "--start-period=", "StartPeriod" },
+		{ "--start-interval=", "StartInterval" },
+	};
+	int64_t n;
+
+	if (str_starts(flag, "--retries=")) {
+		if (parse_i64(flag + 10, 0, INT32_MAX, &n) < 0)
+			return err_kind(c->err, ERR_BAD_PARAM, "--retries cannot be negative (%s)",
+					flag + 10);
+		if (n)
+			json_object_set_new(health, "Retries", json_integer(n));
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(durations); i++) {
+		const char *text = flag + strlen(durations[i].name);
+
+		if (!str_starts(flag, durations[i].name))
+			continue;
+		if (parse_duration_ns(text, &n) < 0)
+			return err_kind(c->err, ERR_BAD_PARAM, "time: invalid duration \"%s\"", text);
+		if (n && n < 1000000)
+			return err_kind(c->err, ERR_BAD_PARAM,
+					"Interval \"%s\" cannot be less than 1ms", text);
+		if (n)
+			json_object_set_new(health, durations[i].key, json_integer(n));
+		return 0;
+	}
+	return err_kind(c->err, ERR_BAD_PARAM, "Unknown flag: %.*s", (int)strcspn(flag + 2, "="),
+			flag + 2);
+}
+
+static int health_test(struct change *c, json_t *health, const char *rest)
+{
+	cleanup_free char *word = xstrndup(rest, strcspn(rest, " \t"));
+	cleanup_free char *type = upper(word);
+	cleanup_strv char **v = NULL;
+	json_t *test;
+	int rc;
+
+	rest += strlen(word);
+	rest += strspn(rest, " \t");
+	if (str_eq(type, "NONE")) {
+		if (*rest)
+			return err_kind(c->err, ERR_BAD_PARAM, "HEALTHCHECK NONE takes no arguments");
+		json_object_set_new(health, "Test", json_pack("[s]", "NONE"));
+		return 0;
+	}
+	if (!str_eq(type, "CMD"))
+		return err_kind(c->err, ERR_BAD_PARAM, "Unknown type \"%s\" in HEALTHCHECK (try CMD)",
+				type);
+	if (!*rest)
+		return err_kind(c->err, ERR_BAD_PARAM, "Missing command after HEALTHCHECK CMD");
+	if ((rc = dockerfile_json_form(rest, &v, c->err)) < 0)
+		return rc;
+	test = json_array();
+	json_array_append_new(test, json_string(rc ? "CMD" : "CMD-SHELL"));
+	for (char **s = v; rc && *s; s++)
+		json_array_append_new(test, json_string(*s));
+	if (!rc)
+		json_array_append_new(test, json_string(rest));
+	json_object_set_new(health, "Test", test);
+	return 0;
+}
+
+static int change_healthcheck(struct change *c)
+{
+	static const char *const order[] = { "Test",	    "Interval",	     "Timeout",
+					     "StartPeriod", "StartInterval", "Retries" };
+	cleanup_json json_t *found = json_object();
+	const char *rest = c->rest + strspn(c->rest, " \t");
+	json_t *health;
+	int rc;
+
+	if (!*rest)
+		return err_kind(c->err, ERR_BAD_PARAM, "HEALTHCHECK requires at least one argument");
+	while (str_starts(rest, "--")) {
+		cleanup_free char *flag = xstrndup(rest, strcspn(rest, " \t"));
+
+		if ((rc = health_flag(c, found, flag)) < 0)
+			return rc;
+		rest += strlen(flag);
+		rest += strspn(rest, " \t");
+	}
+	if ((rc = health_test(c, found, rest)) < 0)
+		return rc;
+	health = json_object();
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		if (json_object_get(found, order[i]))
+			json_object_set(health, order[i], json_object_get(found, order[i]));
+	json_object_set_new(c->config, "Healthcheck", health);
+	return 0;
+}
+
+static const struct instruction {
+	const char *name;
+	int (*fn)(struct change *c);
+	bool commit_ok;
+} instructions[] = {
+	{ "cmd", change_cmd, true },
+	{ "entrypoint", change_entrypoint, true },
+	{ "env", change_env, true },
+	{ "expose", change_expose, true },
+	{ "healthcheck", change_healthcheck, true },
+	{ "label", change_label, true },
+	{ "onbuild", change_onbuild, true },
+	{ "shell", change_shell, false },
+	{ "stopsignal", change_stopsignal, true },
+	{ "user", change_user, true },
+	{ "volume", change_volume, true },
+	{ "workdir", change_workdir, true },
+};
+
+static const struct instruction *find_instruction(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(instructions); i++)
+		if (!strcasecmp(instructions[i].name, name))
+			return &instructions[i];
+	return NULL;
+}
+
+int dockerfile_change_one(json_t *config, const char *name, const char *rest, char *const *vars,
+			  struct dockerfile_change_state *st, struct err *err)
+{
+	const struct instruction *in = find_instruction(name);
+	cleanup_strv char **env = jget_strv(config, "Env");
+	struct change c = { .config = config, .rest = rest + strspn(rest, " \t"), .st = st, .err = err };
+
+	if (!in)
+		return -ENOENT;
+	for (; vars && *vars; vars++)
+		if (!strv_has(env, *vars))
+			strv_add(&env, *vars);
+	c.env = env;
+	return in->fn(&c);
+}
+
+/* One logical line; text is changed. */
+static int apply_line(json_t *config, char *line, struct dockerfile_change_state *st, struct err *err)
+{
+	size_t len = strlen(line);
+	char *name, *rest;
+	const struct instruction *in;
+
+	while (len && isspace((unsigned char)line[len - 1]))
+		line[--len] = '\0';
+	name = line + strspn(line, " \t");
+	if (!*name || *name == '#')
+		return 0;
+	rest = name + strcspn(name, " \t");
+	if (*rest)
+		*rest++ = '\0';
+	for (char *p = name; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	in = find_instruction(name);
+	if (!in || !in->commit_ok)
+		return err_kind(err, ERR_BAD_PARAM, "%s is not a valid change command", name);
+	return dockerfile_change_one(config, name, rest, NULL, st, err);
+}
+
+int dockerfile_changes_apply(json_t *config, char *const *changes, struct err *err)
+{
+	struct dockerfile_change_state st = { false };
+	int rc = 0;
+
+	for (; rc == 0 && changes && *changes; changes++) {
+		cleanup_free char *text = xstrdup(*changes);
+		char *line = text, *nl;
+
+		while (rc == 0 && line) {
+			/* a backslash at the end of a line joins the next one */
+			for (nl = strchr(line, '\n'); nl && nl > line && nl[-1] == '\\';
+			     nl = strchr(nl, '\n'))
+				nl[-1] = nl[0] = ' ';
+			if (nl)
+				*nl++ = '\0';
+			rc = apply_line(config, line, &st, err);
+			line = nl;
+		}
+	}
+	return rc;
+}
+
+json_t *dockerfile_empty_config(void)
+{
+	return json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:b,s:b,s:n,s:n,s:s,s:n,s:s,s:n,s:n,s:n}", "Hostname",
+			 "", "Domainname", "", "User", "", "AttachStdin", 0, "AttachStdout", 0,
+			 "AttachStderr", 0, "Tty", 0, "OpenStdin", 0, "StdinOnce", 0, "Env", "Cmd",
+			 "Image", "", "Volumes", "WorkingDir", "", "Entrypoint", "OnBuild", "Labels");
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * dockerfile_change.h - Dockerfile instructions that change an image's config and nothing else: what
+ * import and commit take as changes, and a build's metadata instructions. Pure; config is a Docker
+ * Config object ("Env", "Cmd", ...), changed in place.
+ */
+#ifndef APISERVER_DOCKERFILE_CHANGE_H
+#define APISERVER_DOCKERFILE_CHANGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "err.h"
+
+struct dockerfile_change_state {
+	bool cmd_set; /* a CMD came in this run: ENTRYPOINT does not clear it */
+};
+
+/* name: the instruction in lower case (cmd, entrypoint, env, expose, label, onbuild, stopsignal, user,
+ * volume, workdir, healthcheck, shell, maintainer), rest: what follows it. vars: KEY=VALUE besides the
+ * config's Env (build arguments), may be NULL. -ENOENT without a message: not an instruction of this
+ * kind. Errors are BAD_PARAM in Docker's words. */
+int dockerfile_change_one(json_t *config, const char *name, const char *rest, char *const *vars,
+			  struct dockerfile_change_state *st, struct err *err);
+/* The changes= parameters of import and commit. */
+int dockerfile_changes_apply(json_t *config, char *const *changes, struct err *err);
+/* A Config with every field at its zero value. Owned. */
+json_t *dockerfile_empty_config(void);
+
+#endif

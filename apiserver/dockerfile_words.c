@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * dockerfile_words.c - the words of a Dockerfile instruction.
+ *
+ * Design: two passes, as Docker has them: first the line is cut into words that keep their quotes,
+ * then each word is taken through the shell's rules. The escape character is the backslash.
+ */
+#include "apiserver/dockerfile_words.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "jget.h"
+#include "str.h"
+
+#define EXPANDED_MAX (1024 * 1024)
+#define NESTED_MAX   20
+
+char **dockerfile_words(const char *s)
+{
+	char **v = strv_split("", ' ');
+	const char *start;
+	char quote;
+
+	for (;;) {
+		while (isspace((unsigned char)*s))
+			s++;
+		if (!*s)
+			return v;
+		start = s;
+		for (quote = 0; *s && (quote || !isspace((unsigned char)*s)); s++) {
+			if (*s == '\\' && quote != '\'' && s[1])
+				s++;
+			else if (quote && *s == quote)
+				quote = 0;
+			else if (!quote && (*s == '"' || *s == '\''))
+				quote = *s;
+		}
+		{
+			cleanup_free char *word = xstrndup(start, (size_t)(s - start));
+
+			strv_add(&v, word);
+		}
+	}
+}
+
+struct expander {
+	const char *s;
+	char *const *env;
+	struct buf *out;
+	struct err *err;
+	int depth;
+};
+
+static const char *env_get(char *const *env, const char *name, size_t len)
+{
+	const char *found = NULL;
+
+	for (; env && *env; env++)
+		if (!strncmp(*env, name, len) && (*env)[len] == '=')
+			found = *env + len + 1;
+	return found;
+}
+
+static int expand_until(struct expander *x, char end);
+
+/* After "${name": the operator and its word. */
+static int expand_operator(struct expander *x, const char *name, size_t len)
+{
+	const char *value = env_get(x->env, name, len);
+	bool colon = *x->s == ':', is_set;
+	cleanup_buf struct buf word = BUF_INIT;
+	struct buf *out = x->out;
+	char op;
+	int rc;
+
+	if (colon)
+		x->s++;
+	op = *x->s;
+	if (!op || !strchr("-+?", op))
+		return err_kind(x->err, ERR_BAD_PARAM, "unsupported modifier (%c) in substitution", op);
+	x->s++;
+	buf_init(&word, EXPANDED_MAX);
+	x->out = &word;
+	rc = expand_until(x, '}');
+	x->out = out;
+	if (rc < 0)
+		return rc;
+	is_set = value && (!colon || *value);
+	if (op == '?' && !is_set)
+		return err_kind(x->err, ERR_BAD_PARAM, "%.*s: %s", (int)len, name,
+				word.len ? word.p : "not set");
+	if (op == '+')
+		buf_addstr(x->out, is_set ? buf_str(&word) : "");
+	else
+		buf_addstr(x->out, is_set ? value : buf_str(&word));
+	return 0;
+}
+
+static size_t name_len(const char *s)
+{
+	size_t n = 0;
+
+	if (isdigit((unsigned char)*s) || (*s && strchr("@*#", *s)))
+		return 1;
+	while (isalnum((unsigned char)s[n]) || s[n] == '_')
+		n++;
+	return n;
+}
+
+static int expand_dollar(struct expander *x)
+{
+	const char *name, *value;
+	size_t len;
+
+	if (*x->s != '{') {
+		len = name_len(x->s);
+		if (!len) {
+			buf_addch(x->out, '$');
+			return 0;
+		}
+		value = env_get(x->env, x->s, len);
+		buf_addstr(x->out, value ? value : "");
+		x->s += len;
+		return 0;
+	}
+	name = ++x->s;
+	len = name_len(name);
+	if (!len)
+		return err_kind(x->err, ERR_BAD_PARAM, "syntax error: bad substitution");
+	x->s += len;
+	if (*x->s == '}') {
+		x->s++;
+		value = env_get(x->env, name, len);
+		buf_addstr(x->out, value ? value : "");
+		return 0;
+	}
+	if (!*x->s)
+		return err_kind(x->err, ERR_BAD_PARAM, "syntax error: missing '}'");
+	return expand_operator(x, name, len);
+}
+
+static int expand_double(struct expander *x)
+{
+	int rc;
+
+	while (*x->s != '"') {
+		if (!*x->s)
+			return err_kind(x->err, ERR_BAD_PARAM,
+					"unexpected end of statement while looking for matching double-quote");
+		if (*x->s == '$') {
+			x->s++;
+			if ((rc = expand_dollar(x)) < 0)
+				return rc;
+			continue;
+		}
+		if (*x->s == '\\' && x->s[1] && strchr("\"$\\", x->s[1]))
+			x->s++;
+		buf_addch(x->out, *x->s++);
+	}
+	x->s++;
+	return 0;
+}
+
+static int expand_single(struct expander *x)
+{
+	const char *end = strchr(x->s, '\'');
+
+	if (!end)
+		return err_kind(x->err, ERR_BAD_PARAM,
+				"unexpected end of statement while looking for matching single-quote");
+	buf_add(x->out, x->s, (size_t)(end - x->s));
+	x->s = end + 1;
+	return 0;
+}
+
+static int expand_until(struct expander *x, char end)
+{
+	int rc = 0;
+
+	if (++x->depth > NESTED_MAX)
+		return err_kind(x->err, ERR_BAD_PARAM, "syntax error: nested too deep");
+	while (rc == 0 && *x->s != end) {
+		char c = *x->s;
+
+		if (!c)
+			return err_kind(x->err, ERR_BAD_PARAM, "syntax error: missing '%c'", end);
+		x->s++;
+		if (c == '\'')
+			rc = expand_single(x);
+		else if (c == '"')
+			rc = expand_double(x);
+		else if (c == '$')
+			rc = expand_dollar(x);
+		else if (c == '\\' && *x->s)
+			buf_addch(x->out, *x->s++);
+		else
+			buf_addch(x->out, c);
+	}
+	if (rc == 0 && end)
+		x->s++;
+	x->depth--;
+	return rc;
+}
+
+int dockerfile_expand(const char *word, char *const *env, char **out, struct err *err)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	struct expander x = { .s = word, .env = env, .out = &b, .err = err };
+	int rc;
+
+	buf_init(&b, EXPANDED_MAX);
+	if ((rc = expand_until(&x, '\0')) < 0)
+		return rc;
+	if (buf_over(&b))
+		return err_kind(err, ERR_BAD_PARAM, "word is too long after substitution");
+	*out = xstrdup(buf_str(&b));
+	return 0;
+}
+
+int dockerfile_expand_words(const char *s, char *const *env, char ***out, struct err *err)
+{
+	cleanup_strv char **in = dockerfile_words(s);
+	cleanup_strv char **v = strv_split("", ' ');
+	int rc;
+
+	for (char **w = in; *w; w++) {
+		cleanup_free char *one = NULL;
+		cleanup_strv char **parts = NULL;
+
+		if ((rc = dockerfile_expand(*w, env, &one, err)) < 0)
+			return rc;
+		/* only what a variable brought in is split again */
+		if (strpbrk(*w, "'\"\\"))
+			strv_add(&v, one);
+		else
+			for (char **p = parts = dockerfile_words(one); *p; p++)
+				strv_add(&v, *p);
+	}
+	*out = take_ptr(&v);
+	return 0;
+}
+
+int dockerfile_json_form(const char *s, char ***out, struct err *err)
+{
+	cleanup_json json_t *a = NULL;
+	struct err ignored = { 0 };
+	json_t *item;
+	size_t i;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	if (*s != '[' || jparse(s, strlen(s), &a, &ignored) < 0 || !json_is_array(a))
+		return 0;
+	json_array_foreach(a, i, item)
+		if (!json_is_string(item))
+			return err_kind(err, ERR_BAD_PARAM,
+					"when using JSON array syntax, arrays must be comprised of strings only");
+	*out = strv_split("", ' ');
+	json_array_foreach(a, i, item)
+		strv_add(out, json_string_value(item));
+	return 1;
+}

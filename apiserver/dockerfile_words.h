@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * dockerfile_words.h - the words of a Dockerfile instruction: splitting, quotes, $variables. Pure.
+ */
+#ifndef APISERVER_DOCKERFILE_WORDS_H
+#define APISERVER_DOCKERFILE_WORDS_H
+
+#include "buf.h"
+#include "err.h"
+
+/* Splits at white space that is neither quoted nor escaped; quotes and escapes stay in the words. */
+char **dockerfile_words(const char *s);
+/* One word with quotes and escapes taken away and $x, ${x}, ${x:-w}, ${x:+w}, ${x:?w} (and without
+ * the colon) replaced from env, a vector of KEY=VALUE. Owned. */
+int dockerfile_expand(const char *word, char *const *env, char **out, struct err *err);
+/* The same for a list of words: what expands to several words is split. Owned vector. */
+int dockerfile_expand_words(const char *s, char *const *env, char ***out, struct err *err);
+/* ["a", "b"]: 1 and the strings; anything that is no JSON array: 0; an array of other things: error. */
+int dockerfile_json_form(const char *s, char ***out, struct err *err);
+
+#endif
