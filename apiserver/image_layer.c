@@ -407,10 +407,12 @@ int layer_stage_commit(struct layer_stage *st, const char *parent_chain, struct 
 		rc = err_kind(err, ERR_SYSTEM, "layer %s has gone", l->parent);
 	if (rc == 0 && !there) {
 		if (renameat2(store.tmp_fd, st->name, store.dir_fd, hex_of(l->chain_id),
-			      RENAME_NOREPLACE) < 0)
+			      RENAME_NOREPLACE) < 0) {
 			rc = err_sys(err, "put layer %s in place", l->chain_id);
-		else
-			map_set(&store.by_chain, hex_of(l->chain_id), there = take_ptr(&l));
+		} else {
+			there = take_ptr(&l);
+			map_set(&store.by_chain, hex_of(there->chain_id), there);
+		}
 	}
 	if (rc == 0)
 		info_of(there, out);
@@ -617,7 +619,7 @@ static bool marker_of_other_boot(const char *hex)
 	struct err ignored = { 0 };
 	char path[96];
 
-	snprintf(path, sizeof(path), "%s/unsynced", hex);
+	snprintf(path, sizeof(path), "%.64s/unsynced", hex);
 	if (fs_read_fileat(store.dir_fd, path, 64, &b, &ignored) < 0)
 		return false;
 	return !str_eq(buf_str(&b), store.boot_id);
@@ -631,7 +633,7 @@ static int load_layer(const char *hex, struct err *err)
 	char path[96];
 	int rc;
 
-	snprintf(path, sizeof(path), "%s/layer.json", hex);
+	snprintf(path, sizeof(path), "%.64s/layer.json", hex);
 	if ((rc = fs_read_fileat(store.dir_fd, path, 1 << 20, &b, err)) < 0 ||
 	    (rc = jparse(b.p, b.len, &o, err)) < 0)
 		return rc;

@@ -96,7 +96,8 @@ static int picker_init(struct picker *p, struct err *err)
 					       "since",	   "reference", "until",  NULL };
 	int rc;
 
-	if ((rc = filters_parse(p->o->filters, allowed, &p->filters, err)) < 0)
+	if (!str_empty(p->o->filters) &&
+	    (rc = filters_parse(p->o->filters, allowed, &p->filters, err)) < 0)
 		return rc;
 	if ((rc = bool_filter(p->filters, "dangling", &p->dangling, err)) < 0)
 		return rc;

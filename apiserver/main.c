@@ -40,6 +40,7 @@
 #include "network.h"
 #include "store.h"
 #include "str.h"
+#include "tar_unpack.h"
 #include "tls.h"
 #include "version.h"
 #include "volume.h"
@@ -309,6 +310,8 @@ int main(int argc, char **argv)
 	struct args args = { 0 };
 	struct err err = { 0 };
 
+	if (argc > 1 && !strcmp(argv[1], UNPACK_OPTION))
+		return tar_unpack_main(argc, argv);
 	if (parse_args(argc, argv, &args) < 0) {
 		usage(stderr);
 		return 2;

@@ -35,6 +35,8 @@ route_handler handle_archive_get, handle_archive_put, handle_archive_head, handl
 route_handler handle_image_list, handle_image_create, handle_image_inspect, handle_image_history,
 	handle_image_tag, handle_image_remove, handle_image_prune, handle_image_load, handle_image_save,
 	handle_image_save_one, handle_image_push, handle_image_search, handle_commit, handle_distribution_inspect;
+/* api_registry.c: POST /images/create with fromImage */
+route_handler handle_image_pull;
 /* api_build.c */
 route_handler handle_build, handle_build_prune;
 /* api_networks.c, api_volumes.c */

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * url_source.c - the body of an HTTP GET, pulled.
+ *
+ * Design: libcurl pushes; its multi interface, driven by the reader, turns that around. What has
+ * come waits in a buffer; while that is full the transfer is paused, so memory is bounded.
+ */
+#include "apiserver/url_source.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "str.h"
+
+#define BUFFER_MAX   (512 * 1024)
+#define IDLE_SECONDS 60L
+#define POLL_MS	     1000
+
+struct url_source {
+	CURLM *multi;
+	CURL *easy;
+	struct buf data;
+	size_t pos;
+	bool paused, done;
+	CURLcode result;
+	long status;
+	char *url;
+	char words[CURL_ERROR_SIZE];
+};
+
+static size_t on_data(char *p, size_t size, size_t n, void *arg)
+{
+	struct url_source *s = arg;
+
+	if (s->data.len - s->pos > BUFFER_MAX) {
+		s->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	buf_add(&s->data, p, size * n);
+	return size * n;
+}
+
+static void step(struct url_source *s)
+{
+	int running = 0, left;
+	CURLMsg *m;
+
+	if (curl_multi_perform(s->multi, &running) != CURLM_OK) {
+		s->done = true;
+		s->result = CURLE_RECV_ERROR;
+		return;
+	}
+	while ((m = curl_multi_info_read(s->multi, &left))) {
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		s->done = true;
+		s->result = m->data.result;
+	}
+	if (!s->done && s->pos == s->data.len)
+		curl_multi_poll(s->multi, NULL, 0, POLL_MS, NULL);
+}
+
+int url_source_error(const struct url_source *s, struct err *err)
+{
+	if (!s->done || s->result == CURLE_OK)
+		return 0;
+	return err_kind(err, ERR_SYSTEM, "Get \"%s\": %s", s->url,
+			s->words[0] ? s->words : curl_easy_strerror(s->result));
+}
+
+void url_source_free(struct url_source *s)
+{
+	if (!s)
+		return;
+	if (s->easy)
+		curl_multi_remove_handle(s->multi, s->easy);
+	curl_easy_cleanup(s->easy);
+	curl_multi_cleanup(s->multi);
+	buf_fini(&s->data);
+	free(s->url);
+	free(s);
+}
+
+static void set_options(struct url_source *s)
+{
+	CURL *c = s->easy;
+
+	curl_easy_setopt(c, CURLOPT_URL, s->url);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, 30L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, IDLE_SECONDS);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->words);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, s);
+}
+
+int url_source_open(const char *url, struct url_source **out, struct err *err)
+{
+	struct url_source *s = xcalloc(1, sizeof(*s));
+	int rc;
+
+	s->url = xstrdup(url);
+	s->multi = curl_multi_init();
+	s->easy = curl_easy_init();
+	if (!s->multi || !s->easy)
+		abort();
+	set_options(s);
+	curl_multi_add_handle(s->multi, s->easy);
+	while (!s->done && !s->data.len)
+		step(s);
+	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &s->status);
+	rc = url_source_error(s, err);
+	if (rc == 0 && s->status >= 400)
+		rc = err_kind(err, ERR_SYSTEM, "failed to GET %s with status %ld", url, s->status);
+	if (rc < 0) {
+		url_source_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+ssize_t url_source_read(struct url_source *s, void *p, size_t len)
+{
+	size_t n;
+
+	while (s->pos == s->data.len) {
+		if (s->done)
+			return s->result == CURLE_OK ? 0 : -EIO;
+		buf_reset(&s->data);
+		s->pos = 0;
+		if (s->paused) {
+			s->paused = false;
+			curl_easy_pause(s->easy, CURLPAUSE_CONT);
+		}
+		if (s->pos == s->data.len)
+			step(s);
+	}
+	n = s->data.len - s->pos;
+	n = n < len ? n : len;
+	memcpy(p, s->data.p + s->pos, n);
+	s->pos += n;
+	return (ssize_t)n;
+}
+
+int64_t url_source_length(const struct url_source *s)
+{
+	curl_off_t n = -1;
+
+	curl_easy_getinfo(s->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &n);
+	return n;
+}

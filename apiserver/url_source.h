@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * url_source.h - the body of an HTTP GET as a stream that is pulled. Worker, blocking, one thread.
+ */
+#ifndef APISERVER_URL_SOURCE_H
+#define APISERVER_URL_SOURCE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+struct url_source;
+
+/* Asks, follows redirects (http and https only), and returns when the answer's headers are there.
+ * Status 400 and above is an error. */
+int url_source_open(const char *url, struct url_source **out, struct err *err);
+/* Bytes, 0 at the end, negative errno (then url_source_error has the words). */
+ssize_t url_source_read(struct url_source *s, void *p, size_t len);
+int64_t url_source_length(const struct url_source *s); /* -1: not told */
+/* 0, or the transfer's failure. */
+int url_source_error(const struct url_source *s, struct err *err);
+void url_source_free(struct url_source *s);
+
+#endif
