@@ -194,7 +194,7 @@ void container_unref(struct container *ct)
 
 const char *container_status_name(const struct container *ct)
 {
-	if (ct->removing && ct->st.status != CT_DEAD)
+	if (ct->removing && !container_is_running(ct) && ct->st.status != CT_DEAD)
 		return "removing";
 	switch (ct->st.status) {
 	case CT_CREATED:
@@ -388,29 +388,36 @@ struct container *container_by_id(const char *id)
 	return map_get(&idx.by_id, id);
 }
 
+struct container *container_by_prefix(const char *prefix, bool *ambiguous)
+{
+	size_t len = strlen(prefix);
+	size_t at = lower_bound(prefix);
+
+	*ambiguous = false;
+	if (len == 0 || at >= idx.n || strncmp(idx.sorted[at]->id, prefix, len) != 0)
+		return NULL;
+	*ambiguous = at + 1 < idx.n && strncmp(idx.sorted[at + 1]->id, prefix, len) == 0;
+	return *ambiguous ? NULL : idx.sorted[at];
+}
+
 struct container *container_find(const char *ref, struct err *err)
 {
 	struct container *ct;
 	const char *owner;
-	size_t len;
-	size_t at;
+	bool ambiguous;
 
 	assert_loop_thread();
 	if ((ct = map_get(&idx.by_id, ref)))
 		return ct;
 	if ((owner = map_get(&idx.by_name, bare_name(ref))) && (ct = map_get(&idx.by_id, owner)))
 		return ct;
-	len = strlen(ref);
-	at = lower_bound(ref);
-	if (len == 0 || at >= idx.n || strncmp(idx.sorted[at]->id, ref, len) != 0) {
-		err_kind(err, ERR_NOT_FOUND, "No such container: %s", ref);
-		return NULL;
-	}
-	if (at + 1 < idx.n && strncmp(idx.sorted[at + 1]->id, ref, len) == 0) {
+	if ((ct = container_by_prefix(ref, &ambiguous)))
+		return ct;
+	if (ambiguous)
 		err_kind(err, ERR_BAD_PARAM, "multiple IDs found with provided prefix: %s", ref);
-		return NULL;
-	}
-	return idx.sorted[at];
+	else
+		err_kind(err, ERR_NOT_FOUND, "No such container: %s", ref);
+	return NULL;
 }
 
 struct container *container_first(void)
