@@ -34,7 +34,8 @@ void handle_ping(struct req *r)
 {
 	uint64_t id = req_id(r);
 
-	/* no Builder-Version: the classic builder is what the CLI takes then */
+	/* 1 is the classic builder: the CLI takes it then (as it does without the header) */
+	reply_header(id, "Builder-Version", "1");
 	reply_header(id, "Cache-Control", "no-cache, no-store, must-revalidate");
 	reply_header(id, "Pragma", "no-cache");
 	reply_header(id, "Swarm", "inactive");

@@ -78,7 +78,7 @@ static bool take_head(struct ws_decoder *d)
 	memcpy(d->mask, p, 4);
 	d->mask_pos = 0;
 	d->n_head = 0;
-	if (!(h[1] & 0x80) || (h[0] & 0x70) || d->left >> 63)
+	if ((h[0] & 0x70) || d->left >> 63)
 		return false;
 	if (control && (!d->fin || d->left > WS_CONTROL_MAX || opcode > WS_PONG))
 		return false;
@@ -123,9 +123,13 @@ enum ws_event ws_next(struct ws_decoder *d, uint8_t *p, size_t len, size_t *used
 		size_t n;
 
 		while (!d->in_payload) {
-			if (off == len)
+			if (off == len) {
+				*used = len;
 				return WS_EV_MORE;
+			}
 			d->head[d->n_head++] = p[off++];
+			if (d->n_head == 2 && !(d->head[1] & 0x80))
+				return WS_EV_BAD; /* not masked */
 			if (d->n_head >= 2 && d->n_head == head_size(d->head, d->n_head) && !take_head(d))
 				return WS_EV_BAD;
 		}
