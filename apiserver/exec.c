@@ -263,7 +263,6 @@ static int exec_run(struct job *job, struct err *err)
 {
 	struct exec_job *ej = container_of(job, struct exec_job, job);
 	cleanup_buf struct buf spec = BUF_INIT;
-	struct err inner;
 	int rc;
 
 	if (failpoint("exec.run"))
@@ -272,12 +271,8 @@ static int exec_run(struct job *job, struct err *err)
 		return rc;
 	rc = zone_exec(ej->spec->uuid, ej->id, buf_str(&spec), ej->tty, ej->attach_stdin, ej->detach, ej->rows,
 		       ej->cols, &ej->fds, &ej->exit_code, err);
-	if (rc < 0 && (ej->exit_code == 126 || ej->exit_code == 127)) {
-		inner = *err;
-		rc = err_kind(err, ERR_BAD_PARAM,
-			      "OCI runtime exec failed: exec failed: unable to start container process: %s: unknown",
-			      inner.msg);
-	}
+	if (rc < 0 && (ej->exit_code == 126 || ej->exit_code == 127))
+		err->kind = ERR_BAD_PARAM;
 	return rc;
 }
 

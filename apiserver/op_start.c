@@ -207,19 +207,6 @@ static int step_zone(struct start_job *sj, struct undo *u, struct err *err)
 	return zone_connect(sj->spec->uuid, true, NULL, &u->conn, err);
 }
 
-/* What the runtime and dockerinit say, in the words around it that Docker's clients know. */
-static int err_start(int rc, int exit_code, struct err *err)
-{
-	struct err inner = *err;
-
-	if (exit_code != 126 && exit_code != 127)
-		return rc;
-	return err_kind(err, ERR_BAD_PARAM,
-			"failed to create task for container: failed to create shim task: OCI runtime create failed: "
-			"unable to start container process: error during container init: %s: unknown",
-			inner.msg);
-}
-
 static int step_run(struct start_job *sj, struct undo *u, struct err *err)
 {
 	int rc;
@@ -230,9 +217,10 @@ static int step_run(struct start_job *sj, struct undo *u, struct err *err)
 		return rc;
 	if (failpoint("start.run"))
 		return err_kind(err, ERR_SYSTEM, "failpoint start.run");
-	if ((rc = zone_conn_start(u->conn, &sj->started, &sj->exit_code, err)) < 0)
-		return err_start(rc, sj->exit_code, err);
-	return 0;
+	rc = zone_conn_start(u->conn, &sj->started, &sj->exit_code, err);
+	if (rc < 0 && (sj->exit_code == 126 || sj->exit_code == 127))
+		err->kind = ERR_BAD_PARAM; /* as moby: the user's mistake */
+	return rc;
 }
 
 static void set_running(struct container_state *st, const struct zone_started *started, bool by_policy)
