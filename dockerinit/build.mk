@@ -2,10 +2,10 @@
 # zone's parent). With musl where it is installed: a tenth of the memory of a static glibc program.
 
 DI_SRC := $(addprefix dockerinit/,dockerinit.c orders.c user.c environ.c privs.c json.c mdata_client.c \
-	mdata_cli.c mdata_wire.c)
+	mdata_cli.c mdata_wire.c mini_init.c)
 DI_LIB := lib/buf.c lib/err.c lib/fs.c lib/str.c
 ZA_SRC := $(filter-out dockerinit/dockerinit.c dockerinit/orders.c dockerinit/user.c dockerinit/environ.c \
-	dockerinit/privs.c dockerinit/mdata_client.c dockerinit/mdata_cli.c,$(wildcard dockerinit/*.c))
+	dockerinit/privs.c dockerinit/mdata_client.c dockerinit/mdata_cli.c dockerinit/mini_init.c,$(wildcard dockerinit/*.c))
 ZA_LIB := lib/buf.c lib/err.c lib/fs.c lib/str.c lib/jw.c lib/log.c lib/frame.c lib/timefmt.c lib/failpoint.c
 # what unit tests and fuzzers link, built as everything else is: all but the two mains
 DOCKERINIT_TEST_SRC := $(filter-out dockerinit/dockerinit.c dockerinit/zoneadmd.c,$(wildcard dockerinit/*.c))

@@ -12,11 +12,9 @@
  * channel CLOEXEC, reads only regular files, and gives up privileges before it looks at anything
  * that needs them.
  *
- * With --init (docker:process has "init") it stays: a child becomes the user's process, the parent
- * forwards signals, reaps, and ends as the child did.
+ * With --init (docker:process has "init") what it executes is itself, as docker-init (mini_init.c).
  */
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -30,7 +28,6 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +36,7 @@
 #include "environ.h"
 #include "exec_spec.h"
 #include "fs.h"
+#include "mini_init.h"
 #include "orders.h"
 #include "privs.h"
 #include "user.h"
@@ -276,89 +274,33 @@ static int find_exec(struct dockerinit *d, struct err *err)
 	return rc;
 }
 
-static int load_filter(struct dockerinit *d, struct err *err)
+/* The program is there: now it is docker-init's argument. A new program, because execve also settles
+ * the capabilities, which a filter may forbid us to do. */
+static int make_init_command(struct dockerinit *d, struct err *err)
 {
-	return d->orders.bpf ? privs_seccomp(d->orders.bpf, d->orders.bpf_len, err) : 0;
-}
-
-/* ---- --init ----------------------------------------------------------------------------------- */
-
-static void child_terminal(void)
-{
-	struct sigaction ign = { .sa_handler = SIG_IGN }, old;
-
-	setpgid(0, 0);
-	if (!isatty(0))
-		return;
-	sigaction(SIGTTOU, &ign, &old);
-	tcsetpgrp(0, getpid());
-	sigaction(SIGTTOU, &old, NULL);
-}
-
-/* Reaps all that is there; the status of the user's process, or -1 while it runs. */
-static int reap(pid_t child)
-{
-	int status, code = -1;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == child)
-			code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	return code;
-}
-
-static __attribute__((noreturn)) void stay_as_init(pid_t child, const sigset_t *all)
-{
-	siginfo_t si;
-	int sig, code;
-
-	mdata_close(&self.chan);
-	if (self.log_fd >= 0)
-		close(self.log_fd);
-	privs_settle(&self.user, self.orders.caps);
-	prctl(PR_SET_NAME, "docker-init", 0, 0, 0);
-	for (;;) {
-		sig = sigwaitinfo(all, &si);
-		if (sig < 0)
-			continue;
-		if (sig != SIGCHLD) {
-			kill(child, sig);
-			continue;
-		}
-		code = reap(child);
-		if (code >= 0)
-			_exit(code);
-	}
-}
-
-/* Returns in the process that is to become the user's. */
-static int fork_init(struct dockerinit *d, struct err *err)
-{
-	static const int not_ours[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGSYS,
-					SIGTTIN, SIGTTOU, SIGTSTP };
-	struct sigaction ign = { .sa_handler = SIG_IGN };
-	sigset_t all, old;
-	size_t i;
-	pid_t pid;
+	size_t n = 0;
+	char **argv;
 
 	if (!d->orders.init || d->is_exec)
 		return 0;
-	sigfillset(&all);
-	for (i = 0; i < ARRAY_SIZE(not_ours); i++)
-		sigdelset(&all, not_ours[i]);
-	sigprocmask(SIG_SETMASK, &all, &old);
-	pid = fork();
-	if (pid < 0)
-		return err_sys(err, "fork the first process");
-	if (pid == 0) {
-		child_terminal();
-		sigprocmask(SIG_SETMASK, &old, NULL);
-		return 0;
-	}
-	sigaction(SIGTTIN, &ign, NULL);
-	sigaction(SIGTTOU, &ign, NULL);
-	sigaction(SIGTSTP, &ign, NULL);
-	stay_as_init(pid, &all);
+	while (d->orders.argv[n])
+		n++;
+	argv = calloc(n + 3, sizeof(*argv));
+	if (!argv)
+		return err_sysnum(err, ENOMEM, "make the command");
+	argv[0] = strdup(MINI_INIT_NAME);
+	argv[1] = strdup("--");
+	if (!argv[0] || !argv[1])
+		return err_sysnum(err, ENOMEM, "make the command");
+	memcpy(argv + 2, d->orders.argv, n * sizeof(*argv));
+	d->orders.argv = argv;
+	snprintf(d->path, sizeof(d->path), "%s", DOCKERINIT_PATH);
+	return 0;
+}
+
+static int load_filter(struct dockerinit *d, struct err *err)
+{
+	return d->orders.bpf ? privs_seccomp(d->orders.bpf, d->orders.bpf_len, err) : 0;
 }
 
 /* ---- the table -------------------------------------------------------------------------------- */
@@ -380,8 +322,8 @@ static const struct step steps[] = {
 	{ "drop privileges", drop, 39 },
 	{ "check the working directory", check_workdir, 40 },
 	{ "find the program", find_exec, 41 },
+	{ "make docker-init's command", make_init_command, 43 },
 	{ "load the seccomp filter", load_filter, 42 },
-	{ "start as init", fork_init, 43 },
 };
 
 static __attribute__((noreturn)) void give_up(const struct step *s, const struct err *err)
@@ -433,6 +375,8 @@ int main(int argc, char **argv)
 
 	if (strncmp(name, "mdata-", 6) == 0)
 		return mdata_cli_main(name, argc, argv);
+	if (strcmp(name, "docker-init") == 0)
+		return mini_init_main(argc, argv);
 	self.is_exec = argc >= 2 && strcmp(argv[1], "exec") == 0;
 	if (self.is_exec && argc >= 4) {
 		self.rows = small_number(argv[2]);

@@ -21,6 +21,7 @@
 #define EXEC_SPEC_MAX  (60 * 1024)
 #define EXEC_SPEC_FD   3 /* where dockerinit finds the socket in exec mode */
 #define ZC_SOCKET      "/native/.zonecontrol/metadata.sock"
+#define DOCKERINIT_PATH "/native/usr/sbin/dockerinit"
 #define DOCKERINIT_LOG "/var/log/sdc-dockerinit.log"
 
 #endif

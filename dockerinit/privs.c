@@ -109,14 +109,6 @@ int privs_drop(const struct user *u, uint64_t caps, bool no_new_privs, bool for_
 	return 0;
 }
 
-void privs_settle(const struct user *u, uint64_t caps)
-{
-	struct err ignored;
-
-	set_caps(u->uid == 0 ? caps & permitted_caps() : 0, &ignored);
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-}
-
 int privs_seccomp(const void *bpf, size_t len, struct err *err)
 {
 	struct sock_fprog prog = {

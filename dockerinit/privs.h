@@ -21,9 +21,6 @@ int privs_cap_number(const char *name);
 int privs_drop(const struct user *u, uint64_t caps, bool no_new_privs, bool for_seccomp,
 	       struct err *err);
 
-/* What execve would have done, for a process that stays: best effort, as a filter may forbid it. */
-void privs_settle(const struct user *u, uint64_t caps);
-
 /* Loads a filter; the last step before execve. */
 int privs_seccomp(const void *bpf, size_t len, struct err *err);
 

@@ -41,7 +41,7 @@ struct zone {
 	int oom_score_adj;
 
 	enum phase phase;
-	uint32_t run;	       /* of the pipes below; 0 before the first */
+	uint32_t run;	       /* counts from 1; 0 before the first */
 	uint32_t drained_run;  /* the last that logsvc has told */
 	pid_t init_pid;	       /* 0: none */
 	int init_pidfd;
@@ -54,7 +54,6 @@ struct zone {
 	int out_r, err_r; /* kept until the run is drained */
 	int out_w, err_w; /* until the runtime has them; a tty's out_w until the end */
 	int in_w;	  /* -1: no stdin */
-	bool prepared;	  /* the pipes are for a run that has not been started */
 
 	/* the last end */
 	bool has_exit;
@@ -72,7 +71,6 @@ struct asker {
 };
 
 /* zone_run.c */
-int zone_run_prepare(struct zone *z, struct err *err); /* pipes for the next run, unless there are */
 void zone_run_start(struct zone *z, struct asker who);
 void zone_run_on_child(struct zone *z, pid_t pid, int status); /* any child that was reaped */
 int zone_run_open_metadata(struct zone *z, struct err *err);

@@ -180,21 +180,23 @@ static void reply_state(struct asker who)
 	zone_ctl_reply(who, &m, NULL, 0);
 }
 
-/* The ring, then the ends; seq 0 is the event Run. */
+/* The ring, then the ends; seq 0 is the event Run. A run that is being started has none yet: if it
+ * fails, what the runtime printed is not the zone's output. */
 static void send_stdio(struct conn *c, uint64_t seq)
 {
 	Zone__Stdio s = ZONE__STDIO__INIT;
 	Zone__Message m = ZONE__MESSAGE__INIT;
+	bool starting = zone->phase == PHASE_LAUNCHING;
 	int fds[3];
 	size_t n = 0;
 
-	s.run = zone->run;
+	s.run = starting ? zone->run - 1 : zone->run;
 	s.tty = zone->tty;
-	s.ended = zone->out_r < 0;
+	s.ended = starting || zone->out_r < 0;
 	fds[n++] = zone->ring_fd;
-	if (zone->out_r >= 0)
+	if (!s.ended)
 		fds[n++] = zone->out_r;
-	if (zone->err_r >= 0)
+	if (!s.ended && zone->err_r >= 0)
 		fds[n++] = zone->err_r;
 	m.seq = seq;
 	m.body_case = seq ? ZONE__MESSAGE__BODY_STDIO : ZONE__MESSAGE__BODY_RUN;
@@ -213,19 +215,6 @@ void zone_ctl_run(struct zone *z)
 	for (c = conns; c; c = c->next)
 		if (c->stdio)
 			send_stdio(c, 0);
-}
-
-static void handle_get_stdio(struct conn *c, uint64_t seq)
-{
-	struct err err;
-
-	/* the first run's pipes, so that its first byte finds a reader */
-	if (zone->phase == PHASE_IDLE && zone_run_prepare(zone, &err) < 0) {
-		zone_ctl_fail((struct asker){ c->id, seq }, &err, 0);
-		return;
-	}
-	c->stdio = true;
-	send_stdio(c, seq);
 }
 
 static void handle_start(struct asker who)
@@ -296,7 +285,8 @@ static void dispatch(struct conn *c, const Zone__Request *r)
 		result(who, handle_resize(r->resize, &err), &err);
 		break;
 	case ZONE__REQUEST__OP_GET_STDIO:
-		handle_get_stdio(c, r->seq);
+		c->stdio = true;
+		send_stdio(c, r->seq);
 		break;
 	case ZONE__REQUEST__OP_GET_STDIN:
 		reply_fd(who, zone->tty ? zone_tty_master() : zone->in_w, "stdin");

@@ -216,17 +216,9 @@ static void on_drain_due(struct timer *t)
 
 static void on_restart_due(struct timer *t)
 {
-	struct zone *z = x.z;
-	struct err err;
-
 	(void)t;
-	if (z->phase != PHASE_BACKOFF)
-		return;
-	if (zone_run_prepare(z, &err) < 0)
-		log_err("no pipes", "error=%s", log_q(err.msg)); /* the start says it again */
-	else
-		zone_ctl_run(z);
-	zone_run_start(z, (struct asker){ 0, 0 });
+	if (x.z->phase == PHASE_BACKOFF)
+		zone_run_start(x.z, (struct asker){ 0, 0 });
 }
 
 void zone_exit_begin(struct zone *z, int status)

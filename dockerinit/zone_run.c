@@ -134,21 +134,13 @@ static int make_pipe(int *r, int *w, bool big, struct err *err)
 	return 0;
 }
 
-int zone_run_prepare(struct zone *z, struct err *err)
+static int make_output(struct zone *z, struct err *err)
 {
-	int rc;
+	int rc = make_pipe(&z->out_r, &z->out_w, true, err);
 
-	if (z->prepared)
-		return 0;
-	zone_close(&z->out_r);
-	zone_close(&z->err_r);
-	if ((rc = make_pipe(&z->out_r, &z->out_w, true, err)) < 0)
-		return rc;
-	if (!z->tty && (rc = make_pipe(&z->err_r, &z->err_w, true, err)) < 0)
-		return rc;
-	z->run++;
-	z->prepared = true;
-	return 0;
+	if (rc == 0 && !z->tty)
+		rc = make_pipe(&z->err_r, &z->err_w, true, err);
+	return rc;
 }
 
 /* ---- the runtime ------------------------------------------------------------------------------ */
@@ -254,7 +246,7 @@ static int launch(struct zone *z, struct err *err)
 	set_string(&z->cgroup, xstrdup(c.cgroup));
 	set_string(&z->runtime_state, xasprintf("%s/%s", c.runtime_root, c.id));
 	z->oom_score_adj = (int)c.oom_score_adj;
-	if ((rc = zone_run_prepare(z, err)) < 0)
+	if ((rc = make_output(z, err)) < 0)
 		return rc;
 	/* what an earlier life of the zone may have left */
 	fs_remove_tree(AT_FDCWD, z->runtime_state, err);
@@ -287,7 +279,6 @@ static void start_failed(const struct err *err, int exit_code)
 	zone_close(&l.err_pipe);
 	zone_close(&z->init_pidfd);
 	z->init_pid = 0;
-	z->prepared = false;
 	close_pipes(z);
 	if (z->cgroup) {
 		zone_cgroup_kill(z->cgroup);
@@ -311,6 +302,15 @@ static void start_failed(const struct err *err, int exit_code)
 		zone_ctl_fail(l.who, err, exit_code);
 	}
 	zone_exit_final(z);
+}
+
+/* runc says itself what PREFIX says. */
+static const char *without_prefix(const char *msg)
+{
+	static const char text[] = "unable to start container process: ";
+	const char *p = str_starts(msg, "runc ") ? strstr(msg, text) : NULL;
+
+	return p ? p + sizeof(text) - 1 : msg;
 }
 
 /* What the runtime had to say: its last error line, else what our child said. */
@@ -341,7 +341,7 @@ static void runtime_error(struct err *err)
 			continue;
 		if (strcmp(json_str(&j, j.v, "level", ""), "error") == 0)
 			err_kind(err, ERR_SYSTEM, PREFIX "%.600s: unknown",
-				 json_str(&j, j.v, "msg", ""));
+				 without_prefix(json_str(&j, j.v, "msg", "")));
 		json_fini(&j);
 	}
 }
@@ -378,12 +378,12 @@ static void started(void)
 		prlimit(z->init_pid, i, NULL, &z->limits[i]);
 	zone_close(&l.err_pipe);
 	z->phase = PHASE_RUNNING;
-	z->prepared = false;
 	z->frozen = false;
 	z->started_ns = now_ns();
 	z->started_mono_ns = mono_ns();
 	watch_oom(z);
 	zone_write_state(z);
+	zone_ctl_run(z); /* first, so that the log has it before anybody asks */
 	s.run = z->run;
 	s.pid = z->init_pid;
 	s.started_ns = z->started_ns;
@@ -440,6 +440,7 @@ void zone_run_start(struct zone *z, struct asker who)
 	l.n_early = 0;
 	l.exit_code = 0;
 	z->phase = PHASE_LAUNCHING;
+	z->run++;
 	if (launch(z, &l.err) < 0)
 		start_failed(&l.err, EXIT_START_FAILED);
 }
