@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MPL-2.0 */
+/* links: apiserver */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "apiserver/log_tag.h"
+#include "apiserver/oci_priv.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "str.h"
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct ct_spec make_spec(const char *log_config)
+{
+	static const char config[] = "{\"Env\":[\"A=1\",\"AB=2\",\"NOVALUE\",\"Z=\"],\"Cmd\":[\"sh\",\"-c\",\"x\"],"
+				     "\"Labels\":{\"com.a\":\"1\",\"com.b\":\"2\",\"A\":\"label\"}}";
+	struct ct_spec s = { .id = ID, .image_id = "sha256:" ID };
+
+	s.name = (char *)"web";
+	s.image_ref = (char *)"img:1";
+	s.config = json_loads(config, 0, NULL);
+	s.host_config = json_pack("{s:o}", "LogConfig", json_loads(log_config, 0, NULL));
+	return s;
+}
+
+static void test_json(void **state)
+{
+	static const struct {
+		const char *in, *want; /* want: a part of the text */
+	} rows[] = {
+		{ "{\"Type\":\"json-file\",\"Config\":{}}", "\"attrs\":{}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"10m\",\"max-file\":\"3\",\"compress\":\"true\"}}",
+		  "\"max_size\":10000000,\"max_file\":3,\"compress\":true" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"labels\":\"com.b,nope\"}}", "\"attrs\":{\"com.b\":\"2\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"labels-regex\":\"^com\\\\.\"}}",
+		  "\"attrs\":{\"com.a\":\"1\",\"com.b\":\"2\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"labels\":\"A\",\"env\":\"A,Z\"}}", "\"attrs\":{\"A\":\"1\",\"Z\":\"\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"env-regex\":\"(?i)^a\"}}", "\"attrs\":{\"A\":\"1\",\"AB\":\"2\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"tag\":\"{{.Name}}\"}}", "\"attrs\":{\"tag\":\"web\"}" },
+		{ "{\"Type\":\"syslog\",\"Config\":{\"tag\":\"{{.Name}}/{{.ID}}\"}}", "\"tag\":\"web/0123456789ab\"" },
+		{ "{\"Type\":\"syslog\",\"Config\":{\"syslog-tag\":\"x\",\"max-size\":\"1\"}}", "\"tag\":\"x\"" },
+		{ "{\"Type\":\"syslog\",\"Config\":{}}", "\"tag\":\"0123456789ab\"" },
+		{ "{\"Type\":\"none\",\"Config\":{\"max-size\":\"bad\"}}", "\"driver\":\"none\"" },
+		{ "{}", "\"driver\":\"json-file\"" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct ct_spec s = make_spec(rows[i].in);
+		cleanup_buf struct buf b = BUF_INIT;
+		struct err err = { 0 };
+
+		if (oci_log_json(&s, &b, &err) < 0 || !strstr(b.p, rows[i].want))
+			fail_msg("%s: %s %s", rows[i].in, buf_str(&b), err.msg);
+		json_decref(s.config);
+		json_decref(s.host_config);
+	}
+}
+
+static void test_json_refused(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "{\"Config\":{\"max-size\":\"x\"}}", "invalid size: 'x'" },
+		{ "{\"Config\":{\"max-size\":\"0\"}}", "max-size must be a positive number" },
+		{ "{\"Config\":{\"max-file\":\"0\"}}", "max-file cannot be less than 1" },
+		{ "{\"Config\":{\"max-file\":\"q\"}}", "strconv.Atoi: parsing \"q\": invalid syntax" },
+		{ "{\"Config\":{\"compress\":\"q\"}}", "strconv.ParseBool: parsing \"q\": invalid syntax" },
+		{ "{\"Config\":{\"env-regex\":\"(\"}}", "error parsing regexp: " },
+		{ "{\"Config\":{\"tag\":\"{{.Foo}}\"}}", "can't evaluate field Foo in type *logger.Info" },
+		{ "{\"Config\":{\"tag\":\"{{.ID\"}}", "template: log-tag:1: unclosed action" },
+		{ "{\"Config\":{\"tag\":\"{{f .ID}}\"}}", "function \"f\" not defined" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct ct_spec s = make_spec(rows[i][0]);
+		cleanup_buf struct buf b = BUF_INIT;
+		struct err err = { 0 };
+
+		if (oci_log_json(&s, &b, &err) >= 0 || !strstr(err.msg, rows[i][1]))
+			fail_msg("%s: '%s'", rows[i][0], err.msg);
+		json_decref(s.config);
+		json_decref(s.host_config);
+	}
+}
+
+static void test_tag(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "{{.FullID}}", ID },
+		{ "{{.ImageName}}|{{.ImageID}}|{{.ImageFullID}}", "img:1|0123456789ab|sha256:" ID },
+		{ "{{ .Name }}-{{.ContainerName}}", "web-/web" },
+		{ "a {{- .Name -}} b", "awebb" },
+		{ "{{.Command}}", "sh -c x" },
+		{ "{{.ContainerLabels.A}}{{index .ContainerLabels \"com.a\"}}", "label1" },
+		{ "{{index .ContainerEnv 1}}", "AB=2" },
+		{ "{{.Name | upper}}", "WEB" },
+		{ "{{upper .Name | printf \"<%s>\"}}", "<WEB>" },
+		{ "{{truncate .ID 4}}", "0123" },
+		{ "{{.DaemonName}}", "docker" },
+	};
+	struct ct_spec s = make_spec("{}");
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_buf struct buf b = BUF_INIT;
+		struct err err = { 0 };
+
+		if (log_tag_expand(rows[i][0], &s, "sh -c x", &b, &err) < 0 || strcmp(buf_str(&b), rows[i][1]) != 0)
+			fail_msg("%s: '%s' %s", rows[i][0], buf_str(&b), err.msg);
+	}
+	json_decref(s.config);
+	json_decref(s.host_config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_refused),
+		cmocka_unit_test(test_tag),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
