@@ -5,23 +5,16 @@
  * What does not change is made into text once: /version whole, the versions of the runtimes by a job
  * at the first need.
  */
-#include <ctype.h>
 #include <dirent.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statfs.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "container.h"
 #include "engine.h"
 #include "events.h"
 #include "fs.h"
-#include "jget.h"
-#include "job.h"
+#include "image_index.h"
 #include "jw.h"
 #include "reply.h"
 #include "request.h"
@@ -116,6 +109,18 @@ void handle_version(struct req *r)
 
 /* ---- info ----------------------------------------------------------------------------------------- */
 
+static int64_t count_images(void)
+{
+	struct image_entry **v;
+	size_t n;
+
+	image_lock();
+	v = image_entries(&n);
+	image_unlock();
+	free(v);
+	return (int64_t)n;
+}
+
 static void info_counts(struct jw *w)
 {
 	int64_t running = 0, paused = 0, stopped = 0;
@@ -132,7 +137,7 @@ static void info_counts(struct jw *w)
 	jw_int(w, "ContainersRunning", running);
 	jw_int(w, "ContainersPaused", paused);
 	jw_int(w, "ContainersStopped", stopped);
-	jw_int(w, "Images", image_store_count());
+	jw_int(w, "Images", count_images());
 }
 
 static void pair(struct jw *w, const char *a, const char *b)

@@ -23,6 +23,4 @@ const struct system_facts *system_facts(void);
 /* Calls fn(req) when the facts are there, at once if so. */
 void system_facts_ready(uint64_t req, void (*fn)(uint64_t req));
 
-int64_t image_store_count(void);
-
 #endif
