@@ -428,7 +428,9 @@ static void begin(struct container *ct, const json_t *hc)
 	h->interval_ns = ns_or(hc, "Interval", DEF_INTERVAL_NS);
 	h->timeout_ns = ns_or(hc, "Timeout", DEF_TIMEOUT_NS);
 	h->start_period_ns = ns_or(hc, "StartPeriod", 0);
-	h->start_interval_ns = ns_or(hc, "StartInterval", DEF_START_INT_NS);
+	/* the default must not make checks rarer than asked for */
+	h->start_interval_ns = ns_or(hc, "StartInterval",
+				     h->interval_ns < DEF_START_INT_NS ? h->interval_ns : DEF_START_INT_NS);
 	h->retries = retries > 0 ? (unsigned)retries : DEF_RETRIES;
 	ct->health_timer = h;
 	uv_timer_init(uv_default_loop(), &h->timer);

@@ -58,11 +58,21 @@ static int make_dirs(const char *uuid, struct err *err)
 		{ "", 0700 },	  { "config", 0700 }, { "root", 0755 }, { "diff", 0755 },
 		{ "work", 0700 }, { "logs", 0700 },   { "cores", 0700 },
 	};
+	/* places for what the start fills in: config.json binds what is there when it is written */
+	static const char *const files[] = { "config/hosts", "config/hostname", "config/resolv.conf" };
 	char path[1024];
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		if (mkdir(paths_zone(&engine->paths, uuid, dirs[i].name, path), dirs[i].mode) < 0)
 			return err_sys(err, "mkdir %s", path);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		int fd = open(paths_zone(&engine->paths, uuid, files[i], path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			      0644);
+
+		if (fd < 0)
+			return err_sys(err, "create %s", path);
+		close(fd);
 	}
 	return 0;
 }
@@ -281,6 +291,28 @@ static int find_volumes_from(struct create_job *cj, struct err *err)
 	return 0;
 }
 
+/* "container:NAME" as "container:ID": the other may be renamed, the record must not mind. */
+static void name_joined(struct create_job *cj, const char *key)
+{
+	const char *mode = jget_str(cj->cr.host_config, key, "");
+	struct err ignored = { 0 };
+	struct container *other;
+	cleanup_free char *by_id = NULL;
+
+	if (!str_starts(mode, "container:") || !(other = container_find(mode + strlen("container:"), &ignored)))
+		return; /* the start will say so */
+	by_id = xasprintf("container:%s", other->id);
+	for (size_t i = 0; i < cj->cr.n_endpoints; i++) {
+		struct endpoint *ep = &cj->cr.endpoints[i];
+
+		if (str_eq(ep->network, mode)) {
+			free(ep->network);
+			ep->network = xstrdup(by_id);
+		}
+	}
+	json_object_set_new(cj->cr.host_config, key, json_string(by_id));
+}
+
 static int begin(struct create_job *cj, struct req *r, struct err *err)
 {
 	const struct buf *body = req_body(r);
@@ -294,6 +326,9 @@ static int begin(struct create_job *cj, struct req *r, struct err *err)
 	image = jget_str(cj->cr.config, "Image", "");
 	spec->image_ref = xstrdup(image);
 	spec->created_ns = now_ns();
+	name_joined(cj, "NetworkMode");
+	name_joined(cj, "PidMode");
+	name_joined(cj, "IpcMode");
 	if ((rc = find_volumes_from(cj, err)) < 0)
 		return rc;
 	return reserve_name(cj, req_query(r, "name"), err);
