@@ -35,20 +35,24 @@ static char *join(const char *key, const char *value)
 
 char **environ_build(char *const *user_env, const char *hostname, bool tty, const char *home)
 {
+	static char path[] = "PATH=" ENVIRON_PATH, term[] = "TERM=xterm";
+	char *own_hostname = join("HOSTNAME=", hostname), **env;
 	size_t n = 0, len = 0, i;
-	char **env;
 
 	while (user_env[n])
 		n++;
 	env = calloc(n + 5, sizeof(*env));
-	if (!env || !(env[len++] = join("PATH=", ENVIRON_PATH)) ||
-	    !(env[len++] = join("HOSTNAME=", hostname)))
+	if (!env || !own_hostname)
 		return NULL;
-	if (tty && !(env[len++] = join("TERM=", "xterm")))
-		return NULL;
+	env[len++] = path;
+	env[len++] = own_hostname;
+	if (tty)
+		env[len++] = term;
 	for (i = 0; i < n; i++) {
 		size_t key = strcspn(user_env[i], "="), at = find_key(env, len, user_env[i], key);
 
+		if (at < len && env[at] == own_hostname)
+			free(own_hostname);
 		if (user_env[i][key] == '=') {
 			env[at] = user_env[i];
 			len += at == len;
