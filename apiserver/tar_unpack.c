@@ -129,7 +129,7 @@ static int write_block(struct unpack *u, int fd, const void *p, size_t len, int6
 	return 0;
 }
 
-static int write_file(struct unpack *u, struct archive *a, int fd, int64_t size, bool sparse)
+int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size, bool sparse)
 {
 	int64_t pos = 0, offset;
 	const void *p;
@@ -171,7 +171,7 @@ static int unpack_file(struct unpack *u, struct archive *a, struct archive_entry
 		u->n_refs++;
 		u->rec_pos = data_pos + (uint64_t)size;
 	}
-	if ((rc = write_file(u, a, fd, size, sparse)) < 0)
+	if ((rc = unpack_write_data(u, a, fd, size, sparse)) < 0)
 		return rc;
 	return unpack_apply_meta(u, e, fd);
 }
@@ -269,7 +269,7 @@ static int unpack_all(struct unpack *u)
 }
 
 /* Keeps what making files of any owner and kind needs, and nothing else. */
-static int drop_capabilities(struct err *err)
+int unpack_drop_capabilities(struct err *err)
 {
 	static const int keep[] = { CAP_CHOWN,	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
 				    CAP_FSETID, CAP_MKNOD,	  CAP_SETFCAP,	       CAP_SYS_ADMIN };
@@ -287,7 +287,7 @@ static int drop_capabilities(struct err *err)
 	return 0;
 }
 
-static int enter(struct unpack *u)
+void unpack_prepare(void)
 {
 	const struct rlimit no_core = { 0, 0 };
 	iconv_t cd;
@@ -300,12 +300,17 @@ static int enter(struct unpack *u)
 	cd = iconv_open("UTF-8", "ISO-8859-1");
 	if (cd != (iconv_t)-1)
 		iconv_close(cd);
+}
+
+static int enter(struct unpack *u)
+{
+	unpack_prepare();
 	u->root_fd = openat(UNPACK_FD_DIR, "diff", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (u->root_fd < 0)
 		return err_sys(&u->err, "open the layer's directory");
 	if (fchdir(u->root_fd) < 0 || chroot(".") < 0)
 		return err_sys(&u->err, "chroot to the layer's directory");
-	return drop_capabilities(&u->err);
+	return unpack_drop_capabilities(&u->err);
 }
 
 int tar_unpack_main(int argc, char **argv)

@@ -48,6 +48,13 @@ struct unpack {
 	size_t n_dirs, cap_dirs;
 };
 
+/* tar_unpack.c */
+/* What a process that unpacks does first: dies with its parent, leaves no core, loads what libarchive needs for
+ * character sets before it can see foreign files. */
+void unpack_prepare(void);
+int unpack_drop_capabilities(struct err *err);
+/* The entry's data into fd. */
+int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size, bool sparse);
 int unpack_archive_error(struct unpack *u, struct archive *a);
 /* "./a//b/../c/" -> "a/c"; "/" and "." -> "". Names that lead out: BAD_PARAM. Replaces *out. */
 int unpack_clean_path(const char *name, char **out, struct err *err);
