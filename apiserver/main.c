@@ -44,6 +44,7 @@
 #include "tls.h"
 #include "version.h"
 #include "volume.h"
+#include "zone_files.h"
 
 #define LOG_MODULE "main"
 #include "log.h"
@@ -312,6 +313,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], UNPACK_OPTION))
 		return tar_unpack_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], ZONE_FILES_OPTION))
+		return zone_files_main();
 	if (parse_args(argc, argv, &args) < 0) {
 		usage(stderr);
 		return 2;
