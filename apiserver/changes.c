@@ -4,14 +4,15 @@
  *
  * What overlayfs leaves in the upper says nearly all:
  *	0/0 character device	deleted, if a lower has it
- *	opaque directory	was deleted and made anew: what the lowers have in it and the upper has not is deleted
- *	other entry		modified when a lower has it, else added
- *	directory		copied up for what is beneath: modified when something beneath is, or when its own
- *				owner, mode or times differ
- * So every directory above a change is shown as modified, as Docker does. What the engine itself puts there is not shown:
- * /native, the log of dockerinit, the mount points of the base layer.
+ *	opaque directory	was deleted and made anew: what the lowers have in it and the upper
+ *has not is deleted other entry		modified when a lower has it, else added directory
+ *copied up for what is beneath: modified when something beneath is, or when its own owner, mode or
+ *times differ So every directory above a change is shown as modified, as Docker does. What the
+ *engine itself puts there is not shown: /native, the log of dockerinit, the mount points of the
+ *base layer.
  *
- * The zone may run and change its files meanwhile: an entry that goes away while we look is left out.
+ * The zone may run and change its files meanwhile: an entry that goes away while we look is left
+ *out.
  */
 #include "changes.h"
 
@@ -33,11 +34,11 @@
 
 #define DEPTH_MAX 1024
 
-static const char *const hidden[] = { "/native", "/var/log/sdc-dockerinit.log", "/.dockerenv" };
+static const char *const hidden[] = {"/native", "/var/log/sdc-dockerinit.log", "/.dockerenv"};
 /* Directories and files that a runtime mounts over; made by it when the image lacks them. */
-static const char *const mount_points[] = { "/dev",	"/proc",	 "/sys",	"/etc/hosts",
-					    "/etc/hostname", "/etc/resolv.conf", "/etc/mtab",	"/dev/console",
-					    "/dev/pts", "/dev/shm",	 "/dev/mqueue" };
+static const char *const mount_points[] = {
+	"/dev",	     "/proc",	     "/sys",	 "/etc/hosts", "/etc/hostname", "/etc/resolv.conf",
+	"/etc/mtab", "/dev/console", "/dev/pts", "/dev/shm",   "/dev/mqueue"};
 
 struct walk {
 	char *const *lowers;
@@ -105,7 +106,8 @@ static enum seek seek_layer(int layer_fd, const char *path, struct stat *st)
 static bool in_lowers(const struct walk *w, const char *path, struct stat *st)
 {
 	for (size_t i = 0; i < w->n_lowers; i++) {
-		enum seek s = w->lower_fds[i] < 0 ? SEEK_NOT_HERE : seek_layer(w->lower_fds[i], path, st);
+		enum seek s =
+			w->lower_fds[i] < 0 ? SEEK_NOT_HERE : seek_layer(w->lower_fds[i], path, st);
 
 		if (s != SEEK_NOT_HERE)
 			return s == SEEK_FOUND;
@@ -119,7 +121,7 @@ static void add_change(struct walk *w, const char *path, enum change_kind kind)
 {
 	if (!(w->n & (w->n - 1)))
 		w->v = xrealloc(w->v, (w->n ? w->n * 2 : 1) * sizeof(*w->v));
-	w->v[w->n++] = (struct change){ .path = xstrdup(path), .kind = kind };
+	w->v[w->n++] = (struct change){.path = xstrdup(path), .kind = kind};
 }
 
 /* Names of a directory, sorted; owned vector. */
@@ -156,9 +158,11 @@ static char **list_names(int dir_fd)
 static void add_deleted_beneath(struct walk *w, const char *path, char *const *upper_names)
 {
 	for (size_t i = 0; i < w->n_lowers; i++) {
-		cleanup_fd int fd = w->lower_fds[i] < 0 ? -1 :
-							  fs_open_beneath(w->lower_fds[i], path + 1,
-									  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+		cleanup_fd int fd =
+			w->lower_fds[i] < 0
+				? -1
+				: fs_open_beneath(w->lower_fds[i], path + 1,
+						  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 		cleanup_strv char **names = fd < 0 ? NULL : list_names(fd);
 
 		for (char **n = names; n && *n; n++) {
@@ -176,14 +180,15 @@ static void add_deleted_beneath(struct walk *w, const char *path, char *const *u
 
 static bool is_same_dir(const struct stat *a, const struct stat *b)
 {
-	return S_ISDIR(a->st_mode) && S_ISDIR(b->st_mode) && a->st_mode == b->st_mode && a->st_uid == b->st_uid &&
-	       a->st_gid == b->st_gid && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	return S_ISDIR(a->st_mode) && S_ISDIR(b->st_mode) && a->st_mode == b->st_mode &&
+	       a->st_uid == b->st_uid && a->st_gid == b->st_gid &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 static int walk_dir(struct walk *w, int dir_fd, const char *path);
 
-/* A directory of the upper; its own line comes first, and goes again when it has nothing to tell. */
+/* A directory of the upper; its own line comes first, and goes again when it has nothing to tell.
+ */
 static int visit_dir(struct walk *w, int fd, const char *path, const struct stat *st)
 {
 	struct stat low;
@@ -200,7 +205,8 @@ static int visit_dir(struct walk *w, int fd, const char *path, const struct stat
 	if ((rc = walk_dir(w, fd, path)) < 0)
 		return rc;
 	/* the directory of dockerinit's log changes by our doing; so do mount points */
-	placeholder = str_eq(path, "/var/log") || (!was_there && str_eq(path, "/var")) || is_in(path, mount_points, ARRAY_SIZE(mount_points));
+	placeholder = str_eq(path, "/var/log") || (!was_there && str_eq(path, "/var")) ||
+		      is_in(path, mount_points, ARRAY_SIZE(mount_points));
 	if (w->n == at + 1 && (placeholder || (was_there && is_same_dir(st, &low)))) {
 		free(w->v[at].path);
 		w->n = at;
@@ -212,7 +218,8 @@ static int visit(struct walk *w, int dir_fd, const char *name, const char *path)
 {
 	struct stat st, low;
 
-	if (is_in(path, hidden, ARRAY_SIZE(hidden)) || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (is_in(path, hidden, ARRAY_SIZE(hidden)) ||
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (is_whiteout(&st)) {
 		if (in_lowers(w, path, &low))
@@ -220,7 +227,8 @@ static int visit(struct walk *w, int dir_fd, const char *name, const char *path)
 		return 0;
 	}
 	if (S_ISDIR(st.st_mode)) {
-		cleanup_fd int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		cleanup_fd int fd =
+			openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		return fd < 0 ? 0 : visit_dir(w, fd, path, &st);
 	}
@@ -246,7 +254,8 @@ static int walk_dir(struct walk *w, int dir_fd, const char *path)
 	return rc;
 }
 
-/* Docker's order: by path, with "/" before all else, so that a directory is followed by what is in it. */
+/* Docker's order: by path, with "/" before all else, so that a directory is followed by what is in
+ * it. */
 static int compare_changes(const void *a, const void *b)
 {
 	const unsigned char *x = (const unsigned char *)((const struct change *)a)->path;
@@ -257,10 +266,11 @@ static int compare_changes(const void *a, const void *b)
 	return (*x == '/' ? 1 : *x) - (*y == '/' ? 1 : *y);
 }
 
-int changes_find(const char *upper, char *const *lowers, struct change **out, size_t *n, struct err *err)
+int changes_find(const char *upper, char *const *lowers, struct change **out, size_t *n,
+		 struct err *err)
 {
 	cleanup_fd int fd = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct walk w = { .lowers = lowers, .n_lowers = strv_len(lowers), .err = err };
+	struct walk w = {.lowers = lowers, .n_lowers = strv_len(lowers), .err = err};
 	int rc;
 
 	if (fd < 0 && errno != ENOENT)

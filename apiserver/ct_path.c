@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_path.c - paths inside a container: cleaning, splitting, following links. Pure but for ct_path_resolve, which reads
- * links beneath root_fd (openat2, RESOLVE_IN_ROOT).
+ * ct_path.c - paths inside a container: cleaning, splitting, following links. Pure but for
+ * ct_path_resolve, which reads links beneath root_fd (openat2, RESOLVE_IN_ROOT).
  */
 #include "ct_path.h"
 
@@ -136,15 +136,11 @@ uint32_t go_file_mode(mode_t mode)
 		mode_t mask, bits;
 		uint32_t go;
 	} map[] = {
-		{ S_IFMT, S_IFDIR, 1u << 31 },
-		{ S_IFMT, S_IFLNK, 1u << 27 },
-		{ S_IFMT, S_IFBLK, 1u << 26 },
-		{ S_IFMT, S_IFCHR, 1u << 26 | 1u << 21 },
-		{ S_IFMT, S_IFIFO, 1u << 25 },
-		{ S_IFMT, S_IFSOCK, 1u << 24 },
-		{ S_ISUID, S_ISUID, 1u << 23 },
-		{ S_ISGID, S_ISGID, 1u << 22 },
-		{ S_ISVTX, S_ISVTX, 1u << 20 },
+		{S_IFMT, S_IFDIR, 1u << 31},  {S_IFMT, S_IFLNK, 1u << 27},
+		{S_IFMT, S_IFBLK, 1u << 26},  {S_IFMT, S_IFCHR, 1u << 26 | 1u << 21},
+		{S_IFMT, S_IFIFO, 1u << 25},  {S_IFMT, S_IFSOCK, 1u << 24},
+		{S_ISUID, S_ISUID, 1u << 23}, {S_ISGID, S_ISGID, 1u << 22},
+		{S_ISVTX, S_ISVTX, 1u << 20},
 	};
 	uint32_t out = mode & 0777;
 

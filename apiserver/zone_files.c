@@ -2,11 +2,12 @@
  *
  * zone_files.c - a zone's files from outside.
  *
- * Reading is safe from here: openat2 with RESOLVE_IN_ROOT never leaves the zone's root, and what it yields is only read.
- * Writing, and what needs the zone's mount namespace, is done by a child that can see nothing else (zone_files_child.c).
+ * Reading is safe from here: openat2 with RESOLVE_IN_ROOT never leaves the zone's root, and what it
+ * yields is only read. Writing, and what needs the zone's mount namespace, is done by a child that
+ * can see nothing else (zone_files_child.c).
  *
- * A running zone's root is /proc/PID/root. The pid could have been another process's by now: it is asked for its
- * cgroup, which names the zone, while a pidfd keeps it from being reused.
+ * A running zone's root is /proc/PID/root. The pid could have been another process's by now: it is
+ * asked for its cgroup, which names the zone, while a pidfd keeps it from being reused.
  */
 #include "zone_files.h"
 
@@ -38,14 +39,15 @@
 /* Of the zone, by its cgroups, and alive. */
 static bool is_zones(const struct ct_spec *spec, int pid_fd)
 {
-	struct pollfd p = { .fd = pid_fd, .events = POLLIN };
+	struct pollfd p = {.fd = pid_fd, .events = POLLIN};
 	cleanup_buf struct buf b = BUF_INIT;
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	char path[64], key[33];
 
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", spec->st.pid);
 	str_copy(key, sizeof(key), spec->id);
-	return fs_read_file(path, 65536, &b, &ignored) >= 0 && strstr(buf_str(&b), key) && poll(&p, 1, 0) == 0;
+	return fs_read_file(path, 65536, &b, &ignored) >= 0 && strstr(buf_str(&b), key) &&
+	       poll(&p, 1, 0) == 0;
 }
 
 static int open_proc(const struct ct_spec *spec, struct zone_view *out, struct err *err)
@@ -67,16 +69,17 @@ static int open_proc(const struct ct_spec *spec, struct zone_view *out, struct e
 	return 0;
 }
 
-/* zone.json and config.json say what to mount; a container that has never been started may have none, or one without
- * its volumes. */
+/* zone.json and config.json say what to mount; a container that has never been started may have
+ * none, or one without its volumes. */
 static int write_config(const struct ct_spec *spec, struct err *err)
 {
-	struct oci_env env = { 0 };
+	struct oci_env env = {0};
 	struct image *img = NULL;
 	char path[1024];
 	int rc;
 
-	if (spec->st.started_once && fs_exists(paths_zone(&engine->paths, spec->uuid, "config/zone.json", path)))
+	if (spec->st.started_once &&
+	    fs_exists(paths_zone(&engine->paths, spec->uuid, "config/zone.json", path)))
 		return 0;
 	if ((rc = image_get(spec->image_id, &img, err)) < 0)
 		return rc;
@@ -94,7 +97,8 @@ int zone_view_open(const struct ct_spec *spec, struct zone_view *out, struct err
 	*out = (struct zone_view)ZONE_VIEW_INIT;
 	if (spec->st.pid > 0)
 		return open_proc(spec, out, err);
-	if ((rc = write_config(spec, err)) < 0 || (rc = zone_rootfs_open(spec->uuid, &out->rootfs, err)) < 0)
+	if ((rc = write_config(spec, err)) < 0 ||
+	    (rc = zone_rootfs_open(spec->uuid, &out->rootfs, err)) < 0)
 		return rc;
 	out->root_fd = fcntl(out->rootfs.root_fd, F_DUPFD_CLOEXEC, 0);
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", out->rootfs.pid);
@@ -128,8 +132,8 @@ struct helper {
 static int helper_start(const struct zone_view *v, const struct zone_files_request *req, int tar_fd,
 			struct helper *out, struct err *err)
 {
-	const char *const argv[] = { "apiserver", ZONE_FILES_OPTION, NULL };
-	int fds[2] = { v->root_fd, v->mntns_fd }, sv[2], rc;
+	const char *const argv[] = {"apiserver", ZONE_FILES_OPTION, NULL};
+	int fds[2] = {v->root_fd, v->mntns_fd}, sv[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return err_sys(err, "socketpair");
@@ -183,7 +187,8 @@ int zone_view_clone_root(const struct zone_view *v, struct err *err)
 	return fd < 0 ? err_kind(err, ERR_SYSTEM, "no copy of the container's root") : fd;
 }
 
-/* From fn to the pipe, until either ends. What fn failed with, or 0: a child that stopped reading tells why itself. */
+/* From fn to the pipe, until either ends. What fn failed with, or 0: a child that stopped reading
+ * tells why itself. */
 static int pump(zone_read_fn *fn, void *arg, int fd)
 {
 	cleanup_free char *block = xmalloc(PUMP_SIZE);
@@ -195,7 +200,8 @@ static int pump(zone_read_fn *fn, void *arg, int fd)
 	return (int)n;
 }
 
-int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_read_fn *fn, void *arg, struct err *err)
+int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_read_fn *fn,
+		 void *arg, struct err *err)
 {
 	struct zone_files_request *req = xcalloc(1, sizeof(*req));
 	struct helper h;
@@ -266,7 +272,8 @@ static bool field_id(const char *line, size_t len, unsigned i, uint32_t *out)
 
 static void read_db(int root_fd, const char *path, struct buf *out)
 {
-	cleanup_fd int fd = fs_open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+	cleanup_fd int fd =
+		fs_open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
 	struct stat st;
 	char block[4096];
 	ssize_t n;
@@ -313,7 +320,8 @@ int zone_user_ids(int root_fd, const char *user, uid_t *uid, gid_t *gid, struct 
 	else if (parse_u64(name, UINT32_MAX - 1, &number) == 0)
 		id = (uint32_t)number;
 	else if (*name)
-		return err_kind(err, ERR_SYSTEM, "unable to find user %s: no matching entries in passwd file", name);
+		return err_kind(err, ERR_SYSTEM,
+				"unable to find user %s: no matching entries in passwd file", name);
 	if (group_name && *++group_name) {
 		read_db(root_fd, "/etc/group", &group);
 		line = find_line(&group, group_name, &len);
@@ -322,8 +330,10 @@ int zone_user_ids(int root_fd, const char *user, uid_t *uid, gid_t *gid, struct 
 		else if (parse_u64(group_name, UINT32_MAX - 1, &number) == 0)
 			id2 = (uint32_t)number;
 		else
-			return err_kind(err, ERR_SYSTEM, "unable to find group %s: no matching entries in group file",
-					group_name);
+			return err_kind(
+				err, ERR_SYSTEM,
+				"unable to find group %s: no matching entries in group file",
+				group_name);
 	}
 	*uid = id;
 	*gid = id2;

@@ -2,15 +2,16 @@
  *
  * zone_files_child.c - the process that goes into a zone's file system: `apiserver --zone-files`.
  *
- * Design: archives and zones are both hostile, and a zone may change its paths while we work. So the work is done in a
- * process of its own that can see nothing but the zone: it joins the zone's mount namespace, makes the zone's root its
- * own, then takes a private copy of the namespace and removes /proc, /sys and /dev from that copy: with --pid host, /proc/1/root
- * in there would lead to the host, and neither tar nor cp has business with them. What remains is the zone's own
- * files and volumes; any link, however it is changed meanwhile, ends in there. Then all capabilities go that unpacking
- * does not need.
+ * Design: archives and zones are both hostile, and a zone may change its paths while we work. So
+ * the work is done in a process of its own that can see nothing but the zone: it joins the zone's
+ * mount namespace, makes the zone's root its own, then takes a private copy of the namespace and
+ * removes /proc, /sys and /dev from that copy: with --pid host, /proc/1/root in there would lead to
+ * the host, and neither tar nor cp has business with them. What remains is the zone's own files and
+ * volumes; any link, however it is changed meanwhile, ends in there. Then all capabilities go that
+ * unpacking does not need.
  *
- * The entries themselves are made by what unpacks layers (unpack_entry.h); the difference is that here something may be
- * in the way already, which is removed first as Docker does.
+ * The entries themselves are made by what unpacks layers (unpack_entry.h); the difference is that
+ * here something may be in the way already, which is removed first as Docker does.
  *
  * Failure: what was unpacked stays, as with tar.
  */
@@ -55,7 +56,7 @@ static int enter_root(int root_fd, int mntns_fd, struct err *err)
 /* A mount namespace of our own without the kernel's file systems. */
 static int narrow_view(struct err *err)
 {
-	static const char *const unwanted[] = { "/proc", "/sys", "/dev" };
+	static const char *const unwanted[] = {"/proc", "/sys", "/dev"};
 
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sys(err, "copy the container's mount namespace");
@@ -118,10 +119,12 @@ static int clear_way(struct extract *x, bool entry_is_dir)
 	if (S_ISDIR(st.st_mode) && entry_is_dir)
 		return 0;
 	if (x->req->no_overwrite_dir_non_dir && S_ISDIR(st.st_mode))
-		return err_kind(&u->err, ERR_SYSTEM, "cannot overwrite directory \"/%s\" with non-directory \"%s\"",
+		return err_kind(&u->err, ERR_SYSTEM,
+				"cannot overwrite directory \"/%s\" with non-directory \"%s\"",
 				u->path, x->req->ct_dir);
 	if (x->req->no_overwrite_dir_non_dir && entry_is_dir)
-		return err_kind(&u->err, ERR_SYSTEM, "cannot overwrite non-directory \"/%s\" with directory \"%s\"",
+		return err_kind(&u->err, ERR_SYSTEM,
+				"cannot overwrite non-directory \"/%s\" with directory \"%s\"",
 				u->path, x->req->ct_dir);
 	return fs_remove_tree(u->parent_fd, u->leaf, &u->err);
 }
@@ -134,7 +137,8 @@ static int make_file(struct unpack *u, struct archive *a, struct archive_entry *
 	if (archive_entry_size(e) < 0)
 		return err_kind(&u->err, ERR_BAD_PARAM, "%s: bad size", u->path);
 	if ((rc = unpack_make_file(u, e, &fd)) < 0 ||
-	    (rc = unpack_write_data(u, a, fd, archive_entry_size(e), archive_entry_sparse_count(e) > 0)) < 0)
+	    (rc = unpack_write_data(u, a, fd, archive_entry_size(e),
+				    archive_entry_sparse_count(e) > 0)) < 0)
 		return rc;
 	return unpack_apply_meta(u, e, fd);
 }
@@ -152,7 +156,9 @@ static int extract_one(struct extract *x, struct archive *a, struct archive_entr
 	if ((rc = entry_path(x, name, &u->path, &u->err)) < 0)
 		return rc;
 	if (!u->path[0])
-		return is_dir ? 0 : err_kind(&u->err, ERR_BAD_PARAM, "archive/tar: entry without a name");
+		return is_dir ? 0
+			      : err_kind(&u->err, ERR_BAD_PARAM,
+					 "archive/tar: entry without a name");
 	if ((rc = unpack_open_parent(u)) < 0 || (rc = clear_way(x, is_dir)) < 0)
 		return rc;
 	if (x->req->chown) {
@@ -222,7 +228,8 @@ static int extract(struct zone_files_request *req, struct err *err)
 
 /* ---- the process ---- */
 
-static int serve(const struct frame *f, struct zone_files_request *req, int *out_fd, struct err *err)
+static int serve(const struct frame *f, struct zone_files_request *req, int *out_fd,
+		 struct err *err)
 {
 	int rc;
 
@@ -244,9 +251,9 @@ static int serve(const struct frame *f, struct zone_files_request *req, int *out
 int zone_files_main(void)
 {
 	struct zone_files_request *req = xcalloc(1, sizeof(*req));
-	struct zone_files_reply reply = { 0 };
+	struct zone_files_reply reply = {0};
 	struct frame f = FRAME_INIT;
-	struct err err = { 0 };
+	struct err err = {0};
 	int rc, fd = -1;
 
 	unpack_prepare();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* links: apiserver */
-/* test_ct_files.c - paths inside a container (ct_path.c) and docker diff (changes.c; needs root for whiteouts). */
+/* test_ct_files.c - paths inside a container (ct_path.c) and docker diff (changes.c; needs root for
+ * whiteouts). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,21 +32,22 @@ static void test_paths(void **state)
 	static const struct {
 		const char *in, *abs, *base, *dir;
 	} rows[] = {
-		{ "", "/", "/", "/" },
-		{ "/", "/", "/", "/" },
-		{ ".", "/.", ".", "/" },
-		{ "a", "/a", "a", "/" },
-		{ "/a/b", "/a/b", "b", "/a" },
-		{ "/a/b/", "/a/b/", "b", "/a" },
-		{ "/a/b/.", "/a/b/.", ".", "/a/b" },
-		{ "//a/./b//c/../d", "/a/b/d", "d", "/a/b" },
-		{ "../../etc", "/etc", "etc", "/" },
-		{ "a/..", "/", "/", "/" },
+		{"", "/", "/", "/"},
+		{"/", "/", "/", "/"},
+		{".", "/.", ".", "/"},
+		{"a", "/a", "a", "/"},
+		{"/a/b", "/a/b", "b", "/a"},
+		{"/a/b/", "/a/b/", "b", "/a"},
+		{"/a/b/.", "/a/b/.", ".", "/a/b"},
+		{"//a/./b//c/../d", "/a/b/d", "d", "/a/b"},
+		{"../../etc", "/etc", "etc", "/"},
+		{"a/..", "/", "/", "/"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		cleanup_free char *abs = ct_path_abs(rows[i].in), *base = ct_path_base(abs), *dir = ct_path_dir(abs);
+		cleanup_free char *abs = ct_path_abs(rows[i].in), *base = ct_path_base(abs),
+				  *dir = ct_path_dir(abs);
 
 		assert_string_equal(abs, rows[i].abs);
 		assert_string_equal(base, rows[i].base);
@@ -76,7 +78,7 @@ static char *at(const char *path)
 static void mkdirs(const char *path)
 {
 	cleanup_free char *p = at(path);
-	struct err err = { 0 };
+	struct err err = {0};
 
 	assert_int_equal(fs_mkdir_p(p, 0755, &err), 0);
 }
@@ -118,7 +120,7 @@ static void copy_up_dir(const char *from, const char *to)
 
 	mkdirs(to);
 	assert_int_equal(stat(f, &st), 0);
-	assert_int_equal(utimensat(AT_FDCWD, t, (struct timespec[]){ st.st_atim, st.st_mtim }, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, t, (struct timespec[]){st.st_atim, st.st_mtim}, 0), 0);
 }
 
 static void test_resolve(void **state)
@@ -127,9 +129,9 @@ static void test_resolve(void **state)
 	static const struct {
 		const char *in, *want;
 	} rows[] = {
-		{ "/d/f", "/d/f" },	   { "/abs/f", "/d/f" },	   { "/up", "/etc/passwd" },
-		{ "/d/rel", "/d/f" },	   { "/chain", "/d/f" },	   { "/gone/x/../y", "/gone/y" },
-		{ "/dangling", "/no/way" }, { "/", "/" },
+		{"/d/f", "/d/f"},	  {"/abs/f", "/d/f"}, {"/up", "/etc/passwd"},
+		{"/d/rel", "/d/f"},	  {"/chain", "/d/f"}, {"/gone/x/../y", "/gone/y"},
+		{"/dangling", "/no/way"}, {"/", "/"},
 	};
 	cleanup_free char *self = NULL;
 
@@ -155,17 +157,24 @@ static void test_resolve(void **state)
 static void test_changes(void **state)
 {
 	static const struct change want[] = {
-		{ (char *)"/a", CHANGE_MODIFIED },	   { (char *)"/a/b", CHANGE_MODIFIED },
-		{ (char *)"/a/b/c", CHANGE_MODIFIED },   { (char *)"/a/b/c/deep", CHANGE_MODIFIED },
-		{ (char *)"/a/gone", CHANGE_DELETED },   { (char *)"/a/new", CHANGE_ADDED },
-		{ (char *)"/a-b", CHANGE_ADDED },	   { (char *)"/mode", CHANGE_MODIFIED },
-		{ (char *)"/replaced", CHANGE_MODIFIED }, { (char *)"/replaced/old1", CHANGE_DELETED },
-		{ (char *)"/replaced/old2", CHANGE_DELETED }, { (char *)"/replaced/same", CHANGE_MODIFIED },
-		{ (char *)"/var", CHANGE_MODIFIED },	   { (char *)"/var/x", CHANGE_ADDED },
+		{(char *)"/a", CHANGE_MODIFIED},
+		{(char *)"/a/b", CHANGE_MODIFIED},
+		{(char *)"/a/b/c", CHANGE_MODIFIED},
+		{(char *)"/a/b/c/deep", CHANGE_MODIFIED},
+		{(char *)"/a/gone", CHANGE_DELETED},
+		{(char *)"/a/new", CHANGE_ADDED},
+		{(char *)"/a-b", CHANGE_ADDED},
+		{(char *)"/mode", CHANGE_MODIFIED},
+		{(char *)"/replaced", CHANGE_MODIFIED},
+		{(char *)"/replaced/old1", CHANGE_DELETED},
+		{(char *)"/replaced/old2", CHANGE_DELETED},
+		{(char *)"/replaced/same", CHANGE_MODIFIED},
+		{(char *)"/var", CHANGE_MODIFIED},
+		{(char *)"/var/x", CHANGE_ADDED},
 	};
-	char *lowers[] = { at("l1"), at("l2"), NULL };
+	char *lowers[] = {at("l1"), at("l2"), NULL};
 	cleanup_free char *upper = at("u"), *mode = at("u/mode");
-	struct err err = { 0 };
+	struct err err = {0};
 	struct change *v;
 	size_t n;
 
@@ -227,7 +236,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 
 	(void)state;
 	return fs_remove_tree(AT_FDCWD, root, &err);
