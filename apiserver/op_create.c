@@ -321,7 +321,8 @@ static int begin(struct create_job *cj, struct req *r, struct err *err)
 	int rc;
 
 	if ((rc = create_request_parse(body ? buf_str(body) : "", body ? body->len : 0, req_version(r), &cj->cr,
-				       err)) < 0)
+				       err)) < 0 ||
+	    (rc = create_request_resolve(&cj->cr, err)) < 0)
 		return rc;
 	image = jget_str(cj->cr.config, "Image", "");
 	spec->image_ref = xstrdup(image);
