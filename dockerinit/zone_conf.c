@@ -30,7 +30,7 @@ static int check(const struct zone_conf *c, const char *path, struct err *err)
 
 int zone_conf_read(struct zone_conf *c, const char *path, struct err *err)
 {
-	const struct json_val *top, *rootfs, *restart;
+	const struct json_val *top, *rootfs, *restart, *shm;
 	const struct json *j = &c->j;
 	int64_t n;
 	int rc;
@@ -53,6 +53,10 @@ int zone_conf_read(struct zone_conf *c, const char *path, struct err *err)
 	c->open_stdin = json_bool(j, top, "open_stdin", false);
 	c->private_netns = json_bool(j, top, "private_netns", false);
 	c->oom_score_adj = json_int(j, top, "oom_score_adj", 0);
+	shm = json_get(j, top, "shm");
+	n = json_int(j, shm, "pid", 0);
+	c->shm_pid = n > 0 && n < INT32_MAX ? (int)n : 0;
+	c->shm_at = json_str(j, shm, "at", "");
 	c->lowers = json_strv(j, json_get(j, rootfs, "lowers"), &c->n_lowers);
 	c->upper = json_str(j, rootfs, "upper", NULL);
 	c->work = json_str(j, rootfs, "work", NULL);

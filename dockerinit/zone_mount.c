@@ -34,6 +34,7 @@
 #include "cleanup.h"
 #include "fs.h"
 #include "str.h"
+#include "zone_shm.h"
 
 #define LOWERS_MAX   500	/* the kernel's */
 #define OPTIONS_ROOM 3900	/* mount(2) silently cuts its data at a page */
@@ -247,6 +248,8 @@ int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
 		return rc;
 	if (cgroup_view && unified_has_controllers() && (rc = hide_unified(c->target, err)) < 0)
 		return rc;
+	if (c->shm_pid > 0 && (rc = zone_shm_join(c->shm_pid, c->shm_at, err)) < 0)
+		return rc;
 	if ((rc = mount_overlay(c, err)) < 0 || (rc = bind_native(c, err)) < 0)
 		return rc;
 	if (c->workdir[0] && c->upper)
@@ -315,6 +318,7 @@ static int helper_mount(const char *zone_json, int *root_fd, struct err *err)
 	if ((rc = zone_conf_read(&c, zone_json, err)) < 0)
 		return rc;
 	c.workdir = "";
+	c.shm_pid = 0;
 	if ((rc = zone_mount(&c, false, err)) < 0)
 		return rc;
 	fd = open(c.target, O_PATH | O_DIRECTORY | O_CLOEXEC);
