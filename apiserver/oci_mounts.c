@@ -10,9 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -23,6 +21,7 @@
 #include "oci_priv.h"
 #include "str.h"
 #include "tmpfs_opts.h"
+#include "volume.h"
 
 /* crun drops the flags of what it binds unless they are named */
 #define SHM_BIND "rbind,rprivate,nosuid,nodev,noexec"
@@ -165,24 +164,6 @@ static bool replaced(const struct user_mounts *u, const char *dest)
 	return has_dest(u, dest) || (str_starts(dest, "/dev/") && has_dest(u, "/dev"));
 }
 
-/* Host's directory behind a shareable zone's /dev/shm: a tmpfs of its own, so that the size holds. */
-static int shareable_shm(const struct oci_ctx *o, char *path, int64_t size, struct err *err)
-{
-	char data[64];
-	struct statfs sf;
-	int rc;
-
-	paths_zone_run(&engine->paths, o->spec->uuid, "shm", path);
-	if ((rc = fs_mkdir_p(path, 0700, err)) < 0)
-		return rc;
-	if (statfs(path, &sf) == 0 && sf.f_type == 0x01021994 && is_mount_point(path))
-		return 0;
-	snprintf(data, sizeof(data), "mode=1777,size=%lld", (long long)size);
-	if (mount("shm", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, data) < 0)
-		return err_sys(err, "mount %s", path);
-	return 0;
-}
-
 static int64_t shm_size(const struct oci_ctx *o)
 {
 	int64_t size = jget_int(o->hc, "ShmSize", 0);
@@ -192,30 +173,24 @@ static int64_t shm_size(const struct oci_ctx *o)
 	return size;
 }
 
-static int shm(const struct oci_ctx *o, const struct user_mounts *u, struct jw *w, struct err *err)
+static void shm(const struct oci_ctx *o, const struct user_mounts *u, struct jw *w)
 {
-	const char *mode = jget_str(o->hc, "IpcMode", "");
 	char path[1024], opts[96];
-	int rc;
 
-	if (str_eq(mode, "none") || replaced(u, "/dev/shm"))
-		return 0;
+	if (str_eq(jget_str(o->hc, "IpcMode", ""), "none") || replaced(u, "/dev/shm"))
+		return;
 	if (o->host_ipc) {
 		put(w, "/dev/shm", "bind", "/dev/shm", SHM_BIND);
-	} else if (o->env->ipc_shm_path) {
-		put(w, "/dev/shm", "bind", o->env->ipc_shm_path, SHM_BIND);
-	} else if (str_eq(mode, "shareable")) {
-		if ((rc = shareable_shm(o, path, shm_size(o), err)) < 0)
-			return rc;
-		put(w, "/dev/shm", "bind", path, SHM_BIND);
+	} else if (o->env->ipc_pid > 0) {
+		/* zoneadmd mounts the other zone's there */
+		put(w, "/dev/shm", "bind", paths_zone(&engine->paths, o->spec->uuid, "shm", path), SHM_BIND);
 	} else {
 		snprintf(opts, sizeof(opts), "nosuid,noexec,nodev,mode=1777,size=%lld", (long long)shm_size(o));
 		put(w, "/dev/shm", "tmpfs", "shm", opts);
 	}
-	return 0;
 }
 
-static int defaults(const struct oci_ctx *o, const struct user_mounts *u, struct jw *w, struct err *err)
+static void defaults(const struct oci_ctx *o, const struct user_mounts *u, struct jw *w)
 {
 	bool sys_rw = o->privileged && !o->readonly_root;
 
@@ -235,7 +210,7 @@ static int defaults(const struct oci_ctx *o, const struct user_mounts *u, struct
 		else
 			put(w, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
 	}
-	return shm(o, u, w, err);
+	shm(o, u, w);
 }
 
 /* hosts, hostname, resolv.conf: the zone's, or those of the zone whose network it shares. */
@@ -253,9 +228,8 @@ static void network_files(const struct oci_ctx *o, const struct user_mounts *u, 
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		if (has_dest(u, files[i][0]))
 			continue;
-		paths_zone(&engine->paths, uuid, files[i][1], path);
-		if (fs_exists(path))
-			put(w, files[i][0], "bind", path, o->readonly_root ? "rbind,rprivate,ro" : "rbind,rprivate");
+		put(w, files[i][0], "bind", paths_zone(&engine->paths, uuid, files[i][1], path),
+		    o->readonly_root ? "rbind,rprivate,ro" : "rbind,rprivate");
 	}
 }
 
@@ -321,11 +295,39 @@ static int check_propagation(const struct ct_mount *m, struct err *err)
 	return 0;
 }
 
+/* A volume with a file system of its own (driver options): mounted in the zone, in place of a bind. 1 when it was. */
+static int put_volume_fs(const struct ct_mount *m, struct jw *w, struct err *err)
+{
+	struct volume_fs fs = { 0 };
+	size_t i;
+	int rc;
+
+	if (!str_eq(m->type, "volume") || str_empty(m->name))
+		return 0;
+	if ((rc = volume_fs(m->name, &fs, err)) <= 0)
+		return rc;
+	jw_obj(w, NULL);
+	jw_str(w, "destination", m->destination);
+	jw_str(w, "type", fs.type);
+	jw_str(w, "source", fs.source);
+	jw_arr(w, "options");
+	for (i = 0; fs.options[i]; i++)
+		jw_str(w, NULL, fs.options[i]);
+	if (!m->rw)
+		jw_str(w, NULL, "ro");
+	jw_end(w);
+	jw_end(w);
+	volume_fs_fini(&fs);
+	return 1;
+}
+
 static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 {
 	const struct ct_mount *m = um->m;
 	int rc;
 
+	if ((rc = put_volume_fs(m, w, err)) != 0)
+		return rc;
 	if (str_eq(m->type, "bind") && !fs_exists(um->source)) {
 		if (m->from_mounts && !m->create_mountpoint)
 			return err_kind(err, ERR_BAD_PARAM,
@@ -373,8 +375,7 @@ int oci_mounts(const struct oci_ctx *o, struct jw *w, struct err *err)
 	if ((rc = collect(o, &u, err)) < 0)
 		return rc;
 	jw_arr(w, "mounts");
-	if ((rc = defaults(o, &u, w, err)) < 0)
-		return rc;
+	defaults(o, &u, w);
 	for (i = 0; i < u.n; i++) {
 		rc = u.v[i].is_tmpfs ? put_tmpfs(&u.v[i], w, err) : put_bind(&u.v[i], w, err);
 		if (rc < 0)

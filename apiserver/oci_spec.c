@@ -286,6 +286,13 @@ static void write_zone_json(const struct oci_ctx *o, struct buf *b)
 	jw_str(&w, "work", paths_zone(&engine->paths, spec->uuid, "work", path));
 	jw_str(&w, "target", paths_zone(&engine->paths, spec->uuid, "root", path));
 	jw_end(&w);
+	if (o->env->ipc_pid > 0) {
+		jw_obj(&w, "shm");
+		jw_int(&w, "pid", o->env->ipc_pid);
+		jw_str(&w, "at", paths_zone(&engine->paths, spec->uuid, "shm", path));
+		jw_end(&w);
+	}
+	jw_str(&w, "workdir", jget_str(o->cfg, "WorkingDir", ""));
 	write_restart_policy(o, &w);
 	jw_int(&w, "restart_count", spec->st.restart_count);
 	jw_int(&w, "oom_score_adj", jget_int(o->hc, "OomScoreAdj", 0));
@@ -312,26 +319,40 @@ int oci_write_log_json(const struct ct_spec *spec, struct err *err)
 	return write_file(spec, "log.json", &b, err);
 }
 
-/* The folders of the zone, and the log of dockerinit, which is bound over its placeholder. */
-static int make_folders(const struct ct_spec *spec, struct err *err)
+/* The folders of the zone, and the files that are bound into it: their content comes later, at each start. */
+static int make_folders(const struct ct_spec *spec, bool shares_shm, struct err *err)
 {
-	static const char *const dirs[] = { "config", "root", "diff", "work", "logs", "cores" };
-	cleanup_fd int fd = -1;
+	static const struct {
+		const char *name;
+		mode_t mode;
+		bool is_file;
+	} v[] = {
+		{ "config", 0700, false },	    { "root", 0700, false },
+		{ "diff", 0755, false },	    { "work", 0700, false },
+		{ "logs", 0700, false },	    { "cores", 0700, false },
+		{ "config/hosts", 0644, true },	    { "config/hostname", 0644, true },
+		{ "config/resolv.conf", 0644, true }, { "logs/sdc-dockerinit.log", 0600, true },
+		{ "shm", 0700, false },
+	};
 	char path[1024];
 	size_t i;
 	int rc;
 
-	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		paths_zone(&engine->paths, spec->uuid, dirs[i], path);
-		if (mkdir(path, i == 2 ? 0755 : 0700) == 0 || errno == EEXIST)
+	for (i = 0; i < ARRAY_SIZE(v) - !shares_shm; i++) {
+		cleanup_fd int fd = -1;
+
+		paths_zone(&engine->paths, spec->uuid, v[i].name, path);
+		if (v[i].is_file) {
+			fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, v[i].mode);
+			if (fd < 0)
+				return err_sys(err, "create %s", path);
 			continue;
-		if ((rc = fs_mkdir_p(path, i == 2 ? 0755 : 0700, err)) < 0)
+		}
+		if (mkdir(path, v[i].mode) == 0 || errno == EEXIST)
+			continue;
+		if ((rc = fs_mkdir_p(path, v[i].mode, err)) < 0)
 			return rc;
 	}
-	paths_zone(&engine->paths, spec->uuid, "logs/sdc-dockerinit.log", path);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return err_sys(err, "create %s", path);
 	return 0;
 }
 
@@ -350,7 +371,7 @@ int oci_write(const struct ct_spec *spec, const struct oci_env *env, struct err 
 	if ((rc = oci_metadata_json(&o, &meta, err)) < 0)
 		return rc;
 	write_zone_json(&o, &zone);
-	if ((rc = make_folders(spec, err)) < 0)
+	if ((rc = make_folders(spec, env->ipc_pid > 0, err)) < 0)
 		return rc;
 	if ((rc = write_file(spec, "config.json", &config, err)) < 0 ||
 	    (rc = write_file(spec, "zone.json", &zone, err)) < 0 ||

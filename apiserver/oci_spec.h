@@ -17,7 +17,6 @@ struct oci_env {
 	const struct image *image; /* for the layers */
 	/* resolved for namespace sharing: pid of the other zone's init, 0 if unused */
 	int net_pid, pid_pid, ipc_pid;
-	char *ipc_shm_path; /* host path of the shared /dev/shm, or NULL */
 };
 
 /* Writes config.json, zone.json, metadata.json and log.json below <zones>/UUID/config, everything that zoneadmd and

@@ -53,7 +53,6 @@ struct start_job {
 	/* for the worker */
 	int old_zone_fd;
 	int net_pid, pid_pid, ipc_pid;
-	char shm_path[64];
 	/* results */
 	struct zone_conn *conn;
 	struct zone_started started;
@@ -131,7 +130,6 @@ static int step_files(const struct start_job *sj, struct err *err)
 		.net_pid = sj->net_pid,
 		.pid_pid = sj->pid_pid,
 		.ipc_pid = sj->ipc_pid,
-		.ipc_shm_path = sj->shm_path[0] ? (char *)sj->shm_path : NULL,
 	};
 	struct image *img = NULL;
 	int rc;
@@ -379,8 +377,6 @@ static int join_namespaces(struct start_job *sj, struct err *err)
 					"IpcMode:shareable for the donor container)",
 					ipc->id);
 		sj->ipc_pid = ipc->st.pid;
-		rc = str_fmt(sj->shm_path, sizeof(sj->shm_path), "/proc/%d/root/dev/shm", ipc->st.pid);
-		assert(rc > 0);
 	}
 	if (net) {
 		sj->net_pid = net->st.pid;
