@@ -205,7 +205,7 @@ static void defaults(const struct oci_ctx *o, const struct user_mounts *u, struc
 	if (!replaced(u, "/sys/fs/cgroup") && !has_dest(u, "/sys"))
 		put(w, "/sys/fs/cgroup", "cgroup", "cgroup", sys_rw ? "rw,nosuid,noexec,nodev" : "ro,nosuid,noexec,nodev");
 	if (!replaced(u, "/dev/mqueue")) {
-		if (o->host_ipc)
+		if (o->host_ipc && fs_exists("/dev/mqueue"))
 			put(w, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,rprivate");
 		else
 			put(w, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
