@@ -5,10 +5,14 @@
  * Threads: handlers and *_done on the loop, *_run on a worker. A job holds copies of what the client
  * sent; a client that goes away shows as -ECONNRESET from its body, or -EPIPE of what is written.
  */
-#include <stdio.h>
+#define LOG_MODULE "image"
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "apiserver/image_archive.h"
 #include "apiserver/image_events.h"
 #include "apiserver/image_import.h"
 #include "apiserver/image_store.h"
@@ -19,6 +23,8 @@
 #include "apiserver/route.h"
 #include "apiserver/url_source.h"
 #include "cleanup.h"
+#include "jget.h"
+#include "log.h"
 #include "str.h"
 
 static ssize_t read_body(void *arg, void *p, size_t len)
@@ -160,4 +166,191 @@ void handle_image_create(struct req *r)
 		return;
 	}
 	create_from_src(r, from_src);
+}
+
+/* ---------------------------------------------------------------- load */
+
+struct load_job {
+	struct job job;
+	struct progress *progress;
+	struct body_stream *body;
+	struct image_events events;
+	char *platform;
+	bool quiet;
+};
+
+static int load_run(struct job *job, struct err *err)
+{
+	struct load_job *lj = container_of(job, struct load_job, job);
+	const struct image_load_opts o = { .platform = lj->platform, .quiet = lj->quiet };
+
+	progress_start(lj->progress); /* errors are told in the stream, as Docker does */
+	return image_load(read_body, lj->body, &o, lj->progress, &lj->events, err);
+}
+
+static void load_done(struct job *job)
+{
+	struct load_job *lj = container_of(job, struct load_job, job);
+
+	body_close(lj->body);
+	image_events_emit(&lj->events);
+	progress_end(lj->progress, job->rc < 0 ? &job->err : NULL);
+	free(lj->platform);
+	free(lj);
+}
+
+/* platform: as a string, or as the JSON object of API 1.48. */
+static char *platform_param(const char *text)
+{
+	cleanup_json json_t *o = NULL;
+	struct err ignored = { 0 };
+
+	if (str_empty(text))
+		return NULL;
+	if (text[0] != '{' || jparse(text, strlen(text), &o, &ignored) < 0)
+		return xstrdup(text);
+	return xasprintf("%s/%s%s%s", jget_str(o, "os", "linux"), jget_str(o, "architecture", ""),
+			 *jget_str(o, "variant", "") ? "/" : "", jget_str(o, "variant", ""));
+}
+
+void handle_image_load(struct req *r)
+{
+	struct load_job *lj = xcalloc(1, sizeof(*lj));
+
+	lj->job = (struct job){ .run = load_run, .done = load_done, .what = "image load" };
+	lj->quiet = req_query_bool(r, "quiet", true);
+	lj->platform = platform_param(req_query(r, "platform"));
+	lj->progress = progress_new(req_id(r));
+	lj->body = req_body_stream(r);
+	job_submit(LANE_TRANSFER, &lj->job);
+}
+
+/* ---------------------------------------------------------------- save */
+
+/* Shared by the job, the post that starts the reply, and the reply; the last one frees. Loop only,
+ * but for failed and write_fd. */
+struct save_job {
+	struct job job;
+	uint64_t req;
+	unsigned refs;
+	char **names;
+	struct image_events events;
+	int read_fd, write_fd;
+	bool started; /* worker */
+	atomic_bool failed;
+};
+
+static void save_unref(struct save_job *sj)
+{
+	if (--sj->refs)
+		return;
+	image_events_fini(&sj->events);
+	strv_free(sj->names);
+	if (sj->read_fd >= 0)
+		close(sj->read_fd);
+	free(sj);
+}
+
+static bool save_aborted(void *arg)
+{
+	return atomic_load(&((struct save_job *)arg)->failed);
+}
+
+static void save_reply_end(void *arg, bool client_gone)
+{
+	(void)client_gone;
+	save_unref(arg);
+}
+
+static void save_start(void *arg)
+{
+	struct save_job *sj = arg;
+	const struct stream_opts o = {
+		.content_type = "application/x-tar",
+		.content_length = -1,
+		.aborted = save_aborted,
+		.on_end = save_reply_end,
+		.arg = sj,
+	};
+
+	reply_stream(sj->req, take_fd(&sj->read_fd), &o);
+}
+
+static int save_some(void *arg, const void *p, size_t len)
+{
+	struct save_job *sj = arg;
+
+	return tar_write_to_fd(&sj->write_fd, p, len);
+}
+
+static int save_run(struct job *job, struct err *err)
+{
+	struct save_job *sj = container_of(job, struct save_job, job);
+	struct image_save *s = NULL;
+	int rc, pair[2];
+
+	if ((rc = image_save_new(sj->names, &s, &sj->events, err)) < 0)
+		return rc;
+	if (pipe2(pair, O_CLOEXEC) < 0) {
+		image_save_free(s);
+		return err_sys(err, "pipe");
+	}
+	(void)fcntl(pair[1], F_SETPIPE_SZ, 1 << 20);
+	sj->read_fd = pair[0];
+	sj->write_fd = pair[1];
+	sj->started = true;
+	loop_post(save_start, sj);
+	rc = image_save_write(s, save_some, sj, err);
+	if (rc < 0)
+		atomic_store(&sj->failed, true);
+	close(sj->write_fd); /* after failed is set: the reply looks at it at the end */
+	image_save_free(s);
+	return rc;
+}
+
+static void save_done(struct job *job)
+{
+	struct save_job *sj = container_of(job, struct save_job, job);
+
+	if (!sj->started) {
+		reply_error(sj->req, &job->err);
+		sj->refs--; /* the reply's */
+	} else if (job->rc < 0 && job->rc != -EPIPE) {
+		log_warn("images not saved", "err=%s", log_q(job->err.msg));
+	}
+	if (job->rc == 0)
+		image_events_emit(&sj->events);
+	save_unref(sj);
+}
+
+static void save(struct req *r, char **names)
+{
+	struct save_job *sj = xcalloc(1, sizeof(*sj));
+
+	sj->job = (struct job){ .run = save_run, .done = save_done, .what = "image save" };
+	sj->req = req_id(r);
+	sj->refs = 2; /* the job, the reply */
+	sj->names = names;
+	sj->read_fd = sj->write_fd = -1;
+	job_submit(LANE_TRANSFER, &sj->job);
+}
+
+void handle_image_save(struct req *r)
+{
+	char **names = req_query_all(r, "names");
+
+	if (!names[0]) {
+		strv_free(names);
+		reply_error_status(req_id(r), 400, "no image names were given");
+		return;
+	}
+	save(r, names);
+}
+
+void handle_image_save_one(struct req *r)
+{
+	char **names = strv_split("", ' ');
+
+	strv_add(&names, req_var(r, "name"));
+	save(r, names);
 }

@@ -58,5 +58,8 @@ int image_names_init(struct err *err);
 /* As image_get, but only what users may see. *name, when not NULL, gets the familiar form of the
  * reference with its tag (owned), or NULL when ref was an ID. */
 int image_resolve(const char *ref, struct image **out, char **name, struct err *err);
+/* Gives a name without counting as tagging (load, pull). *old_id, when not NULL, gets the image that lost
+ * the name, or "". */
+int image_name_add(const char *image_id, const struct image_ref *ref, char old_id[72], struct err *err);
 
 #endif

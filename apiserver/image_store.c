@@ -277,7 +277,7 @@ static void entry_insert(struct image_entry *e)
 
 /* ---------------------------------------------------------------- adding */
 
-static void digest_of(const char *p, size_t len, char out[72])
+void image_digest_of(const void *p, size_t len, char out[72])
 {
 	unsigned char d[EVP_MAX_MD_SIZE];
 
@@ -315,7 +315,7 @@ int image_add(const char *config_text, size_t len, const char *parent_id, char o
 
 	if (len > CONFIG_MAX)
 		return err_kind(err, ERR_BAD_PARAM, "image configuration is too large");
-	digest_of(config_text, len, id);
+	image_digest_of(config_text, len, id);
 	image_lock();
 	e = image_entry_find(id);
 	if (e && e->hidden) {
@@ -430,7 +430,7 @@ static int load_one(const char *id, const char *json, void *arg, struct err *err
 	config_path(id, path);
 	rc = fs_read_file(path, CONFIG_MAX, &text, &why);
 	if (rc == 0) {
-		digest_of(buf_str(&text), text.len, digest);
+		image_digest_of(buf_str(&text), text.len, digest);
 		if (!str_eq(digest, id))
 			rc = err_kind(&why, ERR_SYSTEM, "its configuration is damaged");
 	}

@@ -41,6 +41,8 @@ int image_tag(const char *image_id, const char *ref, struct err *err);
 int image_untag(const char *ref, struct err *err);
 char **image_tags(const char *image_id);    /* familiar, sorted; owned */
 char **image_digests(const char *image_id); /* name@sha256:..., owned */
+void image_digest_of(const void *p, size_t len, char out[72]); /* sha256:<64 hex>; pure */
+
 /* Keeps layers that no image refers to yet (or no longer) on disk: around each layer_add .. image_add. Counted. */
 void image_hold_begin(void);
 void image_hold_end(void);

@@ -128,6 +128,26 @@ int image_tag(const char *image_id, const char *ref, struct err *err)
 	return rc;
 }
 
+int image_name_add(const char *image_id, const struct image_ref *ref, char old_id[72], struct err *err)
+{
+	cleanup_free char *key = image_ref_key(ref);
+	struct image_entry *e;
+	struct image_name *n;
+	int rc;
+
+	image_lock();
+	n = image_name_find(key);
+	if (old_id)
+		str_copy(old_id, 72, n ? n->image_id : "");
+	e = image_entry_find(image_id);
+	if (!e)
+		rc = err_kind(err, ERR_NOT_FOUND, "No such image: %s", image_id);
+	else
+		rc = image_name_set(e, ref, err);
+	image_unlock();
+	return rc;
+}
+
 int image_untag(const char *ref, struct err *err)
 {
 	cleanup_free char *key = NULL;
