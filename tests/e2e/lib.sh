@@ -95,7 +95,7 @@ gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/
 pids_of() {
 	local p
 	for p in /proc/[0-9]*; do
-		[ "$(tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -c -- "/$1 .*$ROOT")" = 0 ] || echo "${p#/proc/}"
+		[[ "$(tr '\0' ' ' <"$p/cmdline")" =~ (^|/)$1\ .*$ROOT ]] && echo "${p#/proc/}"
 	done 2>/dev/null
 }
 busybox_image() { # imports an image named busybox from Debian's busybox-static
