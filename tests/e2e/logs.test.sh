@@ -34,7 +34,7 @@ import json, sys
 got = [(len(r.get('log', '')), r.get('log', '').endswith('\n')) for r in map(json.loads, open(sys.argv[1]))]
 assert got == [(16384, True), (16384, False), (1, True), (16384, False), (16384, False), (7233, True)], got
 P
-	eq "$(D logs "$C" | wc -lc | tr -s ' ')" " 3 96770"; eq "$(D logs --tail 1 "$C" | wc -c)" 40001
+	eq "$(D logs "$C" | wc -lc | tr -s ' ')" " 3 72770"; eq "$(D logs --tail 1 "$C" | wc -c)" 40001
 }
 t_no_newline() { out D run --name "$C" busybox printf abc; eq "$(D logs "$C" | od -An -c | tr -d ' ')" abc; }
 t_binary() { out D run --name "$C" busybox sh -c 'printf "a\000b\n"'; eq "$(D logs "$C" | od -An -tx1 | tr -d ' ')" 6100620a; }
