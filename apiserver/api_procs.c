@@ -2,11 +2,12 @@
  *
  * api_procs.c - GET containers/X/top, GET containers/X/stats, POST containers/X/resize.
  *
- * top and resize are one job each. stats is an object on the loop: a timer ticks once a second, each tick
- * submits a job that takes a sample, and the sample's JSON goes to the client.
+ * top and resize are one job each. stats is an object on the loop: a timer ticks once a second,
+ *each tick submits a job that takes a sample, and the sample's JSON goes to the client.
  *
  *	first sample due --(job done)--> ticking --(tick: job, done: write)--> ticking
- *	      |                              |-- container or client gone --> closing --> freed in close_cb
+ *	      |                              |-- container or client gone --> closing --> freed in
+ *close_cb
  *	      `-- one answer wanted: reply, closing
  *
  * Invariant: the object is freed when the timer is closed and no job of it runs.
@@ -31,10 +32,10 @@
 #include "top.h"
 #include "zone.h"
 
-#define TICK_MS	     1000
-#define MAX_UNSENT   (256 * 1024)
+#define TICK_MS	   1000
+#define MAX_UNSENT (256 * 1024)
 #define ZERO_CPU                                                                                   \
-	"{\"cpu_usage\":{\"total_usage\":0,\"usage_in_kernelmode\":0,\"usage_in_usermode\":0},"   \
+	"{\"cpu_usage\":{\"total_usage\":0,\"usage_in_kernelmode\":0,\"usage_in_usermode\":0},"    \
 	"\"throttling_data\":{\"periods\":0,\"throttled_periods\":0,\"throttled_time\":0}}"
 #define ZERO_BLKIO                                                                                 \
 	"{\"io_service_bytes_recursive\":null,\"io_serviced_recursive\":null,"                     \
@@ -59,7 +60,8 @@ static bool running_or_reply(struct req *r, const struct container *ct)
 	struct err err = { 0 };
 
 	if (ct->st.status == CT_RESTARTING)
-		err_kind(&err, ERR_CONFLICT, "Container %s is restarting, wait until the container is running", ct->id);
+		err_kind(&err, ERR_CONFLICT,
+			 "Container %s is restarting, wait until the container is running", ct->id);
 	else if (!container_is_running(ct))
 		err_kind(&err, ERR_CONFLICT, "container %s is not running", ct->id);
 	else
@@ -161,7 +163,9 @@ static int parse_size_arg(const struct req *r, const char *name, unsigned *out, 
 	int64_t v;
 
 	if (parse_i64(text ? text : "", 0, 65535, &v) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseUint: parsing \"%s\": invalid syntax", text ? text : "");
+		return err_kind(err, ERR_BAD_PARAM,
+				"strconv.ParseUint: parsing \"%s\": invalid syntax",
+				text ? text : "");
 	*out = (unsigned)v;
 	return 0;
 }
@@ -199,8 +203,8 @@ struct stats_stream {
 	char id[65];
 	int version;
 	bool stream, one_shot;
-	bool begun;	/* the streamed reply */
-	bool busy;	/* a job runs */
+	bool begun; /* the streamed reply */
+	bool busy;  /* a job runs */
 	bool closing, closed;
 	unsigned n_samples;
 	int64_t pre_ns;	    /* time of the sample before */
@@ -262,8 +266,8 @@ static void stream_send(struct stats_stream *s, struct buf *json)
 }
 
 /* sample NULL: the container does not run. */
-static void compose(const struct stats_stream *s, const struct container *ct, const struct cg_sample *sample, int64_t at_ns,
-		    struct buf *out)
+static void compose(const struct stats_stream *s, const struct container *ct,
+		    const struct cg_sample *sample, int64_t at_ns, struct buf *out)
 {
 	char read[RFC3339NANO_MAX] = ZERO_TIME, pre[RFC3339NANO_MAX] = ZERO_TIME, name[300];
 	struct jw w = JW(out);

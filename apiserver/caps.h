@@ -22,9 +22,11 @@ const char *cap_name(unsigned n); /* "CAP_CHOWN"; NULL beyond the last one known
 int cap_number(const char *name);
 uint64_t caps_all(void); /* every known one */
 
-/* The set of a container. held is what we hold ourselves; what is asked for by name and not held is an error, what comes by
- * privileged or ALL is cut to held. cap_add and cap_drop are arrays of names or NULL. BAD_PARAM with Docker's words. */
-int caps_compute(bool privileged, const json_t *cap_add, const json_t *cap_drop, uint64_t held, uint64_t *out, struct err *err);
+/* The set of a container. held is what we hold ourselves; what is asked for by name and not held is
+ * an error, what comes by privileged or ALL is cut to held. cap_add and cap_drop are arrays of
+ * names or NULL. BAD_PARAM with Docker's words. */
+int caps_compute(bool privileged, const json_t *cap_add, const json_t *cap_drop, uint64_t held,
+		 uint64_t *out, struct err *err);
 /* An array of names. */
 void caps_write(struct jw *w, const char *key, uint64_t caps);
 

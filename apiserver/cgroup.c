@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * cgroup.c - see cgroup.h: which hierarchies this machine has, the files of a zone's cgroup, freezing,
- * the processes in it, and the early wake of the kernel's grace period.
+ * cgroup.c - see cgroup.h: which hierarchies this machine has, the files of a zone's cgroup,
+ * freezing, the processes in it, and the early wake of the kernel's grace period.
  *
- * Design. The OCI runtime makes the cgroups; what needs no isolation work is done here by file, which
- * costs microseconds where a call of the runtime costs milliseconds.
+ * Design. The OCI runtime makes the cgroups; what needs no isolation work is done here by file,
+ * which costs microseconds where a call of the runtime costs milliseconds.
  *
  * Prewarm. The first write to any cgroup.procs after some idle milliseconds waits for an RCU grace
- * period. A helper thread makes one such write (its own pid into the cgroup it is in: nothing changes)
- * when a request arrives that will soon start a process, so that the wait is over when the runtime
- * gets there. It sleeps on a condition variable, and makes at most one write per 5 ms.
+ * period. A helper thread makes one such write (its own pid into the cgroup it is in: nothing
+ * changes) when a request arrives that will soon start a process, so that the wait is over when the
+ * runtime gets there. It sleeps on a condition variable, and makes at most one write per 5 ms.
  */
 #define LOG_MODULE "cgroup"
 #include "cgroup.h"
@@ -41,8 +41,9 @@ static struct {
 	const char *name;
 	char at[256];
 } controllers[] = {
-	{ "memory", "" }, { "cpu", "" },     { "cpuacct", "" }, { "cpuset", "" }, { "pids", "" },
-	{ "blkio", "" },  { "freezer", "" }, { "devices", "" }, { "systemd", "" }, { "hugetlb", "" },
+	{ "memory", "" },  { "cpu", "" },     { "cpuacct", "" }, { "cpuset", "" },
+	{ "pids", "" },	   { "blkio", "" },   { "freezer", "" }, { "devices", "" },
+	{ "systemd", "" }, { "hugetlb", "" },
 };
 static pthread_once_t mounts_once = PTHREAD_ONCE_INIT;
 
@@ -52,7 +53,8 @@ static bool has_word(const char *list, const char *word)
 	const char *p = list;
 
 	while ((p = strstr(p, word))) {
-		if ((p == list || p[-1] == ',' || p[-1] == '=') && (p[len] == ',' || p[len] == '\0' || p[len] == '\n'))
+		if ((p == list || p[-1] == ',' || p[-1] == '=') &&
+		    (p[len] == ',' || p[len] == '\0' || p[len] == '\n'))
 			return true;
 		p += len;
 	}
@@ -114,7 +116,8 @@ const char *cg_mount(const char *controller)
 	return NULL;
 }
 
-static int file_path(const char *controller, const char *cgpath, const char *file, char *out, size_t size)
+static int file_path(const char *controller, const char *cgpath, const char *file, char *out,
+		     size_t size)
 {
 	const char *at = cg_mount(controller);
 	int rc;
@@ -153,7 +156,8 @@ int cg_read_u64(const char *controller, const char *cgpath, const char *file, ui
 	return parse_u64(buf_str(&b), UINT64_MAX, out);
 }
 
-int cg_write(const char *controller, const char *cgpath, const char *file, const char *text, struct err *err)
+int cg_write(const char *controller, const char *cgpath, const char *file, const char *text,
+	     struct err *err)
 {
 	cleanup_fd int fd = -1;
 	char path[2048];
@@ -169,7 +173,8 @@ int cg_write(const char *controller, const char *cgpath, const char *file, const
 	return 0;
 }
 
-int cg_write_int(const char *controller, const char *cgpath, const char *file, int64_t v, struct err *err)
+int cg_write_int(const char *controller, const char *cgpath, const char *file, int64_t v,
+		 struct err *err)
 {
 	char text[32];
 
@@ -177,7 +182,8 @@ int cg_write_int(const char *controller, const char *cgpath, const char *file, i
 	return cg_write(controller, cgpath, file, text, err);
 }
 
-void cg_each_pair(const char *text, void (*fn)(const char *key, uint64_t value, void *arg), void *arg)
+void cg_each_pair(const char *text, void (*fn)(const char *key, uint64_t value, void *arg),
+		  void *arg)
 {
 	const char *p = text, *sp, *end;
 	char key[96], num[32];
@@ -222,7 +228,8 @@ int cgroup_freeze(const struct ct_spec *spec, bool frozen, struct err *err)
 	char cgpath[1024];
 
 	oci_cgroup_path(spec, cgpath, sizeof(cgpath));
-	return engine->cgroup_mode == CGROUP_V2 ? cg2_freeze(cgpath, frozen, err) : cg1_freeze(cgpath, frozen, err);
+	return engine->cgroup_mode == CGROUP_V2 ? cg2_freeze(cgpath, frozen, err)
+						: cg1_freeze(cgpath, frozen, err);
 }
 
 int cgroup_update(const struct ct_spec *spec, struct err *err)
@@ -347,7 +354,8 @@ static int open_own_procs(void)
 		if (!p)
 			continue;
 		p = strrchr(p, ':') + 1;
-		if (str_fmt(path, sizeof(path), "%s%s/cgroup.procs", at, strcmp(p, "/") == 0 ? "" : p) >= 0)
+		if (str_fmt(path, sizeof(path), "%s%s/cgroup.procs", at,
+			    strcmp(p, "/") == 0 ? "" : p) >= 0)
 			fd = open(path, O_WRONLY | O_CLOEXEC);
 	}
 	return fd;

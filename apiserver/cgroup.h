@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * cgroup.h - a running zone's cgroups, v1, hybrid and v2: statistics, freezing, live limits. Worker (files), by pid and cgroup path.
+ * cgroup.h - a running zone's cgroups, v1, hybrid and v2: statistics, freezing, live limits. Worker
+ * (files), by pid and cgroup path.
  */
 #ifndef APISERVER_CGROUP_H
 #define APISERVER_CGROUP_H
@@ -13,11 +14,14 @@
 #include "err.h"
 
 int cgroup_freeze(const struct ct_spec *spec, bool frozen, struct err *err);
-int cgroup_update(const struct ct_spec *spec, struct err *err); /* writes host_config's limits to the live cgroup */
-/* The "cpu_stats", "memory_stats", "blkio_stats", "pids_stats", "networks" ... members of one GET stats answer, Docker's form. */
+int cgroup_update(const struct ct_spec *spec,
+		  struct err *err); /* writes host_config's limits to the live cgroup */
+/* The "cpu_stats", "memory_stats", "blkio_stats", "pids_stats", "networks" ... members of one GET
+ * stats answer, Docker's form. */
 int cgroup_stats_json(const struct ct_spec *spec, int pid, struct buf *members, struct err *err);
 int cgroup_pids(const struct ct_spec *spec, int **out, size_t *n, struct err *err); /* for top */
-void cgroup_prewarm(void); /* any thread, cheap: a no-op self-write that starts the RCU grace period early */
-int cgroup_detect(void);   /* enum cgroup_mode */
+void cgroup_prewarm(
+	void); /* any thread, cheap: a no-op self-write that starts the RCU grace period early */
+int cgroup_detect(void); /* enum cgroup_mode */
 
 #endif

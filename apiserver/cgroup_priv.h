@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * cgroup_priv.h - what cgroup*.c and stats.c share: files of a zone's cgroup by controller. Any thread after cgroup_detect.
+ * cgroup_priv.h - what cgroup*.c and stats.c share: files of a zone's cgroup by controller. Any
+ * thread after cgroup_detect.
  */
 #ifndef APISERVER_CGROUP_PRIV_H
 #define APISERVER_CGROUP_PRIV_H
@@ -14,16 +15,21 @@
 #include "err.h"
 #include "jw.h"
 
-/* Where a v1 controller's hierarchy is mounted, NULL where it is not; v2: "" names the unified one. */
+/* Where a v1 controller's hierarchy is mounted, NULL where it is not; v2: "" names the unified one.
+ */
 const char *cg_mount(const char *controller);
 /* cgpath: as oci_cgroup_path gives it. Reads fail with negative errno. */
 int cg_read(const char *controller, const char *cgpath, const char *file, struct buf *out);
-int cg_read_u64(const char *controller, const char *cgpath, const char *file, uint64_t *out); /* "max": UINT64_MAX */
-int cg_write(const char *controller, const char *cgpath, const char *file, const char *text, struct err *err);
-int cg_write_int(const char *controller, const char *cgpath, const char *file, int64_t v, struct err *err);
+int cg_read_u64(const char *controller, const char *cgpath, const char *file,
+		uint64_t *out); /* "max": UINT64_MAX */
+int cg_write(const char *controller, const char *cgpath, const char *file, const char *text,
+	     struct err *err);
+int cg_write_int(const char *controller, const char *cgpath, const char *file, int64_t v,
+		 struct err *err);
 
 /* "key value" lines: calls fn for each. */
-void cg_each_pair(const char *text, void (*fn)(const char *key, uint64_t value, void *arg), void *arg);
+void cg_each_pair(const char *text, void (*fn)(const char *key, uint64_t value, void *arg),
+		  void *arg);
 uint64_t cg_pair(const char *text, const char *key); /* 0 where it is not */
 
 /* back ends */
@@ -49,7 +55,8 @@ struct cg_cpu {
 	const char *percpu; /* blank-separated, or NULL */
 };
 void cg_write_cpu(struct buf *out, const struct cg_cpu *c);
-void cg_write_memory(struct buf *out, uint64_t usage, uint64_t max_usage, uint64_t limit, uint64_t failcnt, const char *stat);
+void cg_write_memory(struct buf *out, uint64_t usage, uint64_t max_usage, uint64_t limit,
+		     uint64_t failcnt, const char *stat);
 void cg_write_pids(struct buf *out, uint64_t current, uint64_t limit);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * cgroup_v1.c - a zone's cgroups in v1 hierarchies (also with an empty or partial unified one beside them).
+ * cgroup_v1.c - a zone's cgroups in v1 hierarchies (also with an empty or partial unified one
+ * beside them).
  */
 #define LOG_MODULE "cgroup"
 #include <stdio.h>
@@ -16,7 +17,8 @@
 
 #define FREEZE_DEADLINE_NS 2000000000LL
 
-/* FREEZING becomes FROZEN when each process has stopped; asked again, because a fork may have raced. */
+/* FREEZING becomes FROZEN when each process has stopped; asked again, because a fork may have
+ * raced. */
 int cg1_freeze(const char *cgpath, bool frozen, struct err *err)
 {
 	const char *want = frozen ? "FROZEN" : "THAWED";
@@ -56,16 +58,20 @@ static int update_memory(const char *cgpath, const json_t *hc, struct err *err)
 		(void)cg_read_u64("memory", cgpath, "memory.memsw.limit_in_bytes", &now);
 		swap_first = swap == -1 || (swap > 0 && (uint64_t)swap > now);
 		if (swap && swap_first && engine->swap_limit &&
-		    (rc = cg_write_int("memory", cgpath, "memory.memsw.limit_in_bytes", swap, err)) < 0)
+		    (rc = cg_write_int("memory", cgpath, "memory.memsw.limit_in_bytes", swap,
+				       err)) < 0)
 			return rc;
 		rc = cg_write_int("memory", cgpath, "memory.limit_in_bytes", limit, err);
-		if (rc == -EBUSY && cg_read_u64("memory", cgpath, "memory.usage_in_bytes", &usage) == 0)
-			return err_kind(err, ERR_SYSTEM, "unable to set memory limit to %lld (current usage: %llu)",
+		if (rc == -EBUSY &&
+		    cg_read_u64("memory", cgpath, "memory.usage_in_bytes", &usage) == 0)
+			return err_kind(err, ERR_SYSTEM,
+					"unable to set memory limit to %lld (current usage: %llu)",
 					(long long)limit, (unsigned long long)usage);
 		if (rc < 0)
 			return rc;
 		if (swap && !swap_first && engine->swap_limit &&
-		    (rc = cg_write_int("memory", cgpath, "memory.memsw.limit_in_bytes", swap, err)) < 0)
+		    (rc = cg_write_int("memory", cgpath, "memory.memsw.limit_in_bytes", swap,
+				       err)) < 0)
 			return rc;
 	}
 	if ((v = jget_int(hc, "MemoryReservation", 0)) > 0)
@@ -84,15 +90,18 @@ static int update_cpu(const char *cgpath, const json_t *hc, struct err *err)
 		period = 100000;
 		quota = nano / 10000;
 	}
-	if ((v = jget_int(hc, "CpuShares", 0)) > 0 && (rc = cg_write_int("cpu", cgpath, "cpu.shares", v, err)) < 0)
+	if ((v = jget_int(hc, "CpuShares", 0)) > 0 &&
+	    (rc = cg_write_int("cpu", cgpath, "cpu.shares", v, err)) < 0)
 		return rc;
 	if (period > 0 && (rc = cg_write_int("cpu", cgpath, "cpu.cfs_period_us", period, err)) < 0)
 		return rc;
 	if (quota != 0 && (rc = cg_write_int("cpu", cgpath, "cpu.cfs_quota_us", quota, err)) < 0)
 		return rc;
-	if (!str_empty(s = jget_str(hc, "CpusetCpus", "")) && (rc = cg_write("cpuset", cgpath, "cpuset.cpus", s, err)) < 0)
+	if (!str_empty(s = jget_str(hc, "CpusetCpus", "")) &&
+	    (rc = cg_write("cpuset", cgpath, "cpuset.cpus", s, err)) < 0)
 		return rc;
-	if (!str_empty(s = jget_str(hc, "CpusetMems", "")) && (rc = cg_write("cpuset", cgpath, "cpuset.mems", s, err)) < 0)
+	if (!str_empty(s = jget_str(hc, "CpusetMems", "")) &&
+	    (rc = cg_write("cpuset", cgpath, "cpuset.mems", s, err)) < 0)
 		return rc;
 	return 0;
 }
@@ -119,7 +128,8 @@ int cg1_update(const char *cgpath, const json_t *hc, struct err *err)
 }
 
 /* "8:0 Read 4096" lines to Docker's list; "Total 1" has no device. */
-static void blkio_list(const char *cgpath, const char *file, const char *fallback, const char *key, struct jw *w)
+static void blkio_list(const char *cgpath, const char *file, const char *fallback, const char *key,
+		       struct jw *w)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 	char *p, *line, op[16];
@@ -151,12 +161,13 @@ static void sample_blkio(const char *cgpath, struct buf *out)
 	struct jw w = JW(out);
 
 	jw_obj(&w, NULL);
-	blkio_list(cgpath, "blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes",
-		   "io_service_bytes_recursive", &w);
+	blkio_list(cgpath, "blkio.throttle.io_service_bytes_recursive",
+		   "blkio.throttle.io_service_bytes", "io_service_bytes_recursive", &w);
 	blkio_list(cgpath, "blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced",
 		   "io_serviced_recursive", &w);
 	blkio_list(cgpath, "blkio.io_queued_recursive", NULL, "io_queue_recursive", &w);
-	blkio_list(cgpath, "blkio.io_service_time_recursive", NULL, "io_service_time_recursive", &w);
+	blkio_list(cgpath, "blkio.io_service_time_recursive", NULL, "io_service_time_recursive",
+		   &w);
 	blkio_list(cgpath, "blkio.io_wait_time_recursive", NULL, "io_wait_time_recursive", &w);
 	blkio_list(cgpath, "blkio.io_merged_recursive", NULL, "io_merged_recursive", &w);
 	blkio_list(cgpath, "blkio.time_recursive", NULL, "io_time_recursive", &w);
@@ -166,7 +177,8 @@ static void sample_blkio(const char *cgpath, struct buf *out)
 
 int cg1_sample(const char *cgpath, struct cg_sample *s, struct err *err)
 {
-	uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK), usage = 0, max_usage = 0, limit = 0, fail = 0;
+	uint64_t tick_ns = 1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK), usage = 0, max_usage = 0,
+		 limit = 0, fail = 0;
 	cleanup_buf struct buf percpu = BUF_INIT;
 	cleanup_buf struct buf stat = BUF_INIT;
 	struct cg_cpu c = { 0 };

@@ -46,7 +46,8 @@ static int update_memory(const char *cgpath, const json_t *hc, struct err *err)
 
 	if (limit > 0 && swap != 0) {
 		rc = swap == -1 ? cg_write("", cgpath, "memory.swap.max", "max", err)
-				: cg_write_int("", cgpath, "memory.swap.max", swap > limit ? swap - limit : 0, err);
+				: cg_write_int("", cgpath, "memory.swap.max",
+					       swap > limit ? swap - limit : 0, err);
 		if (rc < 0 && rc != -ENOENT)
 			return rc;
 	}
@@ -70,20 +71,25 @@ static int update_cpu(const char *cgpath, const json_t *hc, struct err *err)
 	if (shares > 0) {
 		shares = shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
 		/* [2-262144] to [1-10000], as the runtimes do */
-		if ((rc = cg_write_int("", cgpath, "cpu.weight", 1 + (shares - 2) * 9999 / 262142, err)) < 0)
+		if ((rc = cg_write_int("", cgpath, "cpu.weight", 1 + (shares - 2) * 9999 / 262142,
+				       err)) < 0)
 			return rc;
 	}
 	if (quota != 0 || period > 0) {
 		if (quota > 0)
-			snprintf(text, sizeof(text), "%lld %lld", (long long)quota, (long long)(period > 0 ? period : 100000));
+			snprintf(text, sizeof(text), "%lld %lld", (long long)quota,
+				 (long long)(period > 0 ? period : 100000));
 		else
-			snprintf(text, sizeof(text), "max %lld", (long long)(period > 0 ? period : 100000));
+			snprintf(text, sizeof(text), "max %lld",
+				 (long long)(period > 0 ? period : 100000));
 		if ((rc = cg_write("", cgpath, "cpu.max", text, err)) < 0)
 			return rc;
 	}
-	if (!str_empty(s = jget_str(hc, "CpusetCpus", "")) && (rc = cg_write("", cgpath, "cpuset.cpus", s, err)) < 0)
+	if (!str_empty(s = jget_str(hc, "CpusetCpus", "")) &&
+	    (rc = cg_write("", cgpath, "cpuset.cpus", s, err)) < 0)
 		return rc;
-	if (!str_empty(s = jget_str(hc, "CpusetMems", "")) && (rc = cg_write("", cgpath, "cpuset.mems", s, err)) < 0)
+	if (!str_empty(s = jget_str(hc, "CpusetMems", "")) &&
+	    (rc = cg_write("", cgpath, "cpuset.mems", s, err)) < 0)
 		return rc;
 	return 0;
 }
@@ -97,7 +103,8 @@ int cg2_update(const char *cgpath, const json_t *hc, struct err *err)
 		return rc;
 	if (json_is_integer(json_object_get(hc, "PidsLimit"))) {
 		v = jget_int(hc, "PidsLimit", 0);
-		rc = v > 0 ? cg_write_int("", cgpath, "pids.max", v, err) : cg_write("", cgpath, "pids.max", "max", err);
+		rc = v > 0 ? cg_write_int("", cgpath, "pids.max", v, err)
+			   : cg_write("", cgpath, "pids.max", "max", err);
 		if (rc < 0)
 			return rc;
 	}
@@ -108,7 +115,8 @@ int cg2_update(const char *cgpath, const json_t *hc, struct err *err)
 }
 
 /* io.stat: "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0" */
-static void io_list(const char *text, const char *rkey, const char *wkey, const char *key, struct jw *w)
+static void io_list(const char *text, const char *rkey, const char *wkey, const char *key,
+		    struct jw *w)
 {
 	cleanup_free char *copy = xstrdup(text);
 	char *p = copy, *line, *at;
@@ -138,8 +146,9 @@ static void io_list(const char *text, const char *rkey, const char *wkey, const 
 
 static void sample_io(const char *cgpath, struct buf *out)
 {
-	static const char *const none[] = { "io_queue_recursive", "io_service_time_recursive", "io_wait_time_recursive",
-					    "io_merged_recursive", "io_time_recursive", "sectors_recursive" };
+	static const char *const none[] = { "io_queue_recursive",     "io_service_time_recursive",
+					    "io_wait_time_recursive", "io_merged_recursive",
+					    "io_time_recursive",      "sectors_recursive" };
 	cleanup_buf struct buf b = BUF_INIT;
 	struct jw w = JW(out);
 	size_t i;

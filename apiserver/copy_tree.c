@@ -43,7 +43,8 @@ static void copy_xattrs(int src_dir, const char *src_name, int dst_dir, const ch
 			continue;
 		len = lgetxattr(src, p, value, XATTR_SIZE);
 		if (len >= 0)
-			(void)lsetxattr(dst, p, value, (size_t)len, 0); /* not every file system takes them */
+			(void)lsetxattr(dst, p, value, (size_t)len,
+					0); /* not every file system takes them */
 	}
 }
 
@@ -73,7 +74,8 @@ static int copy_bytes(int in, int out)
 
 static int copy_file(int src_dir, int dst_dir, const char *name)
 {
-	cleanup_fd int in = openat(src_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), out = -1;
+	cleanup_fd int in = openat(src_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC),
+		       out = -1;
 
 	if (in < 0)
 		return -errno;
@@ -110,7 +112,8 @@ static int set_attributes(int src_dir, int dst_dir, const char *name, const stru
 
 static int copy_dir(struct copy *c, int src, int dst, const char *rel, int depth);
 
-static int copy_subdir(struct copy *c, int src_dir, int dst_dir, const char *name, const char *rel, int depth)
+static int copy_subdir(struct copy *c, int src_dir, int dst_dir, const char *name, const char *rel,
+		       int depth)
 {
 	cleanup_fd int src = -1, dst = -1;
 
@@ -124,14 +127,16 @@ static int copy_subdir(struct copy *c, int src_dir, int dst_dir, const char *nam
 }
 
 /* 1 when it was made as a link to an earlier copy. */
-static int link_earlier(struct copy *c, int dst_dir, const char *name, const char *rel, const struct stat *st)
+static int link_earlier(struct copy *c, int dst_dir, const char *name, const char *rel,
+			const struct stat *st)
 {
 	const char *first;
 	char key[48];
 
 	if (st->st_nlink < 2 || S_ISDIR(st->st_mode))
 		return 0;
-	snprintf(key, sizeof(key), "%llx:%llx", (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
+	snprintf(key, sizeof(key), "%llx:%llx", (unsigned long long)st->st_dev,
+		 (unsigned long long)st->st_ino);
 	first = map_get(&c->links, key);
 	if (first)
 		return linkat(c->dst_root, first, dst_dir, name, 0) == 0 ? 1 : 0;
@@ -139,7 +144,8 @@ static int link_earlier(struct copy *c, int dst_dir, const char *name, const cha
 	return 0;
 }
 
-static int copy_entry(struct copy *c, int src_dir, int dst_dir, const char *name, const char *rel, int depth)
+static int copy_entry(struct copy *c, int src_dir, int dst_dir, const char *name, const char *rel,
+		      int depth)
 {
 	struct stat st;
 	int rc = 0;
@@ -187,7 +193,8 @@ static int copy_dir(struct copy *c, int src, int dst, const char *rel, int depth
 	while ((errno = 0, e = readdir(d))) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if ((rc = str_fmt(path, sizeof(path), "%s%s%s", rel, *rel ? "/" : "", e->d_name)) < 0)
+		if ((rc = str_fmt(path, sizeof(path), "%s%s%s", rel, *rel ? "/" : "", e->d_name)) <
+		    0)
 			return rc;
 		if ((rc = copy_entry(c, src, dst, e->d_name, path, depth)) < 0)
 			return rc;
@@ -206,7 +213,8 @@ int copy_tree(int src_fd, int dst_fd, struct err *err)
 	map_fini(&c.links, free);
 	if (rc < 0)
 		return err_sysnum(err, rc, "copy the image's content to the volume");
-	if (fstat(src_fd, &st) < 0 || fchown(dst_fd, st.st_uid, st.st_gid) < 0 || fchmod(dst_fd, st.st_mode & 07777) < 0)
+	if (fstat(src_fd, &st) < 0 || fchown(dst_fd, st.st_uid, st.st_gid) < 0 ||
+	    fchmod(dst_fd, st.st_mode & 07777) < 0)
 		return err_sys(err, "set the volume's owner and mode");
 	return 0;
 }

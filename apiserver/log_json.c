@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * log_json.c - log.json: what logsvc and a logger need to know of a zone's logging, worked out once, at
- * create, start and update: sizes as numbers, the selected labels and environment as attributes, the tag
- * as text.
+ * log_json.c - log.json: what logsvc and a logger need to know of a zone's logging, worked out
+ * once, at create, start and update: sizes as numbers, the selected labels and environment as
+ * attributes, the tag as text.
  *
- * Beside the members that the brief of logsvc has there are image_id, image_name, command and created_ns
- * (for fluentd's and gelf's records), and tag, which is always set (12 digits of the id by default).
+ * Beside the members that the brief of logsvc has there are image_id, image_name, command and
+ * created_ns (for fluentd's and gelf's records), and tag, which is always set (12 digits of the id
+ * by default).
  */
-#define LOG_MODULE "oci"
+#define LOG_MODULE	      "oci"
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <string.h>
@@ -29,7 +30,8 @@ static const char *opt(const json_t *opts, const char *key)
 	return str_empty(v) ? NULL : v;
 }
 
-/* json-file and local name their own file; the other drivers' host log is what Docker calls their cache. */
+/* json-file and local name their own file; the other drivers' host log is what Docker calls their
+ * cache. */
 static const char *file_opt(const json_t *opts, const char *driver, const char *key)
 {
 	char name[64];
@@ -49,7 +51,8 @@ static int compile(const char *re, pcre2_code **out, struct err *err)
 
 	if (strlen(re) > REGEX_MAX)
 		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: expression too large");
-	*out = pcre2_compile((PCRE2_SPTR)re, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &code, &offset, NULL);
+	*out = pcre2_compile((PCRE2_SPTR)re, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &code,
+			     &offset, NULL);
 	if (*out)
 		return 0;
 	if (pcre2_get_error_message(code, msg, sizeof(msg)) < 0)
@@ -94,7 +97,7 @@ static int pick_matching(json_t *attrs, const json_t *from, const char *regex, s
 		return 0;
 	if ((rc = compile(regex, &re, err)) < 0)
 		return rc;
-	json_object_foreach((json_t *)from, key, val)
+	json_object_foreach ((json_t *)from, key, val)
 		if (json_is_string(val) && matches(re, key))
 			json_object_set(attrs, key, val);
 	pcre2_code_free(re);
@@ -121,7 +124,8 @@ static json_t *env_object(const json_t *env)
 	return o;
 }
 
-static int attributes(const struct ct_spec *spec, const json_t *opts, json_t *attrs, struct err *err)
+static int attributes(const struct ct_spec *spec, const json_t *opts, json_t *attrs,
+		      struct err *err)
 {
 	cleanup_json json_t *env = env_object(jget_arr(spec->config, "Env"));
 	const json_t *labels = jget_obj(spec->config, "Labels");
@@ -152,13 +156,15 @@ static int sizes(const json_t *opts, const char *driver, struct jw *w, struct er
 	}
 	if (files) {
 		if (parse_i64(files, INT32_MIN, INT32_MAX, &n) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax", files);
+			return err_kind(err, ERR_BAD_PARAM,
+					"strconv.Atoi: parsing \"%s\": invalid syntax", files);
 		if (n < 1)
 			return err_kind(err, ERR_BAD_PARAM, "max-file cannot be less than 1");
 		jw_int(w, "max_file", n);
 	}
 	if (compress && parse_bool(compress, &on) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseBool: parsing \"%s\": invalid syntax", compress);
+		return err_kind(err, ERR_BAD_PARAM,
+				"strconv.ParseBool: parsing \"%s\": invalid syntax", compress);
 	jw_bool(w, "compress", on);
 	return 0;
 }

@@ -2,8 +2,10 @@
  *
  * log_tag.c - see log_tag.h.
  *
- * {{.Field}}, {{.ContainerLabels.k}}, {{index .ContainerLabels "k"}}, {{index .ContainerEnv 0}}, with
- * {{- and -}}, and the functions lower, upper, title, truncate and printf with one %s, also in pipelines.
+ * {{.Field}}, {{.ContainerLabels.k}}, {{index .ContainerLabels "k"}}, {{index .ContainerEnv 0}},
+ * with
+ * {{- and -}}, and the functions lower, upper, title, truncate and printf with one %s, also in
+ * pipelines.
  */
 #include "log_tag.h"
 
@@ -41,9 +43,21 @@ static void add_image_short(const struct ct_spec *s, struct buf *out)
 
 static int field(const struct tag_ctx *c, const char *name, struct buf *out, struct err *err)
 {
-	static const char *const known[] = { "ID", "FullID", "ContainerID", "Name", "ContainerName", "ImageID",
-					     "ImageFullID", "ContainerImageID", "ImageName", "ContainerImageName",
-					     "Command", "Hostname", "DaemonName", "ContainerCreated", "LogPath" };
+	static const char *const known[] = { "ID",
+					     "FullID",
+					     "ContainerID",
+					     "Name",
+					     "ContainerName",
+					     "ImageID",
+					     "ImageFullID",
+					     "ContainerImageID",
+					     "ImageName",
+					     "ContainerImageName",
+					     "Command",
+					     "Hostname",
+					     "DaemonName",
+					     "ContainerCreated",
+					     "LogPath" };
 	const struct ct_spec *s = c->spec;
 	char host[256] = "", time[RFC3339NANO_MAX];
 	size_t i;
@@ -56,7 +70,8 @@ static int field(const struct tag_ctx *c, const char *name, struct buf *out, str
 		;
 	if (i == ARRAY_SIZE(known))
 		return err_kind(err, ERR_BAD_PARAM,
-				"template: log-tag:1:2: executing \"log-tag\" at <.%s>: can't evaluate field %s in type "
+				"template: log-tag:1:2: executing \"log-tag\" at <.%s>: can't "
+				"evaluate field %s in type "
 				"*logger.Info",
 				name, name);
 	if (!s)
@@ -185,7 +200,8 @@ static void change_case(struct buf *b, const char *how)
 }
 
 /* f(args..., piped): piped is NULL for the first command of a pipeline. */
-static int call(const struct tag_ctx *c, char **w, int n, const struct buf *piped, struct buf *out, struct err *err)
+static int call(const struct tag_ctx *c, char **w, int n, const struct buf *piped, struct buf *out,
+		struct err *err)
 {
 	const char *f = w[0], *fmt, *pct;
 	int64_t len;
@@ -223,7 +239,8 @@ static int call(const struct tag_ctx *c, char **w, int n, const struct buf *pipe
 		}
 		return 0;
 	}
-	return err_kind(err, ERR_BAD_PARAM, "template: log-tag:1: function \"%.64s\" not defined", f);
+	return err_kind(err, ERR_BAD_PARAM, "template: log-tag:1: function \"%.64s\" not defined",
+			f);
 }
 
 /* One action, between the braces: commands joined by |. */
@@ -261,7 +278,8 @@ static int action(const struct tag_ctx *c, char *text, struct buf *out, struct e
 	return 0;
 }
 
-int log_tag_expand(const char *tmpl, const struct ct_spec *spec, const char *command, struct buf *out, struct err *err)
+int log_tag_expand(const char *tmpl, const struct ct_spec *spec, const char *command,
+		   struct buf *out, struct err *err)
 {
 	struct tag_ctx c = { spec, command };
 	const char *open, *close, *p = tmpl;

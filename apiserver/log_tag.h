@@ -9,7 +9,9 @@
 #include "container.h"
 #include "err.h"
 
-/* Appends the template, expanded for a container; BAD_PARAM "template: log-tag:1: ...". spec NULL only checks. */
-int log_tag_expand(const char *tmpl, const struct ct_spec *spec, const char *command, struct buf *out, struct err *err);
+/* Appends the template, expanded for a container; BAD_PARAM "template: log-tag:1: ...". spec NULL
+ * only checks. */
+int log_tag_expand(const char *tmpl, const struct ct_spec *spec, const char *command,
+		   struct buf *out, struct err *err);
 
 #endif

@@ -83,7 +83,8 @@ static void docker_command_keys(const struct oci_ctx *o, struct jw *w)
 
 	jw_str(w, "docker:id", o->spec->id);
 	put_command(w, "docker:cmd", json_object_get(o->cfg, "Cmd"), false);
-	put_command(w, "docker:entrypoint", json_object_get(o->cfg, "Entrypoint"), o->init_path != NULL);
+	put_command(w, "docker:entrypoint", json_object_get(o->cfg, "Entrypoint"),
+		    o->init_path != NULL);
 	put_strv(w, "docker:env", env);
 	jw_str(w, "docker:user", jget_str(o->cfg, "User", ""));
 	jw_str(w, "docker:workdir", jget_str(o->cfg, "WorkingDir", ""));
@@ -163,7 +164,7 @@ static void docker_other_keys(const struct oci_ctx *o, struct jw *w)
 	docker_mounts(o, w);
 	put_bool(w, "docker:publish_all_ports", jget_bool(o->hc, "PublishAllPorts", false));
 	jw_str(w, "docker:noipmgmtd", "true");
-	json_object_foreach((json_t *)labels, key, val) {
+	json_object_foreach ((json_t *)labels, key, val) {
 		if (!json_is_string(val))
 			continue;
 		if (str_fmt(name, sizeof(name), "docker:label:%s", key) >= 0)

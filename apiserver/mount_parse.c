@@ -12,7 +12,8 @@
 #include "jget.h"
 #include "str.h"
 
-static const char *const propagations[] = { "private", "rprivate", "slave", "rslave", "shared", "rshared" };
+static const char *const propagations[] = { "private", "rprivate", "slave",
+					    "rslave",  "shared",   "rshared" };
 
 void ct_mount_clear(struct ct_mount *m)
 {
@@ -98,7 +99,9 @@ bool mount_mode_valid(const char *mode)
 		else if (strcmp(v[i], "nocopy") == 0)
 			copy++;
 		else {
-			for (k = 0; k < ARRAY_SIZE(propagations) && strcmp(v[i], propagations[k]) != 0; k++)
+			for (k = 0;
+			     k < ARRAY_SIZE(propagations) && strcmp(v[i], propagations[k]) != 0;
+			     k++)
 				;
 			if (k == ARRAY_SIZE(propagations))
 				return false;
@@ -113,18 +116,21 @@ static int invalid_spec(const char *text, struct err *err)
 	return err_kind(err, ERR_BAD_PARAM, "invalid volume specification: '%s'", text);
 }
 
-static int set_destination(const char *dest, const char *text, struct ct_mount *out, struct err *err)
+static int set_destination(const char *dest, const char *text, struct ct_mount *out,
+			   struct err *err)
 {
 	cleanup_free char *clean = mount_clean_path(dest);
 
 	if (dest[0] != '/')
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid volume specification: '%s': invalid mount config for type \"%s\": invalid mount path: "
+				"invalid volume specification: '%s': invalid mount config for type "
+				"\"%s\": invalid mount path: "
 				"'%s' mount path must be absolute",
 				text, out->type, dest);
 	if (strcmp(clean, "/") == 0)
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid volume specification: '%s': invalid mount config for type \"%s\": invalid "
+				"invalid volume specification: '%s': invalid mount config for type "
+				"\"%s\": invalid "
 				"specification: destination can't be '/'",
 				text, out->type);
 	out->destination = take_ptr(&clean);
@@ -141,7 +147,9 @@ int mount_parse_bind(const char *text, struct ct_mount *out, struct err *err)
 		return invalid_spec(text, err);
 	if (n == 3) {
 		if (!mount_mode_valid(v[2]))
-			return err_kind(err, ERR_BAD_PARAM, "invalid volume specification: '%s': invalid mode: %s", text, v[2]);
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid volume specification: '%s': invalid mode: %s",
+					text, v[2]);
 		mode = v[2];
 	}
 	dst = n == 1 ? v[0] : v[1];
@@ -151,7 +159,8 @@ int mount_parse_bind(const char *text, struct ct_mount *out, struct err *err)
 	out->type = xstrdup(src && src[0] == '/' ? "bind" : "volume");
 	prop = propagation_in(mode);
 	if (prop && str_eq(out->type, "volume"))
-		return err_kind(err, ERR_BAD_PARAM, "invalid volume specification: '%s': invalid mode: %s", text, mode);
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid volume specification: '%s': invalid mode: %s", text, mode);
 	if (str_eq(out->type, "bind"))
 		out->source = mount_clean_path(src);
 	else if (src)
@@ -177,14 +186,21 @@ static int api_bind(const json_t *o, struct ct_mount *out, struct err *err)
 		return bad_mount("bind", err, "field Source must not be empty");
 	if (src[0] != '/')
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid mount config for type \"bind\": invalid mount path: '%s' mount path must be absolute", src);
+				"invalid mount config for type \"bind\": invalid mount path: '%s' "
+				"mount path must be absolute",
+				src);
 	out->source = mount_clean_path(src);
 	out->create_mountpoint = jget_bool(bo, "CreateMountpoint", false);
 	if (!out->create_mountpoint && !fs_exists(out->source))
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid mount config for type \"bind\": bind source path does not exist: %s", out->source);
+				"invalid mount config for type \"bind\": bind source path does not "
+				"exist: %s",
+				out->source);
 	if (!str_empty(prop) && !propagation_in(prop))
-		return err_kind(err, ERR_BAD_PARAM, "invalid mount config for type \"bind\": invalid propagation mode: %s", prop);
+		return err_kind(
+			err, ERR_BAD_PARAM,
+			"invalid mount config for type \"bind\": invalid propagation mode: %s",
+			prop);
 	out->propagation = xstrdup(str_empty(prop) ? "rprivate" : prop);
 	out->bind_non_recursive = jget_bool(bo, "NonRecursive", false);
 	out->ro_non_recursive = jget_bool(bo, "ReadOnlyNonRecursive", false);
@@ -200,11 +216,13 @@ static int api_volume(const json_t *o, struct ct_mount *out, struct err *err)
 	out->no_copy = jget_bool(vo, "NoCopy", false);
 	out->propagation = xstrdup("");
 	if (str_empty(src) && !str_empty(sub))
-		return bad_mount("volume", err, "must not set Subpath when using anonymous volumes");
+		return bad_mount("volume", err,
+				 "must not set Subpath when using anonymous volumes");
 	if (!str_empty(src))
 		out->name = xstrdup(src);
 	if (sub[0] == '/' || str_starts(sub, "../") || str_eq(sub, ".."))
-		return bad_mount("volume", err, "subpath must be a relative path within the volume");
+		return bad_mount("volume", err,
+				 "subpath must be a relative path within the volume");
 	if (!str_empty(sub))
 		out->subpath = xstrdup(sub);
 	return 0;
@@ -249,12 +267,14 @@ int mount_parse_api(const json_t *o, struct ct_mount *out, struct err *err)
 	int rc;
 
 	if (!str_eq(type, "bind") && !str_eq(type, "volume") && !str_eq(type, "tmpfs"))
-		return err_kind(err, ERR_BAD_PARAM, "invalid mount config for type \"%s\": mount type unknown", type);
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid mount config for type \"%s\": mount type unknown", type);
 	if (str_empty(target))
 		return bad_mount(type, err, "field Target must not be empty");
 	if (target[0] != '/')
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid mount config for type \"%s\": invalid mount path: '%s' mount path must be absolute",
+				"invalid mount config for type \"%s\": invalid mount path: '%s' "
+				"mount path must be absolute",
 				type, target);
 	if (strcmp(clean, "/") == 0)
 		return bad_mount(type, err, "invalid specification: destination can't be '/'");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * mount_parse.h - the two ways in which a user writes a mount: "src:dst:mode", and an object of HostConfig.Mounts. Pure, but that
- * the sources of Mounts' binds must exist.
+ * mount_parse.h - the two ways in which a user writes a mount: "src:dst:mode", and an object of
+ * HostConfig.Mounts. Pure, but that the sources of Mounts' binds must exist.
  */
 #ifndef APISERVER_MOUNT_PARSE_H
 #define APISERVER_MOUNT_PARSE_H

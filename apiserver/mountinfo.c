@@ -2,8 +2,8 @@
  *
  * mountinfo.c - see mountinfo.h.
  *
- * A line: 36 35 98:0 /root /mount/point rw,noatime shared:1 master:2 - ext3 /dev/x rw; blanks in paths
- * are \040 and the like (proc(5)).
+ * A line: 36 35 98:0 /root /mount/point rw,noatime shared:1 master:2 - ext3 /dev/x rw; blanks in
+ * paths are \040 and the like (proc(5)).
  */
 #include "mountinfo.h"
 
@@ -93,5 +93,6 @@ bool is_mount_point(const char *path)
 	struct err ignored = { 0 };
 	bool shared, slave;
 
-	return mount_propagation(path, &at, &shared, &slave, &ignored) == 0 && strcmp(at, path) == 0;
+	return mount_propagation(path, &at, &shared, &slave, &ignored) == 0 &&
+	       strcmp(at, path) == 0;
 }

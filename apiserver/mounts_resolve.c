@@ -2,12 +2,12 @@
  *
  * mounts_resolve.c - a container's mount points, from all the places that name one, at create.
  *
- * Design. Docker's order: --volumes-from, then Binds, then Mounts (the two exclude each other on one
- * destination), then the volumes of image and -v /path that nothing has covered. Volumes are made and
- * referenced here; bind sources of -v are made at start, those of --mount must be there.
+ * Design. Docker's order: --volumes-from, then Binds, then Mounts (the two exclude each other on
+ * one destination), then the volumes of image and -v /path that nothing has covered. Volumes are
+ * made and referenced here; bind sources of -v are made at start, those of --mount must be there.
  *
- * Failure. What was made for this container (references, anonymous volumes) is undone; a named volume
- * that was made stays, as with Docker.
+ * Failure. What was made for this container (references, anonymous volumes) is undone; a named
+ * volume that was made stays, as with Docker.
  */
 #define LOG_MODULE "mounts"
 #include <dirent.h>
@@ -55,8 +55,8 @@ static void set_str(char **dst, const char *s)
 }
 
 /* Makes or finds the volume of m, and refers to it for this container. */
-static int attach_volume(const struct ct_spec *spec, struct ct_mount *m, const char *driver, const json_t *labels,
-			 const json_t *opts, struct err *err)
+static int attach_volume(const struct ct_spec *spec, struct ct_mount *m, const char *driver,
+			 const json_t *labels, const json_t *opts, struct err *err)
 {
 	cleanup_free char *name = NULL;
 	cleanup_free char *path = NULL;
@@ -64,7 +64,8 @@ static int attach_volume(const struct ct_spec *spec, struct ct_mount *m, const c
 	int rc;
 
 	m->anonymous = m->anonymous || str_empty(m->name);
-	rc = volume_create(m->name, str_empty(driver) ? "local" : driver, labels, opts, &name, &created, err);
+	rc = volume_create(m->name, str_empty(driver) ? "local" : driver, labels, opts, &name,
+			   &created, err);
 	if (rc < 0)
 		return rc;
 	volume_ref(name, spec->id);
@@ -93,8 +94,8 @@ static void copy_mount(struct ct_mounts *to, const struct ct_mount *m, bool rw)
 }
 
 /* "name[:mode]"; from[i] is the container that VolumesFrom[i] names. */
-static int volumes_from(struct ct_spec *spec, struct ct_spec *const *from, size_t n_from, struct ct_mounts *out,
-			struct err *err)
+static int volumes_from(struct ct_spec *spec, struct ct_spec *const *from, size_t n_from,
+			struct ct_mounts *out, struct err *err)
 {
 	const json_t *list = jget_arr(spec->host_config, "VolumesFrom");
 	const char *text, *mode;
@@ -163,7 +164,9 @@ static int binds(struct ct_spec *spec, struct ct_mounts *out, size_t *inherited,
 			return duplicate(m.destination, err);
 		slot = place(out, &m, inherited);
 		if (str_eq(slot->type, "volume")) {
-			rc = attach_volume(spec, slot, jget_str(spec->host_config, "VolumeDriver", ""), NULL, NULL, err);
+			rc = attach_volume(spec, slot,
+					   jget_str(spec->host_config, "VolumeDriver", ""), NULL,
+					   NULL, err);
 			if (rc < 0)
 				return rc;
 			if (str_empty(slot->mode))
@@ -173,7 +176,8 @@ static int binds(struct ct_spec *spec, struct ct_mounts *out, size_t *inherited,
 	return 0;
 }
 
-static int mounts_api(struct ct_spec *spec, struct ct_mounts *out, size_t *inherited, struct err *err)
+static int mounts_api(struct ct_spec *spec, struct ct_mounts *out, size_t *inherited,
+		      struct err *err)
 {
 	const json_t *list = jget_arr(spec->host_config, "Mounts"), *o, *vo, *dc;
 	size_t i;
@@ -194,7 +198,8 @@ static int mounts_api(struct ct_spec *spec, struct ct_mounts *out, size_t *inher
 			continue;
 		vo = jget_obj(o, "VolumeOptions");
 		dc = jget_obj(vo, "DriverConfig");
-		rc = attach_volume(spec, slot, jget_str(dc, "Name", ""), jget_obj(vo, "Labels"), jget_obj(dc, "Options"), err);
+		rc = attach_volume(spec, slot, jget_str(dc, "Name", ""), jget_obj(vo, "Labels"),
+				   jget_obj(dc, "Options"), err);
 		if (rc < 0)
 			return rc;
 		set_str(&slot->mode, "z");
@@ -210,17 +215,20 @@ static int image_volumes(struct ct_spec *spec, struct ct_mounts *out, struct err
 	json_t *unused;
 	int rc;
 
-	json_object_foreach((json_t *)vols, dest, unused) {
+	json_object_foreach ((json_t *)vols, dest, unused) {
 		cleanup_free char *clean = mount_clean_path(dest);
 		struct ct_mount *m;
 
 		if (clean[0] != '/')
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid volume specification: '%s': invalid mount path: '%s' mount path must be absolute",
+					"invalid volume specification: '%s': invalid mount path: "
+					"'%s' mount path must be absolute",
 					dest, dest);
 		if (strcmp(clean, "/") == 0)
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid volume specification: '%s': invalid specification: destination can't be '/'", dest);
+					"invalid volume specification: '%s': invalid "
+					"specification: destination can't be '/'",
+					dest);
 		if (find_dest(out, clean) || tmpfs_has(spec, clean))
 			continue;
 		m = ct_mounts_add(out);
@@ -229,7 +237,8 @@ static int image_volumes(struct ct_spec *spec, struct ct_mounts *out, struct err
 		m->mode = xstrdup("");
 		m->propagation = xstrdup("");
 		m->rw = true;
-		if ((rc = attach_volume(spec, m, jget_str(spec->host_config, "VolumeDriver", ""), NULL, NULL, err)) < 0)
+		if ((rc = attach_volume(spec, m, jget_str(spec->host_config, "VolumeDriver", ""),
+					NULL, NULL, err)) < 0)
 			return rc;
 	}
 	return 0;
@@ -246,7 +255,8 @@ static bool dir_is_empty(const char *path)
 	return d != NULL;
 }
 
-/* Whether a layer may have dest: it is there, or a component of it is a link, which only the mounted root resolves. */
+/* Whether a layer may have dest: it is there, or a component of it is a link, which only the
+ * mounted root resolves. */
 static bool layer_may_have(const char *layer, const char *dest)
 {
 	cleanup_fd int root = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -286,18 +296,23 @@ static bool image_may_have(const struct image *img, const char *dest)
 
 static bool wants_copy(const struct image *img, const struct ct_mount *m)
 {
-	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) && image_may_have(img, m->destination) &&
-	       dir_is_empty(m->source);
+	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) &&
+	       image_may_have(img, m->destination) && dir_is_empty(m->source);
 }
 
-static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_mount *m, struct err *err)
+static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_mount *m,
+		   struct err *err)
 {
-	cleanup_fd int src = fs_open_in_root(root_fd, m->destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), dst = -1;
+	cleanup_fd int src = fs_open_in_root(root_fd, m->destination,
+					     O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0),
+		       dst = -1;
 	cleanup_free char *path = NULL;
 	int rc;
 
 	if (src == -ENOTDIR)
-		return err_kind(err, ERR_SYSTEM, "cannot mount volume over existing file, file exists %s", m->destination);
+		return err_kind(err, ERR_SYSTEM,
+				"cannot mount volume over existing file, file exists %s",
+				m->destination);
 	if (src < 0)
 		return 0;
 	if ((rc = volume_mount(m->name, spec->id, &path, err)) < 0)
@@ -311,8 +326,10 @@ static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_moun
 	return rc;
 }
 
-/* The image's content into volumes that are empty. Mounts the root only where there is something to copy. */
-static int copy_content(struct ct_spec *spec, const struct image *img, const struct ct_mounts *out, struct err *err)
+/* The image's content into volumes that are empty. Mounts the root only where there is something to
+ * copy. */
+static int copy_content(struct ct_spec *spec, const struct image *img, const struct ct_mounts *out,
+			struct err *err)
 {
 	struct zone_rootfs z = { .root_fd = -1, .ctl_fd = -1 };
 	const struct oci_env env = { .image = img };
@@ -327,7 +344,8 @@ static int copy_content(struct ct_spec *spec, const struct image *img, const str
 			continue;
 		if (!open) {
 			/* the helper mounts what zone.json says */
-			if ((rc = oci_write(&bare, &env, err)) < 0 || (rc = zone_rootfs_open(spec->uuid, &z, err)) < 0)
+			if ((rc = oci_write(&bare, &env, err)) < 0 ||
+			    (rc = zone_rootfs_open(spec->uuid, &z, err)) < 0)
 				return rc;
 			open = true;
 		}
@@ -352,8 +370,8 @@ static void undo(const struct ct_spec *spec, const struct ct_mounts *out, size_t
 	}
 }
 
-int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from, size_t n_from,
-		   struct err *err)
+int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from,
+		   size_t n_from, struct err *err)
 {
 	struct ct_mounts out = { 0 };
 	size_t inherited, i;

@@ -2,13 +2,13 @@
  *
  * native_layer.c - see native_layer.h.
  *
- * Design. The top layer holds /native/usr/sbin/{dockerinit,mdata-*} and nothing else; the bottom one
- * holds the mount points, so that neither the runtime nor we ever make a file in a zone's upper
+ * Design. The top layer holds /native/usr/sbin/{dockerinit,mdata-*} and nothing else; the bottom
+ * one holds the mount points, so that neither the runtime nor we ever make a file in a zone's upper
  * directory. Both are read-only lowers of the overlay and shared by all zones.
  *
  * Invariants. <hash> is of dockerinit's bytes and LAYOUT, so a new program gets a new directory and
- * running zones keep theirs. The directory is made under a temporary name and renamed: it is whole or
- * it is not there. Old ones are left alone, since zones that run may have them mounted.
+ * running zones keep theirs. The directory is made under a temporary name and renamed: it is whole
+ * or it is not there. Old ones are left alone, since zones that run may have them mounted.
  */
 #define LOG_MODULE "native"
 #include "native_layer.h"
@@ -143,7 +143,8 @@ static int populate(const char *tmp, const struct buf *prog, struct err *err)
 	if ((rc = write_program(init, prog, err)) < 0)
 		return rc;
 	for (i = 0; i < ARRAY_SIZE(clients); i++) {
-		if ((rc = str_fmt(link_path, sizeof(link_path), "%s/native/usr/sbin/%s", dir, clients[i])) < 0)
+		if ((rc = str_fmt(link_path, sizeof(link_path), "%s/native/usr/sbin/%s", dir,
+				  clients[i])) < 0)
 			return err_sysnum(err, rc, "path of %s", clients[i]);
 		if (link(init, link_path) < 0)
 			return err_sys(err, "link %s", link_path);
@@ -152,7 +153,8 @@ static int populate(const char *tmp, const struct buf *prog, struct err *err)
 	if ((rc = str_fmt(init, sizeof(init), "%s/native", dir)) < 0)
 		return err_sysnum(err, rc, "path of the native layer");
 	if (setxattr(init, "trusted.overlay.opaque", "y", 1, 0) < 0)
-		log_warn("native layer is not opaque", "dir=%s error=%s", log_q(init), strerror(errno));
+		log_warn("native layer is not opaque", "dir=%s error=%s", log_q(init),
+			 strerror(errno));
 	return 0;
 }
 
@@ -163,7 +165,8 @@ static int hash_program(const struct buf *prog, char hex[17], struct err *err)
 	unsigned len = 0;
 	int ok;
 
-	ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) && EVP_DigestUpdate(ctx, LAYOUT, sizeof(LAYOUT)) &&
+	ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+	     EVP_DigestUpdate(ctx, LAYOUT, sizeof(LAYOUT)) &&
 	     EVP_DigestUpdate(ctx, prog->p, prog->len) && EVP_DigestFinal_ex(ctx, md, &len);
 	EVP_MD_CTX_free(ctx);
 	if (!ok || len < 8)
@@ -181,7 +184,8 @@ int native_layer_init(struct engine *e, struct err *err)
 
 	if ((rc = str_fmt(path, sizeof(path), "%s/dockerinit", e->bin_dir)) < 0)
 		return err_sysnum(err, rc, "path of dockerinit");
-	if ((rc = fs_read_file(path, PROG_MAX, &prog, err)) < 0 || (rc = hash_program(&prog, hex, err)) < 0)
+	if ((rc = fs_read_file(path, PROG_MAX, &prog, err)) < 0 ||
+	    (rc = hash_program(&prog, hex, err)) < 0)
 		return rc;
 	snprintf(dir, sizeof(dir), "%s/native", e->paths.lib);
 	snprintf(final, sizeof(final), "%s/%s", dir, hex);

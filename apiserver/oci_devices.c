@@ -39,7 +39,8 @@ int oci_block_number(const char *path, unsigned *maj, unsigned *min)
 	return 0;
 }
 
-static void write_rule(struct jw *w, bool allow, const char *type, int64_t maj, int64_t min, const char *access)
+static void write_rule(struct jw *w, bool allow, const char *type, int64_t maj, int64_t min,
+		       const char *access)
 {
 	jw_obj(w, NULL);
 	jw_bool(w, "allow", allow);
@@ -81,8 +82,9 @@ static bool is_device(const struct stat *st)
 /* What every zone has of its own, or what is no device of the machine's. */
 static bool is_own(const char *name)
 {
-	static const char *const own[] = { "pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console",
-					   "ptmx", "null", "zero", "full", "random", "urandom", "tty" };
+	static const char *const own[] = { "pts",	  "shm",   "fd",      "mqueue",	 ".lxc",
+					   ".lxd-mounts", ".udev", "console", "ptmx",	 "null",
+					   "zero",	  "full",  "random",  "urandom", "tty" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(own); i++)
@@ -127,9 +129,10 @@ static int one_device(const json_t *dev, struct walk *wk, struct err *err)
 	if (str_empty(ct))
 		ct = host;
 	if (stat(host, &st) < 0)
-		return err_kind(err, ERR_SYSTEM,
-				"error gathering device information while adding custom device \"%s\": %s", host,
-				errno == ENOENT ? "no such file or directory" : strerror(errno));
+		return err_kind(
+			err, ERR_SYSTEM,
+			"error gathering device information while adding custom device \"%s\": %s",
+			host, errno == ENOENT ? "no such file or directory" : strerror(errno));
 	if (is_device(&st)) {
 		write_node(wk, ct, &st);
 		return 0;
@@ -142,7 +145,9 @@ static int one_device(const json_t *dev, struct walk *wk, struct err *err)
 			return 0;
 	}
 	return err_kind(err, ERR_SYSTEM,
-			"error gathering device information while adding custom device \"%s\": not a device node", host);
+			"error gathering device information while adding custom device \"%s\": not "
+			"a device node",
+			host);
 }
 
 static const char *dev_perms(const json_t *dev)
@@ -176,7 +181,8 @@ static int check_requests(const struct oci_ctx *o, struct err *err)
 	if (!req)
 		return 0;
 	caps = json_dumps(json_object_get(req, "Capabilities"), JSON_COMPACT | JSON_ENCODE_ANY);
-	return err_kind(err, ERR_SYSTEM, "could not select device driver \"%s\" with capabilities: %s",
+	return err_kind(err, ERR_SYSTEM,
+			"could not select device driver \"%s\" with capabilities: %s",
 			jget_str(req, "Driver", ""), caps ? caps : "[]");
 }
 
@@ -203,18 +209,22 @@ static int cgroup_rule(const char *text, struct jw *w, struct err *err)
 	int64_t major_nr = -1, minor_nr = -1;
 	int end = 0;
 
-	if (sscanf(text + (text[0] != '\0'), " %11[0-9*]:%11[0-9*] %3[rwm]%n", maj, min, access, &end) != 3 ||
+	if (sscanf(text + (text[0] != '\0'), " %11[0-9*]:%11[0-9*] %3[rwm]%n", maj, min, access,
+		   &end) != 3 ||
 	    text[1] != ' ' || text[1 + end] != '\0' || !strchr("acb", type[0]) ||
 	    (strcmp(maj, "*") != 0 && parse_i64(maj, 0, UINT32_MAX, &major_nr) < 0) ||
 	    (strcmp(min, "*") != 0 && parse_i64(min, 0, UINT32_MAX, &minor_nr) < 0))
-		return err_kind(err, ERR_BAD_PARAM, "invalid device cgroup rule format: '%s'", text);
+		return err_kind(err, ERR_BAD_PARAM, "invalid device cgroup rule format: '%s'",
+				text);
 	write_rule(w, true, type, major_nr, minor_nr, access);
 	return 0;
 }
 
 int oci_device_rules(const struct oci_ctx *o, struct jw *w, struct err *err)
 {
-	static const int allowed[][2] = { { 1, 5 }, { 1, 3 }, { 1, 9 }, { 1, 8 }, { 5, 0 }, { 5, 1 } };
+	static const int allowed[][2] = {
+		{ 1, 5 }, { 1, 3 }, { 1, 9 }, { 1, 8 }, { 5, 0 }, { 5, 1 }
+	};
 	const json_t *rules = jget_arr(o->hc, "DeviceCgroupRules");
 	const char *text;
 	size_t i;

@@ -14,9 +14,10 @@
 #include "str.h"
 
 static const char *const masked_paths[] = {
-	"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
-	"/sys/devices/virtual/powercap",
+	"/proc/asound",	    "/proc/acpi",	 "/proc/interrupts",
+	"/proc/kcore",	    "/proc/keys",	 "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+	"/proc/scsi",	    "/sys/firmware",	 "/sys/devices/virtual/powercap",
 };
 static const char *const readonly_paths[] = {
 	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
@@ -157,7 +158,8 @@ static int weight_devices(const json_t *hc, struct jw *w, struct err *err)
 	return 0;
 }
 
-static int throttle(const json_t *hc, const char *key, const char *oci_key, struct jw *w, struct err *err)
+static int throttle(const json_t *hc, const char *key, const char *oci_key, struct jw *w,
+		    struct err *err)
 {
 	const json_t *list = jget_arr(hc, key), *d;
 	size_t i;
@@ -235,7 +237,8 @@ static bool sysctl_exists(const char *name)
 	return fs_exists(path);
 }
 
-/* Docker's two defaults in a network namespace of the zone's own, unless the user says otherwise. */
+/* Docker's two defaults in a network namespace of the zone's own, unless the user says otherwise.
+ */
 static int sysctls(const struct oci_ctx *o, struct jw *w, struct err *err)
 {
 	static const char *const defaults[][2] = {
@@ -251,7 +254,7 @@ static int sysctls(const struct oci_ctx *o, struct jw *w, struct err *err)
 	for (i = 0; i < ARRAY_SIZE(defaults) && !o->host_net; i++)
 		if (!json_object_get(user, defaults[i][0]) && sysctl_exists(defaults[i][0]))
 			jw_str(w, defaults[i][0], defaults[i][1]);
-	json_object_foreach((json_t *)user, key, val) {
+	json_object_foreach ((json_t *)user, key, val) {
 		if (o->host_net && str_starts(key, "net."))
 			return err_kind(err, ERR_BAD_PARAM,
 					"sysctl \"%s\" not allowed in host network namespace", key);
@@ -298,7 +301,8 @@ int oci_linux(const struct oci_ctx *o, struct jw *w, struct err *err)
 	if ((rc = oci_devices(o, w, err)) < 0)
 		return rc;
 	path_list(o, w, "MaskedPaths", "maskedPaths", masked_paths, ARRAY_SIZE(masked_paths));
-	path_list(o, w, "ReadonlyPaths", "readonlyPaths", readonly_paths, ARRAY_SIZE(readonly_paths));
+	path_list(o, w, "ReadonlyPaths", "readonlyPaths", readonly_paths,
+		  ARRAY_SIZE(readonly_paths));
 	if (prop)
 		jw_str(w, "rootfsPropagation", prop);
 	jw_end(w);

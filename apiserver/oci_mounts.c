@@ -3,8 +3,8 @@
  * oci_mounts.c - "mounts" of config.json: Docker's default file systems, the zone's own files, the
  * metadata socket, and what the user mounts, shallow destinations before deep ones.
  *
- * A user's mount takes the place of a default one with the same destination; one over /dev takes the
- * place of all below it.
+ * A user's mount takes the place of a default one with the same destination; one over /dev takes
+ * the place of all below it.
  */
 #define LOG_MODULE "oci"
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 
 struct user_mount {
 	const char *dest;
-	const char *source;	/* host path, owned below */
+	const char *source; /* host path, owned below */
 	char *owned_source;
 	const struct ct_mount *m; /* NULL: HostConfig.Tmpfs */
 	const char *tmpfs_opts;	  /* of a tmpfs */
@@ -86,7 +86,8 @@ static bool has_dest(const struct user_mounts *u, const char *dest)
 	return false;
 }
 
-/* The path that a volume's subpath names, resolved beneath the volume: a link in it cannot lead out. */
+/* The path that a volume's subpath names, resolved beneath the volume: a link in it cannot lead
+ * out. */
 static int subpath_source(const struct ct_mount *m, char **out, struct err *err)
 {
 	cleanup_fd int dir = open(m->source, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
@@ -97,7 +98,8 @@ static int subpath_source(const struct ct_mount *m, char **out, struct err *err)
 		return err_sys(err, "open volume %s", m->name ? m->name : m->source);
 	fd = fs_open_beneath(dir, m->subpath, O_PATH | O_CLOEXEC, 0);
 	if (fd < 0)
-		return err_kind(err, ERR_BAD_PARAM, "cannot access path %s/%s: %s", m->source, m->subpath,
+		return err_kind(err, ERR_BAD_PARAM, "cannot access path %s/%s: %s", m->source,
+				m->subpath,
 				fd == -ENOENT ? "no such file or directory" : strerror(-fd));
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
@@ -131,7 +133,7 @@ static int collect(const struct oci_ctx *o, struct user_mounts *u, struct err *e
 			um->source = um->owned_source;
 		}
 	}
-	json_object_foreach((json_t *)tmpfs, dest, opts) {
+	json_object_foreach ((json_t *)tmpfs, dest, opts) {
 		if (has_dest(u, dest))
 			continue;
 		um = user_mounts_add(u, dest);
@@ -143,7 +145,8 @@ static int collect(const struct oci_ctx *o, struct user_mounts *u, struct err *e
 	return 0;
 }
 
-static void put(struct jw *w, const char *dest, const char *type, const char *source, const char *opts)
+static void put(struct jw *w, const char *dest, const char *type, const char *source,
+		const char *opts)
 {
 	cleanup_strv char **v = strv_split(opts, ',');
 	size_t i;
@@ -183,9 +186,11 @@ static void shm(const struct oci_ctx *o, const struct user_mounts *u, struct jw 
 		put(w, "/dev/shm", "bind", "/dev/shm", SHM_BIND);
 	} else if (o->env->ipc_pid > 0) {
 		/* zoneadmd mounts the other zone's there */
-		put(w, "/dev/shm", "bind", paths_zone(&engine->paths, o->spec->uuid, "shm", path), SHM_BIND);
+		put(w, "/dev/shm", "bind", paths_zone(&engine->paths, o->spec->uuid, "shm", path),
+		    SHM_BIND);
 	} else {
-		snprintf(opts, sizeof(opts), "nosuid,noexec,nodev,mode=1777,size=%lld", (long long)shm_size(o));
+		snprintf(opts, sizeof(opts), "nosuid,noexec,nodev,mode=1777,size=%lld",
+			 (long long)shm_size(o));
 		put(w, "/dev/shm", "tmpfs", "shm", opts);
 	}
 }
@@ -199,11 +204,14 @@ static void defaults(const struct oci_ctx *o, const struct user_mounts *u, struc
 	if (!replaced(u, "/dev"))
 		put(w, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
 	if (!replaced(u, "/dev/pts"))
-		put(w, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+		put(w, "/dev/pts", "devpts", "devpts",
+		    "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
 	if (!replaced(u, "/sys"))
-		put(w, "/sys", "sysfs", "sysfs", sys_rw ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
+		put(w, "/sys", "sysfs", "sysfs",
+		    sys_rw ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
 	if (!replaced(u, "/sys/fs/cgroup") && !has_dest(u, "/sys"))
-		put(w, "/sys/fs/cgroup", "cgroup", "cgroup", sys_rw ? "rw,nosuid,noexec,nodev" : "ro,nosuid,noexec,nodev");
+		put(w, "/sys/fs/cgroup", "cgroup", "cgroup",
+		    sys_rw ? "rw,nosuid,noexec,nodev" : "ro,nosuid,noexec,nodev");
 	if (!replaced(u, "/dev/mqueue")) {
 		if (o->host_ipc && fs_exists("/dev/mqueue"))
 			put(w, "/dev/mqueue", "bind", "/dev/mqueue", "rbind,rprivate");
@@ -237,10 +245,12 @@ static void own_files(const struct oci_ctx *o, struct jw *w)
 {
 	char path[1024];
 
-	put(w, "/native/.zonecontrol", "bind", paths_zone_run(&engine->paths, o->spec->uuid, "zonecontrol", path),
+	put(w, "/native/.zonecontrol", "bind",
+	    paths_zone_run(&engine->paths, o->spec->uuid, "zonecontrol", path),
 	    "bind,rprivate,ro,nosuid,nodev,noexec");
 	put(w, "/var/log/sdc-dockerinit.log", "bind",
-	    paths_zone(&engine->paths, o->spec->uuid, "logs/sdc-dockerinit.log", path), "bind,rprivate,nosuid,nodev,noexec");
+	    paths_zone(&engine->paths, o->spec->uuid, "logs/sdc-dockerinit.log", path),
+	    "bind,rprivate,nosuid,nodev,noexec");
 	if (o->init_path)
 		put(w, ZONE_INIT_PATH, "bind", o->init_path, "bind,rprivate,ro");
 }
@@ -288,14 +298,18 @@ static int check_propagation(const struct ct_mount *m, struct err *err)
 	if ((rc = mount_propagation(m->source, &at, &shared, &slave, err)) < 0)
 		return rc;
 	if (is_propagating(m->propagation) && !shared)
-		return err_kind(err, ERR_SYSTEM, "path %s is mounted on %s but it is not a shared mount", m->source, at);
+		return err_kind(err, ERR_SYSTEM,
+				"path %s is mounted on %s but it is not a shared mount", m->source,
+				at);
 	if (is_slave(m->propagation) && !shared && !slave)
-		return err_kind(err, ERR_SYSTEM, "path %s is mounted on %s but it is not a shared or slave mount",
+		return err_kind(err, ERR_SYSTEM,
+				"path %s is mounted on %s but it is not a shared or slave mount",
 				m->source, at);
 	return 0;
 }
 
-/* A volume with a file system of its own (driver options): mounted in the zone, in place of a bind. 1 when it was. */
+/* A volume with a file system of its own (driver options): mounted in the zone, in place of a bind.
+ * 1 when it was. */
 static int put_volume_fs(const struct ct_mount *m, struct jw *w, struct err *err)
 {
 	struct volume_fs fs = { 0 };
@@ -331,10 +345,12 @@ static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 	if (str_eq(m->type, "bind") && !fs_exists(um->source)) {
 		if (m->from_mounts && !m->create_mountpoint)
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid mount config for type \"bind\": bind source path does not exist: %s",
+					"invalid mount config for type \"bind\": bind source path "
+					"does not exist: %s",
 					um->source);
 		if ((rc = fs_mkdir_p(um->source, 0755, err)) < 0)
-			return err_wrap(err, rc, "error while creating mount source path '%s'", um->source);
+			return err_wrap(err, rc, "error while creating mount source path '%s'",
+					um->source);
 	}
 	if ((rc = check_propagation(m, err)) < 0)
 		return rc;

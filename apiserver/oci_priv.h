@@ -14,7 +14,8 @@
 
 #define ZONE_INIT_PATH "/sbin/docker-init"
 
-/* Facts drawn from a spec once, by oci_ctx_init; borrowed from the spec but for hostname and seccomp. */
+/* Facts drawn from a spec once, by oci_ctx_init; borrowed from the spec but for hostname and
+ * seccomp. */
 struct oci_ctx {
 	const struct ct_spec *spec;
 	const struct oci_env *env;
@@ -22,21 +23,22 @@ struct oci_ctx {
 	bool privileged, readonly_root, tty, init, no_new_privs;
 	bool host_net, host_pid, host_ipc, host_uts, host_cgroupns;
 	bool seccomp_unconfined;
-	char net_uuid[37];    /* NetworkMode container:X: that zone, else "" */
-	const char *init_path; /* --init by this program, NULL: by dockerinit */
-	uint64_t caps;	      /* the user's process's set */
-	char *hostname;	      /* owned */
-	const char *seccomp;  /* profile text of --security-opt, NULL: the default one */
+	char net_uuid[37];	/* NetworkMode container:X: that zone, else "" */
+	const char *init_path;	/* --init by this program, NULL: by dockerinit */
+	uint64_t caps;		/* the user's process's set */
+	char *hostname;		/* owned */
+	const char *seccomp;	/* profile text of --security-opt, NULL: the default one */
 	struct buf seccomp_b64; /* the compiled filter, base64; empty without one */
 };
-int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci_env *env, struct err *err);
+int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci_env *env,
+		 struct err *err);
 void oci_ctx_fini(struct oci_ctx *o);
 #define cleanup_oci_ctx __attribute__((cleanup(oci_ctx_fini)))
 
 /* Members of config.json. */
-int oci_process(const struct oci_ctx *o, struct jw *w, struct err *err);  /* "process" */
-int oci_mounts(const struct oci_ctx *o, struct jw *w, struct err *err);	  /* "mounts" */
-int oci_linux(const struct oci_ctx *o, struct jw *w, struct err *err);	  /* "linux" */
+int oci_process(const struct oci_ctx *o, struct jw *w, struct err *err); /* "process" */
+int oci_mounts(const struct oci_ctx *o, struct jw *w, struct err *err);	 /* "mounts" */
+int oci_linux(const struct oci_ctx *o, struct jw *w, struct err *err);	 /* "linux" */
 /* "devices" and the device rules of "resources" */
 int oci_devices(const struct oci_ctx *o, struct jw *w, struct err *err);
 int oci_device_rules(const struct oci_ctx *o, struct jw *w, struct err *err);

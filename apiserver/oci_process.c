@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * oci_process.c - the "process" of config.json (dockerinit, with room to become the user's process),
- * and what dockerinit is told about that one: capabilities, filter, groups, environment.
+ * oci_process.c - the "process" of config.json (dockerinit, with room to become the user's
+ * process), and what dockerinit is told about that one: capabilities, filter, groups, environment.
  */
 #define LOG_MODULE "oci"
 #include <stdio.h>
@@ -19,17 +19,26 @@
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-enum { CAP_NR_SETGID = 6, CAP_NR_SETUID = 7, CAP_NR_SETPCAP = 8, CAP_NR_SYS_ADMIN = 21, CAP_NR_SYS_RESOURCE = 24 };
+enum {
+	CAP_NR_SETGID = 6,
+	CAP_NR_SETUID = 7,
+	CAP_NR_SETPCAP = 8,
+	CAP_NR_SYS_ADMIN = 21,
+	CAP_NR_SYS_RESOURCE = 24
+};
 
 static const struct {
 	const char *name; /* of --ulimit */
 	int resource;
 } rlimits[] = {
-	{ "core", RLIMIT_CORE },     { "cpu", RLIMIT_CPU },	      { "data", RLIMIT_DATA },
-	{ "fsize", RLIMIT_FSIZE },   { "locks", RLIMIT_LOCKS },	      { "memlock", RLIMIT_MEMLOCK },
-	{ "msgqueue", RLIMIT_MSGQUEUE }, { "nice", RLIMIT_NICE },     { "nofile", RLIMIT_NOFILE },
-	{ "nproc", RLIMIT_NPROC },   { "rss", RLIMIT_RSS },	      { "rtprio", RLIMIT_RTPRIO },
-	{ "rttime", RLIMIT_RTTIME }, { "sigpending", RLIMIT_SIGPENDING }, { "stack", RLIMIT_STACK },
+	{ "core", RLIMIT_CORE },	 { "cpu", RLIMIT_CPU },
+	{ "data", RLIMIT_DATA },	 { "fsize", RLIMIT_FSIZE },
+	{ "locks", RLIMIT_LOCKS },	 { "memlock", RLIMIT_MEMLOCK },
+	{ "msgqueue", RLIMIT_MSGQUEUE }, { "nice", RLIMIT_NICE },
+	{ "nofile", RLIMIT_NOFILE },	 { "nproc", RLIMIT_NPROC },
+	{ "rss", RLIMIT_RSS },		 { "rtprio", RLIMIT_RTPRIO },
+	{ "rttime", RLIMIT_RTTIME },	 { "sigpending", RLIMIT_SIGPENDING },
+	{ "stack", RLIMIT_STACK },
 };
 
 void oci_env_set(char ***env, const char *kv)
@@ -152,9 +161,11 @@ static int user_rlimits(const struct oci_ctx *o, struct jw *w, uint32_t *seen, s
 		own = own_hard_limit(rlimits[k].resource);
 		if (hard > own || soft > own)
 			return err_kind(err, ERR_BAD_PARAM,
-					"ulimit %s: %lld is above this machine's hard limit of %llu, and the engine lacks "
+					"ulimit %s: %lld is above this machine's hard limit of "
+					"%llu, and the engine lacks "
 					"CAP_SYS_RESOURCE: operation not permitted",
-					rlimits[k].name, (long long)(hard > own ? hard : soft), (unsigned long long)own);
+					rlimits[k].name, (long long)(hard > own ? hard : soft),
+					(unsigned long long)own);
 		write_rlimit(w, rlimits[k].name, soft, hard);
 	}
 	return 0;
@@ -204,7 +215,8 @@ static int oom_score_adj(const struct oci_ctx *o, struct jw *w, struct err *err)
 			own = 0;
 		if (want < own && want != 0)
 			return err_kind(err, ERR_BAD_PARAM,
-					"oom-score-adj %lld is below the engine's own %lld, and the engine lacks "
+					"oom-score-adj %lld is below the engine's own %lld, and "
+					"the engine lacks "
 					"CAP_SYS_RESOURCE: permission denied",
 					(long long)want, (long long)own);
 		if (want < own)
@@ -216,7 +228,8 @@ static int oom_score_adj(const struct oci_ctx *o, struct jw *w, struct err *err)
 
 int oci_process(const struct oci_ctx *o, struct jw *w, struct err *err)
 {
-	uint64_t caps = o->caps | CAP_BIT(CAP_NR_SETUID) | CAP_BIT(CAP_NR_SETGID) | CAP_BIT(CAP_NR_SETPCAP);
+	uint64_t caps =
+		o->caps | CAP_BIT(CAP_NR_SETUID) | CAP_BIT(CAP_NR_SETGID) | CAP_BIT(CAP_NR_SETPCAP);
 	const json_t *size = jget_arr(o->hc, "ConsoleSize");
 	static const char *const sets[] = { "bounding", "effective", "permitted" };
 	uint32_t seen = 0;

@@ -3,10 +3,11 @@
  * oci_spec.c - what a zone is made of: config.json for the runtime, zone.json for zoneadmd,
  * metadata.json for the metadata socket, log.json for logsvc; all below <zones>/UUID/config.
  *
- * Design. The files hold everything that a run needs, so that zoneadmd and logsvc can restart a zone
- * without us. config.json is what Docker would give its runtime, with one difference: the process is
- * always dockerinit, with the user's capabilities and the few it needs to become the user; user,
- * groups, directory, environment, command and seccomp filter are in metadata.json (docker:process).
+ * Design. The files hold everything that a run needs, so that zoneadmd and logsvc can restart a
+ * zone without us. config.json is what Docker would give its runtime, with one difference: the
+ * process is always dockerinit, with the user's capabilities and the few it needs to become the
+ * user; user, groups, directory, environment, command and seccomp filter are in metadata.json
+ * (docker:process).
  *
  * Failure. Files are replaced whole, without fsync: each start writes them again.
  *
@@ -81,14 +82,16 @@ static char *shared_hostname(const char *uuid)
 	struct err ignored = { 0 };
 	char path[1024];
 
-	if (fs_read_file(paths_zone(&engine->paths, uuid, "config/hostname", path), 256, &b, &ignored) < 0)
+	if (fs_read_file(paths_zone(&engine->paths, uuid, "config/hostname", path), 256, &b,
+			 &ignored) < 0)
 		return NULL;
 	while (b.len > 0 && (b.p[b.len - 1] == '\n' || b.p[b.len - 1] == ' '))
 		b.p[--b.len] = '\0';
 	return b.len ? xstrdup(b.p) : NULL;
 }
 
-/* SecurityOpt: seccomp=..., no-new-privileges[=bool], apparmor=, label= (accepted, without effect here). */
+/* SecurityOpt: seccomp=..., no-new-privileges[=bool], apparmor=, label= (accepted, without effect
+ * here). */
 static int parse_security_opt(struct oci_ctx *o, struct err *err)
 {
 	const json_t *opts = jget_arr(o->hc, "SecurityOpt");
@@ -105,9 +108,11 @@ static int parse_security_opt(struct oci_ctx *o, struct err *err)
 			val++;
 		if (str_eq(opt, "no-new-privileges")) {
 			o->no_new_privs = true;
-		} else if (str_starts(opt, "no-new-privileges=") || str_starts(opt, "no-new-privileges:")) {
+		} else if (str_starts(opt, "no-new-privileges=") ||
+			   str_starts(opt, "no-new-privileges:")) {
 			if (parse_bool(val, &on) < 0)
-				return err_kind(err, ERR_BAD_PARAM, "invalid --security-opt 2: \"%s\"", opt);
+				return err_kind(err, ERR_BAD_PARAM,
+						"invalid --security-opt 2: \"%s\"", opt);
 			o->no_new_privs = on;
 		} else if (str_starts(opt, "seccomp=") || str_starts(opt, "seccomp:")) {
 			o->seccomp_unconfined = str_eq(val, "unconfined");
@@ -117,7 +122,8 @@ static int parse_security_opt(struct oci_ctx *o, struct err *err)
 	return 0;
 }
 
-int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci_env *env, struct err *err)
+int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci_env *env,
+		 struct err *err)
 {
 	const char *net;
 	const json_t *hc = spec->host_config;
@@ -148,16 +154,19 @@ int oci_ctx_init(struct oci_ctx *o, const struct ct_spec *spec, const struct oci
 		o->hostname = xstrdup(jget_str(o->cfg, "Hostname", ""));
 	if ((rc = parse_security_opt(o, err)) < 0)
 		return rc;
-	rc = caps_compute(o->privileged, jget_arr(hc, "CapAdd"), jget_arr(hc, "CapDrop"), engine->caps_bounding, &o->caps, err);
+	rc = caps_compute(o->privileged, jget_arr(hc, "CapAdd"), jget_arr(hc, "CapDrop"),
+			  engine->caps_bounding, &o->caps, err);
 	if (rc < 0)
 		return rc;
 	if (o->privileged && o->caps != caps_all())
-		log_warn("privileged zone gets what this machine holds", "ct=%.12s missing_caps=%#llx", spec->id,
+		log_warn("privileged zone gets what this machine holds",
+			 "ct=%.12s missing_caps=%#llx", spec->id,
 			 (unsigned long long)(caps_all() & ~o->caps));
 	/* dockerinit is an init of its own; another one only where the operator names it */
 	o->init_path = o->init ? oci_conf("init-path", NULL) : NULL;
 	if (o->init_path && !fs_exists(o->init_path))
-		return err_kind(err, ERR_SYSTEM, "exec: \"%s\": executable file not found in $PATH", o->init_path);
+		return err_kind(err, ERR_SYSTEM, "exec: \"%s\": executable file not found in $PATH",
+				o->init_path);
 	return 0;
 }
 
@@ -201,7 +210,7 @@ static int write_config_json(const struct oci_ctx *o, struct buf *b, struct err 
 	if ((rc = oci_mounts(o, &w, err)) < 0)
 		return rc;
 	jw_obj(&w, "annotations");
-	json_object_foreach((json_t *)ann, key, val) {
+	json_object_foreach ((json_t *)ann, key, val) {
 		/* these steer crun itself: files of the host, hooks */
 		if (str_starts(key, "run.oci.") || str_starts(key, "org.systemd.property.")) {
 			log_warn("annotation left out", "ct=%.12s key=%s", o->spec->id, log_q(key));
@@ -278,7 +287,8 @@ static void write_zone_json(const struct oci_ctx *o, struct buf *b)
 	jw_bool(&w, "stdin_once", jget_bool(o->cfg, "StdinOnce", false));
 	oci_cgroup_path(spec, path, sizeof(path));
 	jw_str(&w, "cgroup", path);
-	jw_bool(&w, "private_netns", !o->host_net && !is_container_mode(jget_str(o->hc, "NetworkMode", "")));
+	jw_bool(&w, "private_netns",
+		!o->host_net && !is_container_mode(jget_str(o->hc, "NetworkMode", "")));
 	jw_str(&w, "hostname", o->hostname);
 	jw_obj(&w, "rootfs");
 	write_lowers(o, &w);
@@ -301,12 +311,14 @@ static void write_zone_json(const struct oci_ctx *o, struct buf *b)
 	jw_end(&w);
 }
 
-static int write_file(const struct ct_spec *spec, const char *name, const struct buf *b, struct err *err)
+static int write_file(const struct ct_spec *spec, const char *name, const struct buf *b,
+		      struct err *err)
 {
 	char path[1024], rel[64];
 
 	snprintf(rel, sizeof(rel), "config/%s", name);
-	return fs_write_replace(paths_zone(&engine->paths, spec->uuid, rel, path), b->p, b->len, 0600, err);
+	return fs_write_replace(paths_zone(&engine->paths, spec->uuid, rel, path), b->p, b->len,
+				0600, err);
 }
 
 int oci_write_log_json(const struct ct_spec *spec, struct err *err)
@@ -319,7 +331,8 @@ int oci_write_log_json(const struct ct_spec *spec, struct err *err)
 	return write_file(spec, "log.json", &b, err);
 }
 
-/* The folders of the zone, and the files that are bound into it: their content comes later, at each start. */
+/* The folders of the zone, and the files that are bound into it: their content comes later, at each
+ * start. */
 static int make_folders(const struct ct_spec *spec, bool shares_shm, struct err *err)
 {
 	static const struct {
@@ -327,11 +340,16 @@ static int make_folders(const struct ct_spec *spec, bool shares_shm, struct err 
 		mode_t mode;
 		bool is_file;
 	} v[] = {
-		{ "config", 0700, false },	    { "root", 0700, false },
-		{ "diff", 0755, false },	    { "work", 0700, false },
-		{ "logs", 0700, false },	    { "cores", 0700, false },
-		{ "config/hosts", 0644, true },	    { "config/hostname", 0644, true },
-		{ "config/resolv.conf", 0644, true }, { "logs/sdc-dockerinit.log", 0600, true },
+		{ "config", 0700, false },
+		{ "root", 0700, false },
+		{ "diff", 0755, false },
+		{ "work", 0700, false },
+		{ "logs", 0700, false },
+		{ "cores", 0700, false },
+		{ "config/hosts", 0644, true },
+		{ "config/hostname", 0644, true },
+		{ "config/resolv.conf", 0644, true },
+		{ "logs/sdc-dockerinit.log", 0600, true },
 		{ "shm", 0700, false },
 	};
 	char path[1024];
@@ -387,14 +405,15 @@ int oci_write_metadata(const struct ct_spec *spec, struct err *err)
 	cleanup_buf struct buf meta = BUF_INIT;
 	int rc;
 
-	if ((rc = oci_ctx_init(&o, spec, &no_env, err)) < 0 || (rc = compile_seccomp(&o, err)) < 0 ||
-	    (rc = oci_metadata_json(&o, &meta, err)) < 0)
+	if ((rc = oci_ctx_init(&o, spec, &no_env, err)) < 0 ||
+	    (rc = compile_seccomp(&o, err)) < 0 || (rc = oci_metadata_json(&o, &meta, err)) < 0)
 		return rc;
 	return write_file(spec, "metadata.json", &meta, err);
 }
 
 /* The exec create body's own members, and what it takes from the container. */
-int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out, struct err *err)
+int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out,
+		  struct err *err)
 {
 	static const struct oci_env no_env = { 0 };
 	cleanup_oci_ctx struct oci_ctx o = { 0 };

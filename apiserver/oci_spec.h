@@ -19,16 +19,19 @@ struct oci_env {
 	int net_pid, pid_pid, ipc_pid;
 };
 
-/* Writes config.json, zone.json, metadata.json and log.json below <zones>/UUID/config, everything that zoneadmd and
- * logsvc need for this run and for restarts without us. */
+/* Writes config.json, zone.json, metadata.json and log.json below <zones>/UUID/config, everything
+ * that zoneadmd and logsvc need for this run and for restarts without us. */
 int oci_write(const struct ct_spec *spec, const struct oci_env *env, struct err *err);
 /* metadata.json alone: when the endpoints have got their addresses. */
 int oci_write_metadata(const struct ct_spec *spec, struct err *err);
 /* The JSON that dockerinit gets for an exec (exec create body merged with the container's). */
-int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out, struct err *err);
-/* Docker's mount resolution at create: Binds, Volumes, Mounts, VolumesFrom, tmpfs -> spec->mounts; creates volumes, copies image
- * content up into new ones (needs a mounted root: zone_rootfs). Worker. from[] are specs of the --volumes-from containers. */
-int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from, size_t n_from, struct err *err);
+int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out,
+		  struct err *err);
+/* Docker's mount resolution at create: Binds, Volumes, Mounts, VolumesFrom, tmpfs -> spec->mounts;
+ * creates volumes, copies image content up into new ones (needs a mounted root: zone_rootfs).
+ * Worker. from[] are specs of the --volumes-from containers. */
+int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from,
+		   size_t n_from, struct err *err);
 /* log.json alone (create, update). */
 int oci_write_log_json(const struct ct_spec *spec, struct err *err);
 

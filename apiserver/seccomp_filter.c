@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * seccomp_filter.c - see seccomp_filter.h: a profile in Docker's JSON, with its conditions on capabilities,
- * architecture and kernel, to BPF.
+ * seccomp_filter.c - see seccomp_filter.h: a profile in Docker's JSON, with its conditions on
+ * capabilities, architecture and kernel, to BPF.
  *
- * Design. Compiling takes libseccomp about 9 ms, half of what creating a zone costs, and gives the same
- * bytes each time: so they are kept, by a hash of the profile, the capabilities and the versions that
- * matter, in memory and in <lib>/seccomp/<hash>.bpf. The default profile's file is read again when its
- * stat changes.
+ * Design. Compiling takes libseccomp about 9 ms, half of what creating a zone costs, and gives the
+ * same bytes each time: so they are kept, by a hash of the profile, the capabilities and the
+ * versions that matter, in memory and in <lib>/seccomp/<hash>.bpf. The default profile's file is
+ * read again when its stat changes.
  *
  * Hostile profiles are bounded: size, depth, rules, and the size of the filter that comes out.
  *
- * Threads. Any; one lock around the cache, none held while compiling (twice the same work does no harm).
+ * Threads. Any; one lock around the cache, none held while compiling (twice the same work does no
+ * harm).
  */
 #define LOG_MODULE "seccomp"
 #include "seccomp_filter.h"
@@ -71,8 +72,9 @@ static int cache_key(const char *profile_hash, uint64_t caps, char key[KEY_SIZE]
 
 	if (uname(&u) < 0)
 		return err_sys(err, "uname");
-	n = str_fmt(text, sizeof(text), "1 %s %llx %s %.64s %u.%u.%u", profile_hash, (unsigned long long)caps, u.machine,
-		    u.release, v ? v->major : 0, v ? v->minor : 0, v ? v->micro : 0);
+	n = str_fmt(text, sizeof(text), "1 %s %llx %s %.64s %u.%u.%u", profile_hash,
+		    (unsigned long long)caps, u.machine, u.release, v ? v->major : 0,
+		    v ? v->minor : 0, v ? v->micro : 0);
 	if (n < 0)
 		return err_sysnum(err, n, "seccomp cache key");
 	return sha256_hex(text, (size_t)n, key, err);
@@ -127,8 +129,10 @@ static int export_bpf(scmp_filter_ctx ctx, struct buf *bpf, struct err *err)
 	if (n < 0)
 		return err_sys(err, "read the seccomp filter");
 	if (bpf->len == 0 || bpf->len > BPF_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "seccomp profile gives a filter of %zu bytes, more than the kernel's %d",
-				bpf->len, BPF_MAX);
+		return err_kind(
+			err, ERR_BAD_PARAM,
+			"seccomp profile gives a filter of %zu bytes, more than the kernel's %d",
+			bpf->len, BPF_MAX);
 	return 0;
 }
 
@@ -178,8 +182,8 @@ static void disk_put(const char *key, const struct buf *bpf)
 }
 
 /* text may be NULL when only the hash is known: then it is the default profile's, in path. */
-static int filter(const char *hash, const char *text, size_t len, const char *path, uint64_t caps, struct buf *out,
-		  struct err *err)
+static int filter(const char *hash, const char *text, size_t len, const char *path, uint64_t caps,
+		  struct buf *out, struct err *err)
 {
 	cleanup_buf struct buf bpf = BUF_INIT;
 	cleanup_buf struct buf file = BUF_INIT;
@@ -219,8 +223,8 @@ static int default_hash(const char *path, char hash[KEY_SIZE], struct err *err)
 	if (stat(path, &st) < 0)
 		return err_sys(err, "default seccomp profile %s", path);
 	pthread_mutex_lock(&lock);
-	same = def.hash[0] && def.size == st.st_size && def.ino == st.st_ino && def.mtime.tv_sec == st.st_mtim.tv_sec &&
-	       def.mtime.tv_nsec == st.st_mtim.tv_nsec;
+	same = def.hash[0] && def.size == st.st_size && def.ino == st.st_ino &&
+	       def.mtime.tv_sec == st.st_mtim.tv_sec && def.mtime.tv_nsec == st.st_mtim.tv_nsec;
 	if (same)
 		memcpy(hash, def.hash, KEY_SIZE);
 	pthread_mutex_unlock(&lock);
@@ -248,7 +252,8 @@ int seccomp_filter_b64(const char *profile, uint64_t caps, struct buf *out, stru
 	if (profile) {
 		len = strlen(profile);
 		if (len > PROFILE_MAX)
-			return err_kind(err, ERR_BAD_PARAM, "seccomp profile is larger than %d bytes", PROFILE_MAX);
+			return err_kind(err, ERR_BAD_PARAM,
+					"seccomp profile is larger than %d bytes", PROFILE_MAX);
 		if ((rc = sha256_hex(profile, len, hash, err)) < 0)
 			return rc;
 		return filter(hash, profile, len, NULL, caps, out, err);

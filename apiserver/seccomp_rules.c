@@ -2,10 +2,10 @@
  *
  * seccomp_rules.c - see seccomp_rules.h.
  *
- * A profile has defaultAction [defaultErrnoRet], archMap or architectures, and syscalls: names, action
- * [errnoRet], args [{index, value, valueTwo, op}], and includes / excludes {caps, arches, minKernel}.
- * A rule counts when every capability of its includes is there and none of its excludes. Names that
- * this libseccomp does not know are skipped, as the runtimes do.
+ * A profile has defaultAction [defaultErrnoRet], archMap or architectures, and syscalls: names,
+ * action [errnoRet], args [{index, value, valueTwo, op}], and includes / excludes {caps, arches,
+ * minKernel}. A rule counts when every capability of its includes is there and none of its
+ * excludes. Names that this libseccomp does not know are skipped, as the runtimes do.
  */
 #include "seccomp_rules.h"
 
@@ -51,15 +51,19 @@ static const struct {
 	const char *name;
 	enum scmp_compare op;
 } ops[] = {
-	{ "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT },
-	{ "SCMP_CMP_LE", SCMP_CMP_LE }, { "SCMP_CMP_EQ", SCMP_CMP_EQ },
-	{ "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
+	{ "SCMP_CMP_NE", SCMP_CMP_NE },
+	{ "SCMP_CMP_LT", SCMP_CMP_LT },
+	{ "SCMP_CMP_LE", SCMP_CMP_LE },
+	{ "SCMP_CMP_EQ", SCMP_CMP_EQ },
+	{ "SCMP_CMP_GE", SCMP_CMP_GE },
+	{ "SCMP_CMP_GT", SCMP_CMP_GT },
 	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
 };
 
 static int invalid(struct err *err, const char *what, const char *value)
 {
-	return err_kind(err, ERR_BAD_PARAM, "Decoding seccomp profile failed: %s \"%.100s\"", what, value);
+	return err_kind(err, ERR_BAD_PARAM, "Decoding seccomp profile failed: %s \"%.100s\"", what,
+			value);
 }
 
 static const char *native_go(void)
@@ -170,7 +174,8 @@ static bool rule_counts(const json_t *rule, uint64_t caps)
 	return !*min || kernel_at_least(min);
 }
 
-static int parse_args(const json_t *rule, struct scmp_arg_cmp args[MAX_ARGS], unsigned *n, bool *repeated, struct err *err)
+static int parse_args(const json_t *rule, struct scmp_arg_cmp args[MAX_ARGS], unsigned *n,
+		      bool *repeated, struct err *err)
 {
 	const json_t *list = jget_arr(rule, "args"), *a;
 	unsigned seen = 0, index;
@@ -200,12 +205,14 @@ static int parse_args(const json_t *rule, struct scmp_arg_cmp args[MAX_ARGS], un
 	return 0;
 }
 
-static int add_syscall(scmp_filter_ctx ctx, uint32_t action, int nr, const struct scmp_arg_cmp *args, unsigned n, bool repeated)
+static int add_syscall(scmp_filter_ctx ctx, uint32_t action, int nr,
+		       const struct scmp_arg_cmp *args, unsigned n, bool repeated)
 {
 	unsigned i;
 	int rc;
 
-	/* several tests of one argument cannot be one rule: each becomes a rule, any of which matches */
+	/* several tests of one argument cannot be one rule: each becomes a rule, any of which
+	 * matches */
 	if (!repeated)
 		return seccomp_rule_add_array(ctx, action, nr, n, args);
 	for (i = 0; i < n; i++)
@@ -214,7 +221,8 @@ static int add_syscall(scmp_filter_ctx ctx, uint32_t action, int nr, const struc
 	return 0;
 }
 
-static int add_rule(scmp_filter_ctx ctx, const json_t *rule, uint32_t def_action, unsigned *count, struct err *err)
+static int add_rule(scmp_filter_ctx ctx, const json_t *rule, uint32_t def_action, unsigned *count,
+		    struct err *err)
 {
 	const json_t *names = jget_arr(rule, "names");
 	struct scmp_arg_cmp args[MAX_ARGS];
@@ -225,7 +233,8 @@ static int add_rule(scmp_filter_ctx ctx, const json_t *rule, uint32_t def_action
 	bool repeated;
 	int rc, nr;
 
-	if ((rc = action_of(jget_str(rule, "action", NULL), jget_int(rule, "errnoRet", EPERM), &action, err)) < 0 ||
+	if ((rc = action_of(jget_str(rule, "action", NULL), jget_int(rule, "errnoRet", EPERM),
+			    &action, err)) < 0 ||
 	    (rc = parse_args(rule, args, &n_args, &repeated, err)) < 0)
 		return rc;
 	if (action == def_action)
@@ -237,7 +246,8 @@ static int add_rule(scmp_filter_ctx ctx, const json_t *rule, uint32_t def_action
 		if (nr == __NR_SCMP_ERROR)
 			continue;
 		if (++*count > MAX_RULES)
-			return err_kind(err, ERR_BAD_PARAM, "seccomp profile has more than %d rules", MAX_RULES);
+			return err_kind(err, ERR_BAD_PARAM,
+					"seccomp profile has more than %d rules", MAX_RULES);
 		rc = add_syscall(ctx, action, nr, args, n_args, repeated);
 		/* EDOM and EFAULT: the call does not exist on one of the architectures */
 		if (rc < 0 && rc != -EDOM && rc != -EFAULT && rc != -EEXIST)
@@ -273,14 +283,16 @@ static int add_list(scmp_filter_ctx ctx, const json_t *list, struct err *err)
 /* The native architecture is in every filter already. */
 static int add_arches(scmp_filter_ctx ctx, const json_t *profile, struct err *err)
 {
-	const json_t *map = jget_arr(profile, "archMap"), *list = jget_arr(profile, "architectures"), *m;
+	const json_t *map = jget_arr(profile, "archMap"),
+		     *list = jget_arr(profile, "architectures"), *m;
 	uint32_t native = seccomp_arch_native(), token;
 	size_t i;
 	int rc;
 
 	if (json_array_size(map) > 0 && json_array_size(list) > 0)
 		return err_kind(err, ERR_BAD_PARAM,
-				"'architectures' and 'archMap' were specified in the seccomp profile, use either "
+				"'architectures' and 'archMap' were specified in the seccomp "
+				"profile, use either "
 				"'architectures' or 'archMap'");
 	for (i = 0; i < json_array_size(map); i++) {
 		m = json_array_get(map, i);
@@ -302,7 +314,8 @@ int seccomp_rules_load(const json_t *profile, uint64_t caps, scmp_filter_ctx *ou
 
 	if (!json_is_object(profile))
 		return invalid(err, "not an object", "");
-	rc = action_of(jget_str(profile, "defaultAction", NULL), jget_int(profile, "defaultErrnoRet", EPERM), &action, err);
+	rc = action_of(jget_str(profile, "defaultAction", NULL),
+		       jget_int(profile, "defaultErrnoRet", EPERM), &action, err);
 	if (rc < 0)
 		return rc;
 	*out = seccomp_init(action);

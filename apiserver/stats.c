@@ -35,8 +35,8 @@ static uint64_t system_cpu_ns(void)
 
 	if (fs_read_file("/proc/stat", 1 << 20, &b, &ignored) < 0)
 		return 0;
-	if (sscanf(buf_str(&b), "cpu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-		   &v[6]) != 7)
+	if (sscanf(buf_str(&b), "cpu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1], &v[2],
+		   &v[3], &v[4], &v[5], &v[6]) != 7)
 		return 0;
 	for (i = 0; i < 7; i++)
 		sum += v[i];
@@ -87,7 +87,8 @@ static void write_stat(const char *key, uint64_t value, void *arg)
 	jw_uint(arg, key, value);
 }
 
-void cg_write_memory(struct buf *out, uint64_t usage, uint64_t max_usage, uint64_t limit, uint64_t failcnt, const char *stat)
+void cg_write_memory(struct buf *out, uint64_t usage, uint64_t max_usage, uint64_t limit,
+		     uint64_t failcnt, const char *stat)
 {
 	struct jw w = JW(out);
 
@@ -123,7 +124,7 @@ void cg_write_pids(struct buf *out, uint64_t current, uint64_t limit)
 static void write_networks(struct buf *out, int pid)
 {
 	static const char *const names[16] = {
-		[0] = "rx_bytes", [1] = "rx_packets", [2] = "rx_errors", [3] = "rx_dropped",
+		[0] = "rx_bytes", [1] = "rx_packets", [2] = "rx_errors",  [3] = "rx_dropped",
 		[8] = "tx_bytes", [9] = "tx_packets", [10] = "tx_errors", [11] = "tx_dropped",
 	};
 	cleanup_buf struct buf b = BUF_INIT;
@@ -163,7 +164,8 @@ int cg_sample(const char *cgpath, int pid, bool host_net, struct cg_sample *out,
 {
 	int rc;
 
-	rc = engine->cgroup_mode == CGROUP_V2 ? cg2_sample(cgpath, out, err) : cg1_sample(cgpath, out, err);
+	rc = engine->cgroup_mode == CGROUP_V2 ? cg2_sample(cgpath, out, err)
+					      : cg1_sample(cgpath, out, err);
 	if (rc == 0 && pid > 0 && !host_net)
 		write_networks(&out->networks, pid);
 	return rc;
@@ -179,8 +181,9 @@ int cgroup_stats_json(const struct ct_spec *spec, int pid, struct buf *members, 
 	oci_cgroup_path(spec, cgpath, sizeof(cgpath));
 	if ((rc = cg_sample(cgpath, pid, host_net, &s, err)) < 0)
 		return rc;
-	buf_printf(members, "\"pids_stats\":%s,\"blkio_stats\":%s,\"cpu_stats\":%s,\"memory_stats\":%s", buf_str(&s.pids),
-		   buf_str(&s.blkio), buf_str(&s.cpu), buf_str(&s.memory));
+	buf_printf(members,
+		   "\"pids_stats\":%s,\"blkio_stats\":%s,\"cpu_stats\":%s,\"memory_stats\":%s",
+		   buf_str(&s.pids), buf_str(&s.blkio), buf_str(&s.cpu), buf_str(&s.memory));
 	if (s.networks.len)
 		buf_printf(members, ",\"networks\":%s", s.networks.p);
 	return 0;

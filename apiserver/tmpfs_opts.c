@@ -14,15 +14,18 @@ static const struct {
 	const char *name;
 	unsigned group;
 } flags[] = {
-	{ "ro", 1 },	       { "rw", 1 },	     { "suid", 2 },	   { "nosuid", 2 },	 { "dev", 3 },
-	{ "nodev", 3 },	       { "exec", 4 },	     { "noexec", 4 },	   { "sync", 5 },	 { "async", 5 },
-	{ "dirsync", 6 },      { "mand", 7 },	     { "nomand", 7 },	   { "atime", 8 },	 { "noatime", 8 },
-	{ "diratime", 9 },     { "nodiratime", 9 },  { "bind", 10 },	   { "rbind", 10 },	 { "private", 11 },
-	{ "rprivate", 11 },    { "shared", 11 },     { "rshared", 11 },	   { "slave", 11 },	 { "rslave", 11 },
-	{ "unbindable", 11 },  { "runbindable", 11 }, { "relatime", 8 },   { "norelatime", 8 },	 { "strictatime", 8 },
-	{ "nostrictatime", 8 }, { "remount", 12 },   { "defaults", 13 },
+	{ "ro", 1 },	     { "rw", 1 },	   { "suid", 2 },	   { "nosuid", 2 },
+	{ "dev", 3 },	     { "nodev", 3 },	   { "exec", 4 },	   { "noexec", 4 },
+	{ "sync", 5 },	     { "async", 5 },	   { "dirsync", 6 },	   { "mand", 7 },
+	{ "nomand", 7 },     { "atime", 8 },	   { "noatime", 8 },	   { "diratime", 9 },
+	{ "nodiratime", 9 }, { "bind", 10 },	   { "rbind", 10 },	   { "private", 11 },
+	{ "rprivate", 11 },  { "shared", 11 },	   { "rshared", 11 },	   { "slave", 11 },
+	{ "rslave", 11 },    { "unbindable", 11 }, { "runbindable", 11 },  { "relatime", 8 },
+	{ "norelatime", 8 }, { "strictatime", 8 }, { "nostrictatime", 8 }, { "remount", 12 },
+	{ "defaults", 13 },
 };
-static const char *const data_keys[] = { "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol" };
+static const char *const data_keys[] = { "size",      "mode",	   "uid", "gid",
+					 "nr_inodes", "nr_blocks", "mpol" };
 
 #define DATA_GROUP 100
 
@@ -54,7 +57,8 @@ int tmpfs_opts_merge(const char *user, char ***out, struct err *err)
 		if (!mine[i][0])
 			continue;
 		if (group_of(mine[i]) == 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid tmpfs option [\"%s\"]", mine[i]);
+			return err_kind(err, ERR_BAD_PARAM, "invalid tmpfs option [\"%s\"]",
+					mine[i]);
 		strv_add(&all, mine[i]);
 	}
 	n = strv_len(all);

@@ -7,7 +7,8 @@
 
 #include "err.h"
 
-/* "size=1m,exec" -> owned vector noexec.. with what the user set in its place. BAD_PARAM: Invalid tmpfs option "x". */
+/* "size=1m,exec" -> owned vector noexec.. with what the user set in its place. BAD_PARAM: Invalid
+ * tmpfs option "x". */
 int tmpfs_opts_merge(const char *user, char ***out, struct err *err);
 
 #endif

@@ -2,8 +2,9 @@
  *
  * top.c - see top.h.
  *
- * ps runs on the host with the user's words as its arguments (no shell), first with -q and the zone's
- * pids, then, where an option of the user's excludes -q, without; the output is filtered either way.
+ * ps runs on the host with the user's words as its arguments (no shell), first with -q and the
+ * zone's pids, then, where an option of the user's excludes -q, without; the output is filtered
+ * either way.
  */
 #define LOG_MODULE "top"
 #include "top.h"
@@ -45,7 +46,8 @@ int top_check_args(const char *ps_args, struct err *err)
 		k_len = (size_t)(eq - from);
 		v_len = strcspn(v, " \t\n");
 		if (k_len != 3 || strncmp(from, "pid", 3) != 0)
-			return err_kind(err, ERR_BAD_PARAM, "specifying \"%.*s=%.*s\" is not allowed", (int)k_len, from,
+			return err_kind(err, ERR_BAD_PARAM,
+					"specifying \"%.*s=%.*s\" is not allowed", (int)k_len, from,
 					(int)v_len, v);
 	}
 	return 0;
@@ -119,7 +121,9 @@ int top_parse(char *ps_output, const int *pids, size_t n_pids, struct buf *json,
 		if (strcmp(f[pid_col], "-") != 0) {
 			pid = strtol(f[pid_col], &end, 10);
 			if (*end || end == f[pid_col])
-				return err_kind(err, ERR_SYSTEM, "Unexpected pid '%s': strconv.Atoi: parsing \"%s\": invalid syntax",
+				return err_kind(err, ERR_SYSTEM,
+						"Unexpected pid '%s': strconv.Atoi: parsing "
+						"\"%s\": invalid syntax",
 						f[pid_col], f[pid_col]);
 			mine = has_pid(pids, n_pids, pid);
 		}
@@ -169,8 +173,10 @@ static int drain(int fds[2], struct buf bufs[2])
 
 static int spawn_ps(char **argv, int out_w, int err_w, pid_t *pid)
 {
-	static char *const env[] = { (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				     (char *)"LC_ALL=C", NULL };
+	static char *const env[] = {
+		(char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		(char *)"LC_ALL=C", NULL
+	};
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t none, dfl;

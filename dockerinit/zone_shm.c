@@ -2,8 +2,9 @@
  *
  * zone_shm.c - see zone_shm.h.
  *
- * A mount can be cloned only by who is in its namespace: so we enter the other zone's, clone, and come
- * back. Nothing is mounted where the host sees it, and the memory lives as long as one of the zones.
+ * A mount can be cloned only by who is in its namespace: so we enter the other zone's, clone, and
+ * come back. Nothing is mounted where the host sees it, and the memory lives as long as one of the
+ * zones.
  */
 #include "zone_shm.h"
 
@@ -26,7 +27,8 @@
 
 int zone_shm_join(pid_t pid, const char *at, struct err *err)
 {
-	cleanup_fd int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), theirs = -1, tree = -1;
+	cleanup_fd int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), theirs = -1,
+		       tree = -1;
 	char path[64];
 	int saved;
 

@@ -9,8 +9,8 @@
 
 #include "err.h"
 
-/* Mounts what pid sees as /dev/shm at the directory at, of our mount namespace. Only in a child process that has
- * a mount namespace of its own, where the mount that holds at is private. */
+/* Mounts what pid sees as /dev/shm at the directory at, of our mount namespace. Only in a child
+ * process that has a mount namespace of its own, where the mount that holds at is private. */
 int zone_shm_join(pid_t pid, const char *at, struct err *err);
 
 #endif

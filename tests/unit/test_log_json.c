@@ -19,8 +19,9 @@
 
 static struct ct_spec make_spec(const char *log_config)
 {
-	static const char config[] = "{\"Env\":[\"A=1\",\"AB=2\",\"NOVALUE\",\"Z=\"],\"Cmd\":[\"sh\",\"-c\",\"x\"],"
-				     "\"Labels\":{\"com.a\":\"1\",\"com.b\":\"2\",\"A\":\"label\"}}";
+	static const char config[] =
+		"{\"Env\":[\"A=1\",\"AB=2\",\"NOVALUE\",\"Z=\"],\"Cmd\":[\"sh\",\"-c\",\"x\"],"
+		"\"Labels\":{\"com.a\":\"1\",\"com.b\":\"2\",\"A\":\"label\"}}";
 	struct ct_spec s = { .id = ID, .image_id = "sha256:" ID };
 
 	s.name = (char *)"web";
@@ -36,16 +37,23 @@ static void test_json(void **state)
 		const char *in, *want; /* want: a part of the text */
 	} rows[] = {
 		{ "{\"Type\":\"json-file\",\"Config\":{}}", "\"attrs\":{}" },
-		{ "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"10m\",\"max-file\":\"3\",\"compress\":\"true\"}}",
+		{ "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"10m\",\"max-file\":\"3\","
+		  "\"compress\":\"true\"}}",
 		  "\"max_size\":10000000,\"max_file\":3,\"compress\":true" },
-		{ "{\"Type\":\"json-file\",\"Config\":{\"labels\":\"com.b,nope\"}}", "\"attrs\":{\"com.b\":\"2\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"labels\":\"com.b,nope\"}}",
+		  "\"attrs\":{\"com.b\":\"2\"}" },
 		{ "{\"Type\":\"json-file\",\"Config\":{\"labels-regex\":\"^com\\\\.\"}}",
 		  "\"attrs\":{\"com.a\":\"1\",\"com.b\":\"2\"}" },
-		{ "{\"Type\":\"json-file\",\"Config\":{\"labels\":\"A\",\"env\":\"A,Z\"}}", "\"attrs\":{\"A\":\"1\",\"Z\":\"\"}" },
-		{ "{\"Type\":\"json-file\",\"Config\":{\"env-regex\":\"(?i)^a\"}}", "\"attrs\":{\"A\":\"1\",\"AB\":\"2\"}" },
-		{ "{\"Type\":\"json-file\",\"Config\":{\"tag\":\"{{.Name}}\"}}", "\"attrs\":{\"tag\":\"web\"}" },
-		{ "{\"Type\":\"syslog\",\"Config\":{\"tag\":\"{{.Name}}/{{.ID}}\"}}", "\"tag\":\"web/0123456789ab\"" },
-		{ "{\"Type\":\"syslog\",\"Config\":{\"syslog-tag\":\"x\",\"max-size\":\"1\"}}", "\"tag\":\"x\"" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"labels\":\"A\",\"env\":\"A,Z\"}}",
+		  "\"attrs\":{\"A\":\"1\",\"Z\":\"\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"env-regex\":\"(?i)^a\"}}",
+		  "\"attrs\":{\"A\":\"1\",\"AB\":\"2\"}" },
+		{ "{\"Type\":\"json-file\",\"Config\":{\"tag\":\"{{.Name}}\"}}",
+		  "\"attrs\":{\"tag\":\"web\"}" },
+		{ "{\"Type\":\"syslog\",\"Config\":{\"tag\":\"{{.Name}}/{{.ID}}\"}}",
+		  "\"tag\":\"web/0123456789ab\"" },
+		{ "{\"Type\":\"syslog\",\"Config\":{\"syslog-tag\":\"x\",\"max-size\":\"1\"}}",
+		  "\"tag\":\"x\"" },
 		{ "{\"Type\":\"syslog\",\"Config\":{}}", "\"tag\":\"0123456789ab\"" },
 		{ "{\"Type\":\"none\",\"Config\":{\"max-size\":\"bad\"}}", "\"driver\":\"none\"" },
 		{ "{}", "\"driver\":\"json-file\"" },
@@ -71,10 +79,13 @@ static void test_json_refused(void **state)
 		{ "{\"Config\":{\"max-size\":\"x\"}}", "invalid size: 'x'" },
 		{ "{\"Config\":{\"max-size\":\"0\"}}", "max-size must be a positive number" },
 		{ "{\"Config\":{\"max-file\":\"0\"}}", "max-file cannot be less than 1" },
-		{ "{\"Config\":{\"max-file\":\"q\"}}", "strconv.Atoi: parsing \"q\": invalid syntax" },
-		{ "{\"Config\":{\"compress\":\"q\"}}", "strconv.ParseBool: parsing \"q\": invalid syntax" },
+		{ "{\"Config\":{\"max-file\":\"q\"}}",
+		  "strconv.Atoi: parsing \"q\": invalid syntax" },
+		{ "{\"Config\":{\"compress\":\"q\"}}",
+		  "strconv.ParseBool: parsing \"q\": invalid syntax" },
 		{ "{\"Config\":{\"env-regex\":\"(\"}}", "error parsing regexp: " },
-		{ "{\"Config\":{\"tag\":\"{{.Foo}}\"}}", "can't evaluate field Foo in type *logger.Info" },
+		{ "{\"Config\":{\"tag\":\"{{.Foo}}\"}}",
+		  "can't evaluate field Foo in type *logger.Info" },
 		{ "{\"Config\":{\"tag\":\"{{.ID\"}}", "template: log-tag:1: unclosed action" },
 		{ "{\"Config\":{\"tag\":\"{{f .ID}}\"}}", "function \"f\" not defined" },
 	};
@@ -118,7 +129,8 @@ static void test_tag(void **state)
 		cleanup_buf struct buf b = BUF_INIT;
 		struct err err = { 0 };
 
-		if (log_tag_expand(rows[i][0], &s, "sh -c x", &b, &err) < 0 || strcmp(buf_str(&b), rows[i][1]) != 0)
+		if (log_tag_expand(rows[i][0], &s, "sh -c x", &b, &err) < 0 ||
+		    strcmp(buf_str(&b), rows[i][1]) != 0)
 			fail_msg("%s: '%s' %s", rows[i][0], buf_str(&b), err.msg);
 	}
 	json_decref(s.config);

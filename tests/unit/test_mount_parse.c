@@ -18,8 +18,10 @@
 static void test_clean_path(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "/a/", "/a" }, { "/a//b/./c/..", "/a/b" }, { "/", "/" },     { "/..", "/" }, { "", "." },
-		{ "a/..", "." }, { "../a", "../a" },	      { "/a/../..", "/" },
+		{ "/a/", "/a" },    { "/a//b/./c/..", "/a/b" },
+		{ "/", "/" },	    { "/..", "/" },
+		{ "", "." },	    { "a/..", "." },
+		{ "../a", "../a" }, { "/a/../..", "/" },
 	};
 	size_t i;
 
@@ -39,7 +41,8 @@ static void test_bind(void **state)
 	} rows[] = {
 		{ "/a:/b", "bind", NULL, "/a", "/b", "", "rprivate", true, false },
 		{ "/a/:/b/:ro", "bind", NULL, "/a", "/b", "ro", "rprivate", false, false },
-		{ "/a:/b:ro,rslave,z", "bind", NULL, "/a", "/b", "ro,rslave,z", "rslave", false, false },
+		{ "/a:/b:ro,rslave,z", "bind", NULL, "/a", "/b", "ro,rslave,z", "rslave", false,
+		  false },
 		{ "v:/b:nocopy", "volume", "v", NULL, "/b", "nocopy", "", true, true },
 		{ "/b", "volume", NULL, NULL, "/b", "", "", true, false },
 	};
@@ -94,17 +97,22 @@ static void test_api(void **state)
 	static const char *const bad[][2] = {
 		{ "{\"Type\":\"x\",\"Target\":\"/a\"}", "mount type unknown" },
 		{ "{\"Type\":\"bind\",\"Source\":\"/nope/x\",\"Target\":\"/a\"}",
-		  "invalid mount config for type \"bind\": bind source path does not exist: /nope/x" },
+		  "invalid mount config for type \"bind\": bind source path does not exist: "
+		  "/nope/x" },
 		{ "{\"Type\":\"bind\",\"Target\":\"/a\"}", "field Source must not be empty" },
 		{ "{\"Type\":\"volume\"}", "field Target must not be empty" },
 		{ "{\"Type\":\"volume\",\"Target\":\"a\"}", "mount path must be absolute" },
-		{ "{\"Type\":\"volume\",\"Target\":\"/a\",\"VolumeOptions\":{\"Subpath\":\"x\"}}", "anonymous volumes" },
-		{ "{\"Type\":\"volume\",\"Source\":\"v\",\"Target\":\"/a\",\"VolumeOptions\":{\"Subpath\":\"../x\"}}",
+		{ "{\"Type\":\"volume\",\"Target\":\"/a\",\"VolumeOptions\":{\"Subpath\":\"x\"}}",
+		  "anonymous volumes" },
+		{ "{\"Type\":\"volume\",\"Source\":\"v\",\"Target\":\"/"
+		  "a\",\"VolumeOptions\":{\"Subpath\":\"../x\"}}",
 		  "subpath must be a relative path" },
-		{ "{\"Type\":\"tmpfs\",\"Source\":\"v\",\"Target\":\"/a\"}", "field Source must not be specified" },
+		{ "{\"Type\":\"tmpfs\",\"Source\":\"v\",\"Target\":\"/a\"}",
+		  "field Source must not be specified" },
 	};
 	static const char good[] = "{\"Type\":\"tmpfs\",\"Target\":\"/t/\",\"ReadOnly\":true,"
-				   "\"TmpfsOptions\":{\"SizeBytes\":1024,\"Mode\":448,\"Options\":[[\"exec\"],[\"uid\",\"5\"]]}}";
+				   "\"TmpfsOptions\":{\"SizeBytes\":1024,\"Mode\":448,\"Options\":["
+				   "[\"exec\"],[\"uid\",\"5\"]]}}";
 	cleanup_json json_t *o = json_loads(good, 0, NULL);
 	struct ct_mount m = { 0 };
 	struct err err = { 0 };
@@ -154,8 +162,9 @@ static void test_tmpfs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clean_path), cmocka_unit_test(test_bind), cmocka_unit_test(test_bind_refused),
-		cmocka_unit_test(test_api),	   cmocka_unit_test(test_tmpfs),
+		cmocka_unit_test(test_clean_path),   cmocka_unit_test(test_bind),
+		cmocka_unit_test(test_bind_refused), cmocka_unit_test(test_api),
+		cmocka_unit_test(test_tmpfs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* links: apiserver */
 /*
- * test_oci.c - config.json, zone.json, metadata.json and exec specs from container configurations, below a
- * temporary root; nothing is run.
+ * test_oci.c - config.json, zone.json, metadata.json and exec specs from container configurations,
+ * below a temporary root; nothing is run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +66,9 @@ static int teardown(void **state)
 
 static struct ct_spec make_spec(const char *config, const char *hc)
 {
-	struct ct_spec s = { .id = ID, .image_id = "sha256:" ID, .created_ns = 1500000000123456789LL };
+	struct ct_spec s = { .id = ID,
+			     .image_id = "sha256:" ID,
+			     .created_ns = 1500000000123456789LL };
 	struct err err = { 0 };
 
 	id_to_uuid(s.uuid, s.id);
@@ -165,7 +167,8 @@ static void write_ok(const struct ct_spec *s)
 
 static void test_defaults(void **state)
 {
-	struct ct_spec s = make_spec("{\"Hostname\":\"hh\",\"Env\":[\"A=b\"]}", "{\"NetworkMode\":\"bridge\"}");
+	struct ct_spec s = make_spec("{\"Hostname\":\"hh\",\"Env\":[\"A=b\"]}",
+				     "{\"NetworkMode\":\"bridge\"}");
 	cleanup_json json_t *c = NULL;
 	cleanup_json json_t *z = NULL;
 
@@ -176,7 +179,8 @@ static void test_defaults(void **state)
 	assert_string_equal(at(c, "hostname"), "hh");
 	assert_string_equal(at(c, "root.readonly"), "false");
 	assert_string_equal(at(c, "linux.cgroupsPath"), strchr(at(c, "linux.cgroupsPath"), '/'));
-	assert_int_equal(json_array_size(json_object_get(json_object_get(c, "linux"), "namespaces")), 5);
+	assert_int_equal(
+		json_array_size(json_object_get(json_object_get(c, "linux"), "namespaces")), 5);
 	assert_true(has_opt(mount_at(c, "/sys"), "ro"));
 	assert_true(has_opt(mount_at(c, "/sys/fs/cgroup"), "ro"));
 	assert_true(has_opt(mount_at(c, "/dev/shm"), "size=67108864"));
@@ -195,9 +199,12 @@ static void test_defaults(void **state)
 
 static void test_resources(void **state)
 {
-	struct ct_spec s = make_spec("{}", "{\"Memory\":67108864,\"MemorySwap\":-1,\"NanoCpus\":500000000,\"PidsLimit\":20,"
-					   "\"CpuShares\":1,\"CpusetCpus\":\"0-1\",\"MemorySwappiness\":0,\"CgroupParent\":\"/a/b/\","
-					   "\"Sysctls\":{\"net.ipv4.ip_default_ttl\":\"7\"},\"OomScoreAdj\":100}");
+	struct ct_spec s = make_spec(
+		"{}",
+		"{\"Memory\":67108864,\"MemorySwap\":-1,\"NanoCpus\":500000000,\"PidsLimit\":20,"
+		"\"CpuShares\":1,\"CpusetCpus\":\"0-1\",\"MemorySwappiness\":0,\"CgroupParent\":\"/"
+		"a/b/\","
+		"\"Sysctls\":{\"net.ipv4.ip_default_ttl\":\"7\"},\"OomScoreAdj\":100}");
 	cleanup_json json_t *c = NULL;
 
 	(void)state;
@@ -213,33 +220,39 @@ static void test_resources(void **state)
 	assert_string_equal(at(c, "linux.resources.pids.limit"), "20");
 	assert_string_equal(at(c, "linux.cgroupsPath"), "/a/b/" ID);
 	assert_string_equal(at(c, "process.oomScoreAdj"), "100");
-	assert_string_equal(jget_str(json_object_get(json_object_get(c, "linux"), "sysctl"), "net.ipv4.ip_default_ttl", ""), "7");
+	assert_string_equal(jget_str(json_object_get(json_object_get(c, "linux"), "sysctl"),
+				     "net.ipv4.ip_default_ttl", ""),
+			    "7");
 	spec_fini(&s);
 }
 
 static void test_privileged(void **state)
 {
-	struct ct_spec s = make_spec("{}", "{\"Privileged\":true,\"NetworkMode\":\"host\",\"PidMode\":\"host\",\"UTSMode\":\"host\"}");
+	struct ct_spec s = make_spec("{}", "{\"Privileged\":true,\"NetworkMode\":\"host\","
+					   "\"PidMode\":\"host\",\"UTSMode\":\"host\"}");
 	cleanup_json json_t *c = NULL;
 	cleanup_strv char **caps = NULL;
 
 	(void)state;
 	write_ok(&s);
 	c = read_json(s.uuid, "config.json");
-	caps = jget_strv(json_object_get(json_object_get(c, "process"), "capabilities"), "bounding");
+	caps = jget_strv(json_object_get(json_object_get(c, "process"), "capabilities"),
+			 "bounding");
 	assert_true(strv_has(caps, "CAP_SYS_ADMIN"));
 	assert_false(strv_has(caps, "CAP_SYS_RESOURCE"));
 	assert_true(has_opt(mount_at(c, "/sys"), "rw"));
 	assert_string_equal(at(c, "linux.maskedPaths"), "(none)");
 	assert_string_equal(at(c, "linux.resources.devices[0].access"), "rwm");
 	assert_string_equal(at(c, "hostname"), "(none)");
-	assert_int_equal(json_array_size(json_object_get(json_object_get(c, "linux"), "namespaces")), 2);
+	assert_int_equal(
+		json_array_size(json_object_get(json_object_get(c, "linux"), "namespaces")), 2);
 	spec_fini(&s);
 }
 
 static void test_user_mounts(void **state)
 {
-	struct ct_spec s = make_spec("{}", "{\"Tmpfs\":{\"/t\":\"size=3m,exec\",\"/dev/shm\":\"size=1m\"}}");
+	struct ct_spec s =
+		make_spec("{}", "{\"Tmpfs\":{\"/t\":\"size=3m,exec\",\"/dev/shm\":\"size=1m\"}}");
 	struct ct_mount *m = ct_mounts_add(&s.mounts);
 	cleanup_json json_t *c = NULL;
 	json_t *mounts;
@@ -279,11 +292,15 @@ static void test_user_mounts(void **state)
 
 static void test_metadata(void **state)
 {
-	struct ct_spec s = make_spec("{\"Cmd\":[\"a\",\"b c\"],\"Entrypoint\":null,\"User\":\"u\",\"Labels\":{\"k\":\"v\"},\"Tty\":true,"
-				     "\"Env\":[\"PATH=/x\"]}",
-				     "{\"Memory\":134217728,\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3},"
-				     "\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"CHOWN\"],\"Init\":true,"
-				     "\"SecurityOpt\":[\"no-new-privileges\",\"seccomp=unconfined\"],\"GroupAdd\":[\"5\"]}");
+	struct ct_spec s = make_spec(
+		"{\"Cmd\":[\"a\",\"b "
+		"c\"],\"Entrypoint\":null,\"User\":\"u\",\"Labels\":{\"k\":\"v\"},\"Tty\":true,"
+		"\"Env\":[\"PATH=/x\"]}",
+		"{\"Memory\":134217728,\"RestartPolicy\":{\"Name\":\"on-failure\","
+		"\"MaximumRetryCount\":3},"
+		"\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"CHOWN\"],\"Init\":true,"
+		"\"SecurityOpt\":[\"no-new-privileges\",\"seccomp=unconfined\"],\"GroupAdd\":["
+		"\"5\"]}");
 	cleanup_json json_t *m = NULL;
 	cleanup_json json_t *p = NULL;
 	struct err err = { 0 };
@@ -295,7 +312,8 @@ static void test_metadata(void **state)
 	assert_string_equal(jget_str(m, "docker:cmd", ""), "[\"a\",\"b c\"]");
 	assert_string_equal(jget_str(m, "docker:entrypoint", ""), "[]");
 	assert_string_equal(jget_str(m, "docker:user", ""), "u");
-	assert_string_equal(jget_str(m, "docker:env", ""), "[\"PATH=/x\",\"HOSTNAME=\",\"TERM=xterm\"]");
+	assert_string_equal(jget_str(m, "docker:env", ""),
+			    "[\"PATH=/x\",\"HOSTNAME=\",\"TERM=xterm\"]");
 	assert_string_equal(jget_str(m, "docker:label:k", ""), "v");
 	assert_string_equal(jget_str(m, "sdc:tags.k", ""), "v");
 	assert_string_equal(jget_str(m, "docker:restartpolicy", ""), "on-failure:3");
@@ -314,9 +332,12 @@ static void test_metadata(void **state)
 
 static void test_exec(void **state)
 {
-	struct ct_spec s = make_spec("{\"User\":\"u\",\"WorkingDir\":\"/w\",\"Env\":[\"A=1\",\"B=2\"]}", "{\"CapDrop\":[\"CHOWN\"]}");
+	struct ct_spec s =
+		make_spec("{\"User\":\"u\",\"WorkingDir\":\"/w\",\"Env\":[\"A=1\",\"B=2\"]}",
+			  "{\"CapDrop\":[\"CHOWN\"]}");
 	cleanup_buf struct buf b = BUF_INIT;
-	cleanup_json json_t *x = json_pack("{s:[s,s],s:[s],s:b}", "Cmd", "ls", "-l", "Env", "A=9", "Privileged", 0);
+	cleanup_json json_t *x =
+		json_pack("{s:[s,s],s:[s],s:b}", "Cmd", "ls", "-l", "Env", "A=9", "Privileged", 0);
 	cleanup_json json_t *o = NULL;
 	struct err err = { 0 };
 
@@ -344,19 +365,23 @@ static void test_refused(void **state)
 	} rows[] = {
 		{ "{\"CapAdd\":[\"foo\"]}", "invalid CapAdd: unknown capability: \"CAP_FOO\"" },
 		{ "{\"CapAdd\":[\"SYS_RESOURCE\"]}", "not available in the current environment" },
-		{ "{\"Ulimits\":[{\"Name\":\"nofoo\",\"Soft\":1,\"Hard\":1}]}", "invalid ulimit type: nofoo" },
+		{ "{\"Ulimits\":[{\"Name\":\"nofoo\",\"Soft\":1,\"Hard\":1}]}",
+		  "invalid ulimit type: nofoo" },
 		{ "{\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":-1,\"Hard\":-1}]}", "hard limit" },
 		{ "{\"OomScoreAdj\":-999}", "oom-score-adj" },
 		{ "{\"Devices\":[{\"PathOnHost\":\"/dev/nope\"}]}",
-		  "error gathering device information while adding custom device \"/dev/nope\": no such file or directory" },
+		  "error gathering device information while adding custom device \"/dev/nope\": no "
+		  "such file or directory" },
 		{ "{\"Devices\":[{\"PathOnHost\":\"/etc/passwd\"}]}", "not a device node" },
-		{ "{\"DeviceCgroupRules\":[\"x 1:3 rwm\"]}", "invalid device cgroup rule format: 'x 1:3 rwm'" },
+		{ "{\"DeviceCgroupRules\":[\"x 1:3 rwm\"]}",
+		  "invalid device cgroup rule format: 'x 1:3 rwm'" },
 		{ "{\"DeviceCgroupRules\":[\"c 1:3 rwmx\"]}", "invalid device cgroup rule format" },
 		{ "{\"DeviceCgroupRules\":[\"\"]}", "invalid device cgroup rule format" },
 		{ "{\"DeviceRequests\":[{\"Driver\":\"\",\"Capabilities\":[[\"gpu\"]]}]}",
 		  "could not select device driver \"\" with capabilities: [[\"gpu\"]]" },
 		{ "{\"Tmpfs\":{\"/t\":\"foo\"}}", "invalid tmpfs option [\"foo\"]" },
-		{ "{\"NetworkMode\":\"host\",\"Sysctls\":{\"net.x\":\"1\"}}", "not allowed in host network namespace" },
+		{ "{\"NetworkMode\":\"host\",\"Sysctls\":{\"net.x\":\"1\"}}",
+		  "not allowed in host network namespace" },
 		{ "{\"SecurityOpt\":[\"no-new-privileges=maybe\"]}", "invalid --security-opt" },
 	};
 	struct oci_env env = { 0 };
@@ -375,9 +400,11 @@ static void test_refused(void **state)
 
 static void test_device_rules(void **state)
 {
-	struct ct_spec s = make_spec("{}", "{\"DeviceCgroupRules\":[\"c 13:* rwm\",\"a *:* r\"],"
-					   "\"Devices\":[{\"PathOnHost\":\"/dev/null\",\"PathInContainer\":\"/dev/mine\","
-					   "\"CgroupPermissions\":\"r\"}]}");
+	struct ct_spec s = make_spec(
+		"{}",
+		"{\"DeviceCgroupRules\":[\"c 13:* rwm\",\"a *:* r\"],"
+		"\"Devices\":[{\"PathOnHost\":\"/dev/null\",\"PathInContainer\":\"/dev/mine\","
+		"\"CgroupPermissions\":\"r\"}]}");
 	cleanup_json json_t *c = NULL;
 
 	(void)state;

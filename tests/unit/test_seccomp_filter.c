@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* links: apiserver */
 /*
- * test_seccomp_filter.c - profiles to filters; the filters are loaded in children and tried with a call.
+ * test_seccomp_filter.c - profiles to filters; the filters are loaded in children and tried with a
+ * call.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,21 +82,39 @@ static void test_filters(void **state)
 		long arg;
 		int want;
 	} rows[] = {
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\"}]}", 0, 0, EPERM },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"getpgid\",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":77}]}", 0, 0, 77 },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}", 0, 0, 0 },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}", CAP_BIT(21), 0, EPERM },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}", CAP_BIT(21), 0, 0 },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"includes\":{\"minKernel\":\"99.0\"}}]}", 0, 0, 0 },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"includes\":{\"arches\":[\"s390x\"]}}]}", 0, 0, 0 },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\",\"subArchitectures\":"
-		  "[\"SCMP_ARCH_X86\",\"SCMP_ARCH_X32\"]}],\"syscalls\":[{\"names\":[\"getpgid\",\"nosuchcall\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"},{\"index\":0,\"value\":2,\"op\":\"SCMP_CMP_EQ\"}]}]}", 0, 1, EPERM },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\"}]}",
+		  0, 0, EPERM },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"getpgid\","
+		  "\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":77}]}",
+		  0, 0, 77 },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}",
+		  0, 0, 0 },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}",
+		  CAP_BIT(21), 0, EPERM },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}",
+		  CAP_BIT(21), 0, 0 },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"includes\":{\"minKernel\":\"99.0\"}}]}",
+		  0, 0, 0 },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpgid\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"includes\":{\"arches\":[\"s390x\"]}}]}",
+		  0, 0, 0 },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"archMap\":[{\"architecture\":\"SCMP_"
+		  "ARCH_X86_64\",\"subArchitectures\":"
+		  "[\"SCMP_ARCH_X86\",\"SCMP_ARCH_X32\"]}],\"syscalls\":[{\"names\":[\"getpgid\","
+		  "\"nosuchcall\"],\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"},{\"index\":0,"
+		  "\"value\":2,\"op\":\"SCMP_CMP_EQ\"}]}]}",
+		  0, 1, EPERM },
 	};
 	size_t i;
 
@@ -111,7 +130,8 @@ static void test_filters(void **state)
 		got = try_call(buf_str(&b), SYS_getpgid, rows[i].arg);
 		if (got != rows[i].want)
 			fail_msg("row %zu: errno %d", i, got);
-		assert_int_equal(seccomp_filter_b64(rows[i].profile, rows[i].caps, &again, &err), 0);
+		assert_int_equal(seccomp_filter_b64(rows[i].profile, rows[i].caps, &again, &err),
+				 0);
 		assert_string_equal(buf_str(&b), buf_str(&again));
 	}
 }
@@ -141,12 +161,17 @@ static void test_refused(void **state)
 		{ "{}", "unsupported action" },
 		{ "{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "unsupported action" },
 		{ "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":-4}", "bad errnoRet" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\"],\"archMap\":[{}]}",
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86\"],"
+		  "\"archMap\":[{}]}",
 		  "use either 'architectures' or 'archMap'" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"args\":[{\"index\":9,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]}", "bad argument comparison" },
-		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\","
-		  "\"args\":[{\"index\":0,\"value\":1,\"op\":\"x\"}]}]}", "bad argument comparison" },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"args\":[{\"index\":9,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]}",
+		  "bad argument comparison" },
+		{ "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"read\"],"
+		  "\"action\":\"SCMP_ACT_ERRNO\","
+		  "\"args\":[{\"index\":0,\"value\":1,\"op\":\"x\"}]}]}",
+		  "bad argument comparison" },
 	};
 	size_t i;
 
@@ -155,7 +180,8 @@ static void test_refused(void **state)
 		cleanup_buf struct buf b = BUF_INIT;
 		struct err err = { 0 };
 
-		if (seccomp_filter_b64(rows[i][0], 0, &b, &err) >= 0 || !strstr(err.msg, rows[i][1]))
+		if (seccomp_filter_b64(rows[i][0], 0, &b, &err) >= 0 ||
+		    !strstr(err.msg, rows[i][1]))
 			fail_msg("%s: '%s'", rows[i][0], err.msg);
 	}
 }

@@ -35,7 +35,8 @@ static void test_args(void **state)
 		struct err err = { 0 };
 		int rc = top_check_args(rows[i].args, &err);
 
-		if ((rc < 0) != (rows[i].text != NULL) || (rows[i].text && strcmp(err.msg, rows[i].text) != 0))
+		if ((rc < 0) != (rows[i].text != NULL) ||
+		    (rows[i].text && strcmp(err.msg, rows[i].text) != 0))
 			fail_msg("%s: '%s'", rows[i].args, err.msg);
 	}
 }
@@ -47,9 +48,11 @@ static void test_parse(void **state)
 		const char *in, *out;
 	} rows[] = {
 		{ "  PID COMMAND\n    5 a b  c\n    6 d\n    7 e\n",
-		  "{\"Processes\":[[\"5\",\"a b c\"],[\"7\",\"e\"]],\"Titles\":[\"PID\",\"COMMAND\"]}" },
+		  "{\"Processes\":[[\"5\",\"a b "
+		  "c\"],[\"7\",\"e\"]],\"Titles\":[\"PID\",\"COMMAND\"]}" },
 		{ "PID TID CMD\n5 - x\n- 8 y\n6 - z\n- 9 w\n",
-		  "{\"Processes\":[[\"5\",\"-\",\"x\"],[\"-\",\"8\",\"y\"]],\"Titles\":[\"PID\",\"TID\",\"CMD\"]}" },
+		  "{\"Processes\":[[\"5\",\"-\",\"x\"],[\"-\",\"8\",\"y\"]],\"Titles\":[\"PID\","
+		  "\"TID\",\"CMD\"]}" },
 		{ "PID\n", "{\"Processes\":[],\"Titles\":[\"PID\"]}" },
 		{ "UID CMD\n0 x\n", NULL },
 		{ "PID CMD\nzz x\n", NULL },
@@ -64,7 +67,8 @@ static void test_parse(void **state)
 		struct err err = { 0 };
 		int rc = top_parse(text, pids, 2, &b, &err);
 
-		if ((rc < 0) != (rows[i].out == NULL) || (rows[i].out && strcmp(buf_str(&b), rows[i].out) != 0))
+		if ((rc < 0) != (rows[i].out == NULL) ||
+		    (rows[i].out && strcmp(buf_str(&b), rows[i].out) != 0))
 			fail_msg("row %zu: '%s' %s", i, buf_str(&b), err.msg);
 	}
 }
@@ -82,7 +86,9 @@ static void test_run(void **state)
 	assert_non_null(strstr(b.p, want));
 	buf_reset(&b);
 	assert_int_equal(top_run("", &self, 1, &b, &err), 0);
-	assert_non_null(strstr(b.p, "\"Titles\":[\"UID\",\"PID\",\"PPID\",\"C\",\"STIME\",\"TTY\",\"TIME\",\"CMD\"]"));
+	assert_non_null(strstr(
+		b.p,
+		"\"Titles\":[\"UID\",\"PID\",\"PPID\",\"C\",\"STIME\",\"TTY\",\"TIME\",\"CMD\"]"));
 	assert_true(top_run("--no-such-option", &self, 1, &b, &err) < 0);
 	assert_int_equal(strncmp(err.msg, "ps: ", 4), 0);
 }
