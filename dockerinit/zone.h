@@ -45,6 +45,7 @@ struct zone {
 	uint32_t drained_run;  /* the last that logsvc has told */
 	pid_t init_pid;	       /* 0: none */
 	int init_pidfd;
+	int mnt_fd; /* its mount namespace */
 	int64_t started_ns, started_mono_ns;
 	struct rlimit limits[RLIM_NLIMITS]; /* of the first process, for execs */
 	bool frozen;

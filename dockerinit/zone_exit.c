@@ -8,6 +8,9 @@
  *    sent. After ten seconds it is sent all the same, with truncated set; but the pipes stay open, so
  *    that nothing is lost when logsvc comes back, and a restart waits for it.
  * 3. The zone runs again after its delay, or zoneadmd ends. The run directory keeps exit.json.
+ *
+ * We hold the zone's mount namespace until Exited is sent: else its last process would have to unmount
+ * the overlay before it can be reaped, and that syncs the upper layer's file system.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -121,6 +124,20 @@ void zone_exit_fill(const struct zone *z, Zone__Exited *e)
 	e->error = z->exit_error ? z->exit_error : (char[]){ "" };
 }
 
+/* Before the last message: whoever gets it may start the zone again, with a zoneadmd that makes the
+ * same files. From then on this one touches nothing on disk. */
+static void remove_files(const struct zone *z)
+{
+	static const char *const files[] = { "zoneadmd.sock", "pid",	     "netns",
+					     "state.json",    "runtime.log", "init.pid",
+					     "zonecontrol/metadata.sock" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		unlinkat(z->run_dir_fd, files[i], 0);
+	unlinkat(z->run_dir_fd, "zonecontrol", AT_REMOVEDIR);
+}
+
 static void send_exited(struct zone *z)
 {
 	Zone__Exited e = ZONE__EXITED__INIT;
@@ -166,12 +183,12 @@ static void finish(struct zone *z)
 		zone_write_state(z);
 		timer_set(&x.restart, x.reported ? 0 : z->restart_delay_ms);
 	} else {
-		z->phase = PHASE_ENDED;
+		zone_exit_final(z);
 	}
 	if (!x.reported)
 		send_exited(z);
-	if (!z->will_restart)
-		zone_exit_final(z);
+	/* now the zone's file systems are unmounted, which can take as long as a sync(2) */
+	zone_close(&z->mnt_fd);
 }
 
 void zone_exit_check(struct zone *z)
@@ -249,7 +266,6 @@ void zone_exit_begin(struct zone *z, int status)
 	x.cgroup_gone = zone_cgroup_remove(z->cgroup) == 0;
 	fs_remove_tree(AT_FDCWD, z->runtime_state, &ignored);
 	write_exit(z);
-	zone_write_state(z);
 	if (z->tty)
 		zone_tty_hangup();
 	x.recorded = true;
@@ -284,9 +300,8 @@ void zone_exit_set_policy(struct zone *z, const Zone__SetPolicy *p)
 		timer_stop(&x.restart);
 		z->will_restart = false;
 		write_exit(z);
-		z->phase = PHASE_ENDED;
-		send_exited(z);
 		zone_exit_final(z);
+		send_exited(z);
 	}
 }
 
@@ -316,14 +331,7 @@ int zone_exit_shutdown(struct zone *z, struct err *err)
 
 void zone_exit_final(struct zone *z)
 {
-	static const char *const files[] = { "zoneadmd.sock", "pid",	     "netns",
-					     "state.json",    "runtime.log", "init.pid",
-					     "zonecontrol/metadata.sock" };
-	size_t i;
-
 	z->phase = PHASE_ENDED;
-	for (i = 0; i < ARRAY_SIZE(files); i++)
-		unlinkat(z->run_dir_fd, files[i], 0);
-	unlinkat(z->run_dir_fd, "zonecontrol", AT_REMOVEDIR);
+	remove_files(z);
 	loop_end();
 }

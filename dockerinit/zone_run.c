@@ -297,11 +297,12 @@ static void start_failed(const struct err *err, int exit_code)
 		zone_exit_fill(z, &e);
 		m.body_case = ZONE__MESSAGE__BODY_EXITED;
 		m.exited = &e;
+		zone_exit_final(z);
 		zone_ctl_event(&m);
 	} else {
+		zone_exit_final(z);
 		zone_ctl_fail(l.who, err, exit_code);
 	}
-	zone_exit_final(z);
 }
 
 /* runc says itself what PREFIX says. */
@@ -367,6 +368,16 @@ static int classify(struct err *err)
 
 static void watch_oom(struct zone *z);
 
+/* See zone_exit.c. */
+static void hold_mounts(struct zone *z)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", z->init_pid);
+	zone_close(&z->mnt_fd);
+	z->mnt_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static void started(void)
 {
 	Zone__Started s = ZONE__STARTED__INIT;
@@ -377,6 +388,7 @@ static void started(void)
 	for (i = 0; i < RLIM_NLIMITS; i++)
 		prlimit(z->init_pid, i, NULL, &z->limits[i]);
 	zone_close(&l.err_pipe);
+	hold_mounts(z);
 	z->phase = PHASE_RUNNING;
 	z->frozen = false;
 	z->started_ns = now_ns();

@@ -69,8 +69,9 @@ static void print_exited(const Zone__Exited *e)
 {
 	if (!quiet)
 		fprintf(stderr,
-			"[exited run=%u code=%d oom=%d truncated=%d will_restart=%d delay=%u count=%u "
-			"error=%s]\n",
+			"[exited after %.2f ms run=%u code=%d oom=%d truncated=%d will_restart=%d "
+			"delay=%u count=%u error=%s]\n",
+			(double)(mono_ns() - t0) / 1e6,
 			e->run, e->exit_code, e->oom_killed, e->truncated, e->will_restart,
 			e->restart_delay_ms, e->restart_count, e->error);
 }
