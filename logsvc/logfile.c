@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -182,11 +183,11 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 
 	if ((rc = look(lf, now_ns, moved, err)) < 0)
 		return rc;
-	if (failpoint("logfile.append.half") && len > 1) {
-		ssize_t half = write(lf->fd, p, len / 2);
+	if (failpoint("logfile.append.torn")) { /* dies in the middle of a write */
+		ssize_t half = write(lf->fd, p, len / 2 + 1);
 
 		(void)half;
-		rc = -ENOSPC;
+		(void)kill(getpid(), SIGKILL);
 	}
 	while (rc == 0 && done < len) {
 		ssize_t n = write(lf->fd, p + done, len - done);
@@ -199,8 +200,6 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 			rc = -ENOSPC;
 		else
 			done += (size_t)n;
-		if (done < len)
-			(void)failpoint("logfile.append.short");
 	}
 	if (rc < 0) {
 		lf->errors++;

@@ -8,6 +8,7 @@
  *	  --kills N	how often (200)		--max-ms N	a life lasts up to that long (10)
  *	  --mode M	bulk, line, mixed or long	--max-size N --max-file N --compress
  *	  --failpoint F	sets SDC_FAILPOINTS=F; logsvc is to kill itself (waits up to 3 s)
+ *	  --last-failpoint F	the same for the life that is not killed
  *	  --mb N	the zone stops after so much (0: when the kills are over)
  *	  --dir D	where (a new directory in /tmp)	--keep
  *	capture_kill --writer MODE MB COUNTS	the zone's program
@@ -147,6 +148,7 @@ static int writer(char **argv)
 struct check {
 	enum mode mode;
 	uint64_t next[2], bad, records, files;
+	bool drops_oldest;
 	struct buf line[2];
 };
 
@@ -173,6 +175,8 @@ static void check_record(struct check *c, const char *p, size_t len, const char 
 	buf_add(&c->line[s], text, r.text_len);
 	if (!r.whole)
 		return;
+	if (!c->next[s] && c->line[s].len > 2 && c->drops_oldest) /* retention took what was before */
+		c->next[s] = strtoull(c->line[s].p + 1, NULL, 10);
 	n = make_line(want, s, c->next[s], c->mode);
 	want[n++] = '\n';
 	if (c->line[s].len != n || memcmp(c->line[s].p, want, n) != 0) {
@@ -228,7 +232,10 @@ static void check_dir(struct check *c, const char *dir)
 			check_file(c, dir, list[i]->d_name);
 		else if (list[i]->d_name[0] == '.' && list[i]->d_name[1] == 's')
 			fprintf(stderr, "note: left over: %s\n", list[i]->d_name);
+		free(list[i]);
 	}
+	if (n >= 0)
+		free(list);
 	check_file(c, dir, LOG_LIVE);
 }
 
@@ -240,7 +247,7 @@ static struct {
 	long long max_size;
 	int max_file;
 	bool compress, keep;
-	const char *failpoint, *mb;
+	const char *failpoint, *last_failpoint, *mb;
 	char dir[512];
 } opt = { .kills = 200, .max_ms = 10, .mb = "0" };
 
@@ -341,7 +348,7 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	const char *logsvc_argv[] = { logsvc, "--root", opt.dir, "--log-level", "error", NULL };
 	const char *fake_argv[] = { fake, sock, "--", self, "--writer", mode_names[opt.mode],
 				    opt.mb, counts_path, NULL };
-	struct check c = { .mode = opt.mode };
+	struct check c = { .mode = opt.mode, .drops_oldest = opt.max_file > 0 };
 	int hits = 0, fd, rc = 1;
 	struct counts *counts;
 	pid_t zone, last;
@@ -364,13 +371,13 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	opt.failpoint = NULL;
 	if (str_eq(opt.mb, "0") && counts->pid > 0)
 		kill(counts->pid, SIGTERM);
-	last = spawn(logsvc_argv, NULL);
+	last = spawn(logsvc_argv, opt.last_failpoint);
 	if (wait_exit(zone, 120) != 0) {
 		fprintf(stderr, "the zone did not drain\n");
 		kill(zone, SIGKILL);
 		c.bad++;
 	}
-	nap(opt.compress ? 1500 : 20);
+	nap(opt.compress ? 150 : 20);
 	kill(last, SIGTERM);
 	if (wait_exit(last, 10) != 0) {
 		fprintf(stderr, "logsvc did not stop well\n");
@@ -389,6 +396,8 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	       hits, (unsigned long long)(counts->lines[0] + counts->lines[1]),
 	       (unsigned long long)c.records, (unsigned long long)c.files,
 	       (unsigned long long)c.bad);
+	buf_fini(&c.line[0]);
+	buf_fini(&c.line[1]);
 	rc = c.bad || (hits == 0 && opt.kills) ? 1 : 0;
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", opt.dir);
 	if (!opt.keep && rc == 0 && system(cmd) < 0)
@@ -403,6 +412,7 @@ int main(int argc, char **argv)
 		{ "max-size", 1, NULL, 's' }, { "max-file", 1, NULL, 'f' }, { "compress", 0, NULL, 'c' },
 		{ "failpoint", 1, NULL, 'F' }, { "mb", 1, NULL, 'b' },	    { "dir", 1, NULL, 'd' },
 		{ "keep", 0, NULL, 'K' },     { "writer", 0, NULL, 'w' },   { "seed", 1, NULL, 'S' },
+		{ "last-failpoint", 1, NULL, 'L' },
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned seed = (unsigned)time(NULL) ^ (unsigned)getpid();
@@ -417,6 +427,7 @@ int main(int argc, char **argv)
 		case 'f': opt.max_file = (int)strtol(optarg, NULL, 10); break;
 		case 'c': opt.compress = true; break;
 		case 'F': opt.failpoint = optarg; break;
+		case 'L': opt.last_failpoint = optarg; break;
 		case 'b': opt.mb = optarg; break;
 		case 'd': str_copy(opt.dir, sizeof(opt.dir), optarg); break;
 		case 'K': opt.keep = true; break;
