@@ -10,9 +10,10 @@
  * of the other stream's line.
  *
  * --since passes over rotated files by their names (the time of rotation, or later) and bisects the
- * first one that can matter. Times grow within a file but for split lines (time of the first
- * piece) and a clock that is set back; SINCE_MARGIN_NS covers the former, and every record is
- * compared again when it is sent.
+ * first one that can matter. Times grow within a file but for the pieces of a split line, which have
+ * the time of its first piece while the other stream goes on, and for a clock that is set back. A
+ * probe takes the newest of a few records, which covers the former unless a line goes on for
+ * minutes; every record is compared again when it is sent.
  *
  * Failure: what cannot be decoded is not counted; what cannot be read is as if it were not there.
  */
@@ -35,7 +36,8 @@
 #define BLOCK	       (64 * 1024)
 #define LINE_LIMIT     (4 * 1024 * 1024) /* longer is damage */
 #define TAIL_EXTRA     (256 * 1024)
-#define SINCE_MARGIN_NS 1000000000
+#define SINCE_MARGIN_NS 1000000
+#define PROBE_RECORDS  8
 #define BISECT_END     (64 * 1024)
 
 /* ---- unpacking -------------------------------------------------------------------------------- */
@@ -269,7 +271,7 @@ static int seek_tail(struct logset *set, int64_t tail, bool may_unpack, struct s
 
 /* ---- since ------------------------------------------------------------------------------------ */
 
-/* The time of the first record that starts at or after off; *next: where it starts. 0: none. */
+/* The newest time of the few records from off on; *next: where the first starts. 0: none. */
 static int64_t time_after(const struct log_view *view, int64_t off, int64_t *next,
 			  struct record_clock *clock)
 {
@@ -278,7 +280,9 @@ static int64_t time_after(const struct log_view *view, int64_t off, int64_t *nex
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		size_t n = sizes[i];
 		cleanup_free char *buf = NULL, *text = NULL;
+		int64_t newest = 0, t;
 		char *p, *end, *nl;
+		int found = 0;
 		struct record r;
 		ssize_t got;
 
@@ -295,15 +299,18 @@ static int64_t time_after(const struct log_view *view, int64_t off, int64_t *nex
 			nl = memchr(p, '\n', (size_t)got);
 			p = nl ? nl + 1 : end;
 		}
-		for (; p < end && (nl = memchr(p, '\n', (size_t)(end - p))); p = nl + 1) {
-			int64_t t;
-
+		for (; p < end && (nl = memchr(p, '\n', (size_t)(end - p))) &&
+		       found < PROBE_RECORDS;
+		     p = nl + 1) {
 			if (record_decode(p, (size_t)(nl - p), text, &r) < 0 ||
 			    !(t = record_time_ns(&r, clock)))
 				continue;
-			*next = off + (p - buf);
-			return t;
+			if (!found++)
+				*next = off + (p - buf);
+			newest = t > newest ? t : newest;
 		}
+		if (found)
+			return newest;
 		if (off + got >= view->limit)
 			return 0;
 	}
