@@ -2,13 +2,14 @@
  *
  * container.c - the index of all containers, their names, and who may work on one of them now.
  *
- * Design: three ways to a container: a map by id, a sorted vector of ids for prefixes, and a map of names. A name
- * belongs to an id, which may not be in the index yet: that is a reservation, which create holds while its job runs.
+ * Design: three ways to a container: a map by id, a sorted vector of ids for prefixes, and a map
+ * of names. A name belongs to an id, which may not be in the index yet: that is a reservation,
+ * which create holds while its job runs.
  *
  * Operations: one at a time per container, the others wait in line.
  *
- *	begin (idle) -> fn runs now, op = OP_X      -> job ... -> end: op = OP_NONE, the next in line
- *	begin (busy) -> in line                     -> fn when it is its turn
+ *	begin (idle) -> fn runs now, op = OP_X -> job ... -> end: op = OP_NONE, next in line
+ *	begin (busy) -> in line                -> fn when it is its turn
  *	begin (removing) -> refused with 409
  *	container_del -> all in line get cancelled = true and must not call end
  *
@@ -38,14 +39,14 @@ struct op_waiter {
 
 static struct {
 	bool ready;
-	struct map by_id;    /* -> struct container */
-	struct map by_name;  /* -> id (owned string) */
+	struct map by_id;	   /* -> struct container */
+	struct map by_name;	   /* -> id (owned string) */
 	struct container **sorted; /* by id */
 	size_t n, cap;
 	struct container *newest, *oldest;
 } idx;
 
-/* ---- mounts and copies ------------------------------------------------------------------------------ */
+/* ---- mounts and copies ----------------------------------------------------------------------- */
 
 static void mount_fini(struct ct_mount *m)
 {
@@ -100,7 +101,8 @@ void ct_mounts_copy(struct ct_mounts *dst, const struct ct_mounts *src)
 	}
 }
 
-void ct_endpoints_copy(struct endpoint **dst, size_t *n_dst, const struct endpoint *src, size_t n_src)
+void ct_endpoints_copy(struct endpoint **dst, size_t *n_dst, const struct endpoint *src,
+		       size_t n_src)
 {
 	*dst = n_src ? xcalloc(n_src, sizeof(**dst)) : NULL;
 	*n_dst = n_src;
@@ -151,7 +153,7 @@ void ct_spec_free(struct ct_spec *s)
 	free(s);
 }
 
-/* ---- life of the struct ----------------------------------------------------------------------------- */
+/* ---- life of the struct ---------------------------------------------------------------------- */
 
 struct container *container_new(const char *id)
 {
@@ -217,10 +219,11 @@ const char *container_status_name(const struct container *ct)
 
 bool container_is_running(const struct container *ct)
 {
-	return ct->st.status == CT_RUNNING || ct->st.status == CT_PAUSED || ct->st.status == CT_RESTARTING;
+	return ct->st.status == CT_RUNNING || ct->st.status == CT_PAUSED ||
+	       ct->st.status == CT_RESTARTING;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static const char *bare_name(const char *name)
 {
@@ -237,7 +240,8 @@ int container_reserve_name(const char *name, const char *for_id, struct err *err
 		if (strcmp(owner, for_id) == 0)
 			return 0;
 		return err_kind(err, ERR_CONFLICT,
-				"Conflict. The container name \"/%s\" is already in use by container \"%s\". You have to remove "
+				"Conflict. The container name \"/%s\" is already in use by "
+				"container \"%s\". You have to remove "
 				"(or rename) that container to be able to reuse that name.",
 				name, owner);
 	}
@@ -258,7 +262,8 @@ int container_rename(struct container *ct, const char *new_name, struct err *err
 
 	new_name = bare_name(new_name);
 	if (str_eq(ct->name, new_name))
-		return err_kind(err, ERR_BAD_PARAM, "Renaming a container with the same name as its current name");
+		return err_kind(err, ERR_BAD_PARAM,
+				"Renaming a container with the same name as its current name");
 	if ((rc = container_reserve_name(new_name, ct->id, err)) < 0)
 		return err_wrap(err, rc, "Error when allocating new name");
 	container_release_name(ct->name);
@@ -267,7 +272,7 @@ int container_rename(struct container *ct, const char *new_name, struct err *err
 	return 0;
 }
 
-/* ---- the index -------------------------------------------------------------------------------------- */
+/* ---- the index ------------------------------------------------------------------------------- */
 
 void container_index_init(void)
 {
@@ -430,29 +435,44 @@ size_t container_count(void)
 	return idx.n;
 }
 
-/* ---- operations ------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static int err_removing(const struct container *ct, enum container_op op, struct err *err)
 {
 	static const char *const verbs[] = {
-		[OP_NONE] = "use", [OP_START] = "start", [OP_STOP] = "stop", [OP_RESTART] = "restart",
-		[OP_PAUSE] = "pause", [OP_UNPAUSE] = "unpause", [OP_RENAME] = "rename", [OP_UPDATE] = "update",
-		[OP_REMOVE] = "remove", [OP_EXPORT] = "export", [OP_ARCHIVE] = "copy from or to", [OP_COMMIT] = "commit",
+		[OP_NONE] = "use",
+		[OP_START] = "start",
+		[OP_STOP] = "stop",
+		[OP_RESTART] = "restart",
+		[OP_PAUSE] = "pause",
+		[OP_UNPAUSE] = "unpause",
+		[OP_RENAME] = "rename",
+		[OP_UPDATE] = "update",
+		[OP_REMOVE] = "remove",
+		[OP_EXPORT] = "export",
+		[OP_ARCHIVE] = "copy from or to",
+		[OP_COMMIT] = "commit",
 		[OP_NETWORK] = "connect",
 	};
 
 	if (op == OP_REMOVE)
-		return err_kind(err, ERR_CONFLICT, "removal of container %s is already in progress", ct->id);
+		return err_kind(err, ERR_CONFLICT, "removal of container %s is already in progress",
+				ct->id);
 	if (op == OP_START)
-		return err_kind(err, ERR_CONFLICT, "container is marked for removal and cannot be started");
+		return err_kind(err, ERR_CONFLICT,
+				"container is marked for removal and cannot be started");
 	if (op == OP_NETWORK)
 		return err_kind(err, ERR_CONFLICT,
-				"container %s is marked for removal and cannot be connected or disconnected to the network",
+				"container %s is marked for removal and cannot be connected or "
+				"disconnected to the network",
 				ct->id);
-	return err_kind(err, ERR_CONFLICT, "container %s is marked for removal and cannot be \"%s\"", ct->id, verbs[op]);
+	return err_kind(err, ERR_CONFLICT,
+			"container %s is marked for removal and cannot be \"%s\"", ct->id,
+			verbs[op]);
 }
 
-int container_op_begin(struct container *ct, enum container_op op, op_fn *fn, void *arg, struct err *err)
+int container_op_begin(struct container *ct, enum container_op op, op_fn *fn, void *arg,
+		       struct err *err)
 {
 	struct op_waiter **end;
 	struct op_waiter *w;
@@ -476,8 +496,8 @@ int container_op_begin(struct container *ct, enum container_op op, op_fn *fn, vo
 	return 0;
 }
 
-/* The next in line may end its operation before its fn returns: that end finds the loop below at work and leaves the
- * rest to it, so that a long line never nests. */
+/* The next in line may end its operation before its fn returns: that end finds the loop below at
+ * work and leaves the rest to it, so that a long line never nests. */
 void container_op_end(struct container *ct)
 {
 	struct op_waiter *w;

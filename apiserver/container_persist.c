@@ -2,19 +2,22 @@
  *
  * container_persist.c - a container's record in the state database.
  *
- * Design: one JSON text per container. The loop makes the text (its json_t stay on its thread) and hands it to one
- * writer thread; the queue holds at most one text per container, the newest, so that a container that restarts ten
- * times a second costs one write at a time. A deletion is a queue entry too, and replaces a text that waits.
+ * Design: one JSON text per container. The loop makes the text (its json_t stay on its thread) and
+ * hands it to one writer thread; the queue holds at most one text per container, the newest, so
+ * that a container that restarts ten times a second costs one write at a time. A deletion is a
+ * queue entry too, and replaces a text that waits.
  *
- * Order: what a worker writes itself (ct_spec_save, container_store_del) first takes the id's entry out of the queue
- * and waits for a write of that id in progress, so no older text ever lands on a newer one.
+ * Order: what a worker writes itself (ct_spec_save, container_store_del) first takes the id's
+ * entry out of the queue and waits for a write of that id in progress, so no older text ever lands
+ * on a newer one.
  *
- * Threads: container_to_json, container_save: loop. container_from_json, ct_spec_save, container_store_del,
- * container_save_flush: any.
+ * Threads: container_to_json, container_save: loop. container_from_json, ct_spec_save,
+ * container_store_del, container_save_flush: any.
  *
- * Failure: a text in the queue is lost when we die; it only holds what recovery finds out anyway (a run's state, from
- * the zone's own files). What a client was told is written before, by the worker. A write that fails is logged and
- * given up: the next change of the container writes all of it again.
+ * Failure: a text in the queue is lost when we die; it only holds what recovery finds out anyway
+ * (a run's state, from the zone's own files). What a client was told is written before, by the
+ * worker. A write that fails is logged and given up: the next change of the container writes all
+ * of it again.
  */
 #define LOG_MODULE "container"
 #include <assert.h>
@@ -37,13 +40,15 @@
 
 #define RECORD_VERSION 1
 
-/* ---- to JSON ---------------------------------------------------------------------------------------- */
+/* ---- to JSON --------------------------------------------------------------------------------- */
 
 static const char *const health_names[] = { "none", "starting", "healthy", "unhealthy" };
 
 static const char *const status_names[] = {
-	[CT_CREATED] = "created", [CT_RUNNING] = "running",   [CT_PAUSED] = "paused", [CT_RESTARTING] = "restarting",
-	[CT_REMOVING] = "removing", [CT_EXITED] = "exited", [CT_DEAD] = "dead",
+	[CT_CREATED] = "created",   [CT_RUNNING] = "running",
+	[CT_PAUSED] = "paused",	    [CT_RESTARTING] = "restarting",
+	[CT_REMOVING] = "removing", [CT_EXITED] = "exited",
+	[CT_DEAD] = "dead",
 };
 
 static void write_mount(struct jw *w, const struct ct_mount *m)
@@ -196,7 +201,7 @@ static char *spec_text(const struct ct_spec *s)
 	return record_text(&r);
 }
 
-/* ---- from JSON -------------------------------------------------------------------------------------- */
+/* ---- from JSON ------------------------------------------------------------------------------- */
 
 static char *opt_str(const json_t *o, const char *key)
 {
@@ -273,14 +278,16 @@ static int read_record(const json_t *o, struct container *ct, struct err *err)
 	ct->host_config = json_incref(jget_obj(o, "host_config"));
 	ct->extra = json_incref(jget_obj(o, "extra"));
 	if (ct->name[0] == '\0' || !ct->config || !ct->host_config)
-		return err_kind(err, ERR_SYSTEM, "record of container %s: name, config or host_config is missing", ct->id);
+		return err_kind(err, ERR_SYSTEM,
+				"record of container %s: name, config or host_config is missing",
+				ct->id);
 	list = jget_arr(o, "mounts");
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		read_mount(item, ct_mounts_add(&ct->mounts));
 	list = jget_arr(o, "endpoints");
 	if (json_array_size(list))
 		ct->endpoints = xcalloc(json_array_size(list), sizeof(*ct->endpoints));
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		if ((rc = endpoint_from_json(item, &ct->endpoints[ct->n_endpoints], err)) < 0)
 			return err_wrap(err, rc, "record of container %s", ct->id);
 		ct->n_endpoints++;
@@ -302,7 +309,8 @@ int container_from_json(const char *text, struct container **out, struct err *er
 	if (strlen(id) != 64 || !is_hex(id, 64))
 		return err_kind(err, ERR_SYSTEM, "record of a container: bad id");
 	if (jget_int(o, "v", 0) > RECORD_VERSION)
-		return err_kind(err, ERR_SYSTEM, "record of container %s was written by a newer version", id);
+		return err_kind(err, ERR_SYSTEM,
+				"record of container %s was written by a newer version", id);
 	ct = container_new(id);
 	if ((rc = read_record(o, ct, err)) < 0) {
 		container_unref(ct);
@@ -312,7 +320,7 @@ int container_from_json(const char *text, struct container **out, struct err *er
 	return 0;
 }
 
-/* ---- the writer ------------------------------------------------------------------------------------- */
+/* ---- the writer ------------------------------------------------------------------------------ */
 
 struct pending {
 	struct pending *next;
@@ -329,7 +337,9 @@ static struct {
 	struct pending *head, **tail;
 	struct map by_id; /* -> struct pending in the queue */
 	struct pending *writing;
-} wr = { .mutex = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER };
+} wr = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+	 .work = PTHREAD_COND_INITIALIZER,
+	 .idle = PTHREAD_COND_INITIALIZER };
 
 static void pending_free(struct pending *p)
 {
@@ -356,10 +366,11 @@ static void *writer_main(void *arg)
 		map_del(&wr.by_id, p->id);
 		wr.writing = p;
 		pthread_mutex_unlock(&wr.mutex);
-		rc = p->text ? store_put(STORE_CONTAINER, p->id, p->text, &err) :
-			       store_del(STORE_CONTAINER, p->id, &err);
+		rc = p->text ? store_put(STORE_CONTAINER, p->id, p->text, &err)
+			     : store_del(STORE_CONTAINER, p->id, &err);
 		if (rc < 0)
-			log_err("container's record was not written", "ct=%.12s why=%s", p->id, log_q(err.msg));
+			log_err("container's record was not written", "ct=%.12s why=%s", p->id,
+				log_q(err.msg));
 		pthread_mutex_lock(&wr.mutex);
 		wr.writing = NULL;
 		pending_free(p);

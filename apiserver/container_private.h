@@ -7,7 +7,8 @@
 
 #include "apiserver/container.h"
 
-void ct_endpoints_copy(struct endpoint **dst, size_t *n_dst, const struct endpoint *src, size_t n_src);
+void ct_endpoints_copy(struct endpoint **dst, size_t *n_dst, const struct endpoint *src,
+		       size_t n_src);
 void ct_endpoints_free(struct endpoint *v, size_t n);
 
 /* The one container whose id begins so; NULL if there is none, or several. */

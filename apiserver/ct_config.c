@@ -2,14 +2,15 @@
  *
  * ct_config.c - the body of POST /containers/create, from bytes to a canonical request.
  *
- * Design: one list of steps. go_json.h types the body by the tables of ct_fields.c; ct_version.c turns what an older API
- * version means into today's form; the checks of ct_check.h follow in Docker's order, so that a body with two faults gets
- * the answer that Docker gives; then the defaults that inspect shows. The result holds every field.
+ * Design: one list of steps. go_json.h types the body by the tables of ct_fields.c; ct_version.c
+ * turns what an older API version means into today's form; the checks of ct_check.h follow in
+ * Docker's order, so that a body with two faults gets the answer that Docker gives; then the
+ * defaults that inspect shows. The result holds every field.
  *
  * Threads: any; host facts come from engine.h, which is read-only, and from /sys and /dev.
  *
- * To extend: a new field of the API is a row of ct_fields.c; it works from then on only if oci_spec.c reads it, so
- * refuse it in the check where it belongs until it does.
+ * To extend: a new field of the API is a row of ct_fields.c; it works from then on only if
+ * oci_spec.c reads it, so refuse it in the check where it belongs until it does.
  */
 #include "apiserver/ct_config.h"
 
@@ -65,17 +66,19 @@ void create_request_fini(struct create_request *cr)
 	memset(cr, 0, sizeof(*cr));
 }
 
-/* ---- Config ----------------------------------------------------------------------------------------- */
+/* ---- Config ---------------------------------------------------------------------------------- */
 
 int config_check_health(const json_t *health, struct err *err)
 {
-	static const char *const durations[] = { "Interval", "Timeout", "StartPeriod", "StartInterval" };
+	static const char *const durations[] = { "Interval", "Timeout", "StartPeriod",
+						 "StartInterval" };
 
 	for (size_t i = 0; health && i < ARRAY_SIZE(durations); i++) {
 		int64_t ns = jget_int(health, durations[i], 0);
 
 		if (ns != 0 && ns < MIN_HEALTH_NS)
-			return err_kind(err, ERR_BAD_PARAM, "%s in Healthcheck cannot be less than 1ms", durations[i]);
+			return err_kind(err, ERR_BAD_PARAM,
+					"%s in Healthcheck cannot be less than 1ms", durations[i]);
 		if (strcmp(durations[i], "Timeout") == 0 && jget_int(health, "Retries", 0) < 0)
 			return bad(err, "Retries in Healthcheck cannot be negative");
 	}
@@ -109,16 +112,19 @@ int config_check(json_t *config, struct err *err)
 
 		if (dir[0] != '/')
 			return err_kind(err, ERR_BAD_PARAM,
-					"the working directory '%s' is invalid, it needs to be an absolute path", dir);
+					"the working directory '%s' is invalid, it needs to be an "
+					"absolute path",
+					dir);
 		json_object_set_new(config, "WorkingDir", json_string(clean));
 	}
 	if (signal[0] && (rc = signal_parse(signal, &signo, err)) < 0)
 		return rc;
-	json_array_foreach(jget_arr(config, "Env"), i, item) {
+	json_array_foreach (jget_arr(config, "Env"), i, item) {
 		const char *env = json_string_value(item);
 
 		if (env[0] == '\0' || env[0] == '=')
-			return err_kind(err, ERR_BAD_PARAM, "invalid environment variable: %s", env);
+			return err_kind(err, ERR_BAD_PARAM, "invalid environment variable: %s",
+					env);
 	}
 	if (mac[0] && strlen(mac) != 17)
 		return err_kind(err, ERR_BAD_PARAM, "invalid MAC address: %s", mac);
@@ -127,7 +133,7 @@ int config_check(json_t *config, struct err *err)
 	return config_check_health(jget_obj(config, "Healthcheck"), err);
 }
 
-/* ---- the body --------------------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 /* Whether a body holds any field of Config itself: Docker has no config to work with otherwise. */
 static bool has_config(const json_t *body)
@@ -135,7 +141,7 @@ static bool has_config(const json_t *body)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)body, key, v) {
+	json_object_foreach ((json_t *)body, key, v) {
 		if (json_is_null(v))
 			continue;
 		for (const struct go_field *f = ct_fields_config.fields; f->name; f++)
@@ -184,16 +190,20 @@ static int check_all(int api_version, struct create_request *cr, struct err *err
 	char ***w = &cr->warnings;
 	int rc;
 
-	if ((rc = netmode_check(c, h, err)) < 0 || (rc = version_adapt(api_version, c, h, cr->networking, w, err)) < 0 ||
-	    (rc = config_check(c, err)) < 0 || (rc = mountspec_check(c, h, err)) < 0 || (rc = ports_check(c, h, err)) < 0 ||
-	    (rc = security_check(h, err)) < 0 || (rc = resources_check(h, false, w, err)) < 0 ||
-	    (rc = hostconfig_check(h, w, err)) < 0 || (rc = endpoints_check(cr->networking, err)) < 0)
+	if ((rc = netmode_check(c, h, err)) < 0 ||
+	    (rc = version_adapt(api_version, c, h, cr->networking, w, err)) < 0 ||
+	    (rc = config_check(c, err)) < 0 || (rc = mountspec_check(c, h, err)) < 0 ||
+	    (rc = ports_check(c, h, err)) < 0 || (rc = security_check(h, err)) < 0 ||
+	    (rc = resources_check(h, false, w, err)) < 0 ||
+	    (rc = hostconfig_check(h, w, err)) < 0 ||
+	    (rc = endpoints_check(cr->networking, err)) < 0)
 		return rc;
 	hostconfig_defaults(h);
 	return log_opts_complete(jget_obj(h, "LogConfig"), err);
 }
 
-int create_request_parse(const char *body, size_t len, int api_version, struct create_request *out, struct err *err)
+int create_request_parse(const char *body, size_t len, int api_version, struct create_request *out,
+			 struct err *err)
 {
 	struct create_request cr = { .warnings = xcalloc(1, sizeof(char *)) };
 	int rc;
@@ -222,18 +232,19 @@ int config_check_start(const json_t *host_config, struct err *err)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(jget_arr(host_config, "DeviceRequests"), i, item) {
+	json_array_foreach (jget_arr(host_config, "DeviceRequests"), i, item) {
 		cleanup_buf struct buf caps = BUF_INIT;
 		json_t *list, *word;
 		size_t k, m;
 
-		json_array_foreach(jget_arr(item, "Capabilities"), k, list) {
+		json_array_foreach (jget_arr(item, "Capabilities"), k, list) {
 			buf_addstr(&caps, k ? " [" : "[");
-			json_array_foreach(list, m, word)
+			json_array_foreach (list, m, word)
 				buf_printf(&caps, "%s%s", m ? " " : "", json_string_value(word));
 			buf_addch(&caps, ']');
 		}
-		return err_kind(err, ERR_SYSTEM, "could not select device driver \"%s\" with capabilities: [%s]",
+		return err_kind(err, ERR_SYSTEM,
+				"could not select device driver \"%s\" with capabilities: [%s]",
 				jget_str(item, "Driver", ""), buf_str(&caps));
 	}
 	return 0;

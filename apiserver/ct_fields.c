@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_fields.c - the fields of the API's container types (API 1.51), in Docker's order, with Go's type names
- * for errors.
+ * ct_fields.c - the fields of the API's container types (API 1.51), in Docker's order, with Go's
+ * type names for errors.
  *
- * The order is the one in which inspect shows them. Fields that only Windows or swarm know are here too: they are read,
- * checked (ct_hostconfig.c) and shown.
+ * The order is the one in which inspect shows them. Fields that only Windows or swarm know are
+ * here too: they are read, checked (ct_hostconfig.c) and shown.
  */
 #include "apiserver/ct_fields.h"
 

@@ -7,9 +7,10 @@
 
 #include "apiserver/go_json.h"
 
-extern const struct go_struct ct_fields_create;	    /* CreateRequest: Config's fields, HostConfig, NetworkingConfig */
-extern const struct go_struct ct_fields_config;	    /* Config alone; also an image's */
-extern const struct go_struct ct_fields_update;	    /* UpdateConfig */
-extern const struct go_struct ct_fields_endpoint;   /* EndpointSettings */
+extern const struct go_struct
+	ct_fields_create; /* CreateRequest: Config's fields, HostConfig, NetworkingConfig */
+extern const struct go_struct ct_fields_config;	  /* Config alone; also an image's */
+extern const struct go_struct ct_fields_update;	  /* UpdateConfig */
+extern const struct go_struct ct_fields_endpoint; /* EndpointSettings */
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_json.c - containers as the API shows them: GET /containers/X/json and the rows of GET /containers/json.
+ * ct_json.c - containers as the API shows them: GET /containers/X/json and the rows of GET
+ * /containers/json.
  *
- * Design: text goes straight into the reply's buffer. Config and HostConfig are kept as texts (ct_text.h), since they
- * hardly ever change. Members stand in Docker's order, with its nulls and empty objects, for all API versions: newer
- * members do not disturb older clients, and Docker shows them too.
+ * Design: text goes straight into the reply's buffer. Config and HostConfig are kept as texts
+ * (ct_text.h), since they hardly ever change. Members stand in Docker's order, with its nulls and
+ * empty objects, for all API versions: newer members do not disturb older clients, and Docker
+ * shows them too.
  */
 #include "apiserver/ct_json.h"
 
@@ -40,7 +42,8 @@ static void write_time(struct jw *w, const char *key, int64_t ns)
 	jw_str(w, key, text);
 }
 
-static void write_zone_path(struct jw *w, const char *key, const struct container *ct, const char *rest)
+static void write_zone_path(struct jw *w, const char *key, const struct container *ct,
+			    const char *rest)
 {
 	char path[1024];
 
@@ -55,7 +58,7 @@ static void write_name(struct jw *w, const char *key, const struct container *ct
 	jw_str(w, key, name);
 }
 
-/* ---- inspect ---------------------------------------------------------------------------------------- */
+/* ---- inspect --------------------------------------------------------------------------------- */
 
 static void write_health(struct jw *w, const struct container_state *st)
 {
@@ -190,22 +193,24 @@ static void write_host_config(struct jw *w, const struct container *ct)
 	}
 	shown = json_copy(ct->host_config);
 	links = json_array();
-	json_array_foreach(jget_arr(ct->host_config, "Links"), i, item) {
+	json_array_foreach (jget_arr(ct->host_config, "Links"), i, item) {
 		const char *link = json_string_value(item);
 		cleanup_free char *target = xstrndup(link, strcspn(link, ":"));
 		const char *colon = strchr(link, ':');
 		struct err ignored = { 0 };
 		const struct container *child = container_find(target, &ignored);
 
-		json_array_append_new(links, json_sprintf("/%s:/%s/%s", child ? child->name : target, ct->name,
-							  colon ? colon + 1 : target));
+		json_array_append_new(links,
+				      json_sprintf("/%s:/%s/%s", child ? child->name : target,
+						   ct->name, colon ? colon + 1 : target));
 	}
 	json_object_set_new(shown, "Links", links);
 	text = json_dumps(shown, JSON_COMPACT);
 	jw_raw(w, "HostConfig", text);
 }
 
-/* A MAC address that was asked for is shown in Config too: clients before 1.44 look for it there. */
+/* A MAC address that was asked for is shown in Config too: clients before 1.44 look for it
+ * there. */
 static void write_config(struct jw *w, const struct container *ct)
 {
 	const char *mode = jget_str(ct->host_config, "NetworkMode", "");
@@ -229,13 +234,15 @@ static void write_config(struct jw *w, const struct container *ct)
 
 static void write_network_settings(struct jw *w, const struct container *ct, int api_version)
 {
-	bool own = container_is_running(ct) && !netmode_is_container(jget_str(ct->host_config, "NetworkMode", ""));
+	bool own = container_is_running(ct) &&
+		   !netmode_is_container(jget_str(ct->host_config, "NetworkMode", ""));
 	char path[1024];
 
 	jw_obj(w, "NetworkSettings");
 	jw_str(w, "Bridge", "");
 	jw_str(w, "SandboxID", own ? ct->id : "");
-	jw_str(w, "SandboxKey", own && engine ? paths_zone_run(&engine->paths, ct->uuid, "netns", path) : "");
+	jw_str(w, "SandboxKey",
+	       own && engine ? paths_zone_run(&engine->paths, ct->uuid, "netns", path) : "");
 	write_port_map(w, "Ports", ct);
 	jw_bool(w, "HairpinMode", false);
 	jw_str(w, "LinkLocalIPv6Address", "");
@@ -247,7 +254,8 @@ static void write_network_settings(struct jw *w, const struct container *ct, int
 	jw_end(w);
 }
 
-void ct_json_inspect(const struct container *ct, int api_version, const struct ct_sizes *sizes, struct buf *out)
+void ct_json_inspect(const struct container *ct, int api_version, const struct ct_sizes *sizes,
+		     struct buf *out)
 {
 	struct jw w = JW(out);
 
@@ -291,7 +299,7 @@ void ct_json_inspect(const struct container *ct, int api_version, const struct c
 	jw_end(&w);
 }
 
-/* ---- list ------------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 /* The command as one line: arguments with a space in quotes. */
 static void write_command_line(struct jw *w, const json_t *config)
@@ -303,7 +311,7 @@ static void write_command_line(struct jw *w, const json_t *config)
 	size_t i;
 
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
-		json_array_foreach(lists[l], i, item) {
+		json_array_foreach (lists[l], i, item) {
 			const char *word = json_string_value(item);
 
 			if (!first)
@@ -322,7 +330,7 @@ static void write_labels(struct jw *w, const json_t *config)
 	json_t *v;
 
 	jw_obj(w, "Labels");
-	json_object_foreach(jget_obj(config, "Labels"), key, v)
+	json_object_foreach (jget_obj(config, "Labels"), key, v)
 		jw_str(w, key, json_string_value(v));
 	jw_end(w);
 }
@@ -347,11 +355,12 @@ static void collect_aliases(struct list_facts *f)
 	size_t i;
 
 	for (const struct container *ct = container_first(); ct; ct = ct->next_by_age) {
-		json_array_foreach(jget_arr(ct->host_config, "Links"), i, item) {
+		json_array_foreach (jget_arr(ct->host_config, "Links"), i, item) {
 			const char *link = json_string_value(item);
 			cleanup_free char *target = xstrndup(link, strcspn(link, ":"));
 			const char *colon = strchr(link, ':');
-			cleanup_free char *alias = xasprintf("/%s/%s", ct->name, colon ? colon + 1 : target);
+			cleanup_free char *alias =
+				xasprintf("/%s/%s", ct->name, colon ? colon + 1 : target);
 			struct err ignored = { 0 };
 			const struct container *child = container_find(target, &ignored);
 			char **v;
@@ -365,7 +374,8 @@ static void collect_aliases(struct list_facts *f)
 	}
 }
 
-/* The reference that the user gave, as long as it still means the container's image; else the image's id. */
+/* The reference that the user gave, as long as it still means the container's image; else the
+ * image's id. */
 static const char *shown_image(struct list_facts *f, const struct container *ct)
 {
 	const char *ref = jget_str(ct->config, "Image", "");
@@ -403,14 +413,15 @@ static void write_row_host_config(struct jw *w, const struct container *ct, int 
 	jw_str(w, "NetworkMode", jget_str(ct->host_config, "NetworkMode", ""));
 	if (api_version >= 146 && jhas(ct->host_config, "Annotations")) {
 		jw_obj(w, "Annotations");
-		json_object_foreach(jget_obj(ct->host_config, "Annotations"), key, v)
+		json_object_foreach (jget_obj(ct->host_config, "Annotations"), key, v)
 			jw_str(w, key, json_string_value(v));
 		jw_end(w);
 	}
 	jw_end(w);
 }
 
-static void write_row(struct jw *w, struct list_facts *f, const struct container *ct, const struct ct_sizes *size)
+static void write_row(struct jw *w, struct list_facts *f, const struct container *ct,
+		      const struct ct_sizes *size)
 {
 	cleanup_buf struct buf status = BUF_INIT;
 
@@ -438,7 +449,8 @@ static void write_row(struct jw *w, struct list_facts *f, const struct container
 	jw_end(w);
 }
 
-void ct_json_list(struct container *const *cts, const struct ct_sizes *sizes, int api_version, struct buf *out)
+void ct_json_list(struct container *const *cts, const struct ct_sizes *sizes, int api_version,
+		  struct buf *out)
 {
 	struct list_facts f = { .now = now_ns(), .api_version = api_version };
 	struct jw w = JW(out);

@@ -2,11 +2,12 @@
  *
  * ct_list.c - which containers a list shows: all=, limit=, and docker ps' filters.
  *
- * Design: the filters are checked and worked out once (struct pick: codes, compiled expressions, containers that before
- * and since name), then each container is asked, newest first. Values of one filter are alternatives, but for labels;
- * different filters must all hold.
+ * Design: the filters are checked and worked out once (struct pick: codes, compiled expressions,
+ * containers that before and since name), then each container is asked, newest first. Values of
+ * one filter are alternatives, but for labels; different filters must all hold.
  *
- * To extend: a filter is a name in allowed[], what it needs in struct pick, and a line in matches().
+ * To extend: a filter is a name in allowed[], what it needs in struct pick, and a line in
+ * matches().
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,10 @@
 #include "map.h"
 #include "str.h"
 
-static const char *const allowed[] = { "ancestor", "before", "exited",	"expose",  "health",  "id",	"is-task", "isolation",
-				       "label",	   "name",   "network", "publish", "since", "status", "volume",  NULL };
+static const char *const allowed[] = { "ancestor", "before", "exited",	"expose",
+				       "health",   "id",     "is-task", "isolation",
+				       "label",	   "name",   "network", "publish",
+				       "since",	   "status", "volume",	NULL };
 
 struct pick {
 	json_t *filters;
@@ -32,7 +35,8 @@ struct pick {
 	int limit;
 	int64_t codes[32];
 	size_t n_codes;
-	struct go_regex **names; /* compiled; NULL entries do not compile and match by equality alone */
+	struct go_regex *
+		*names; /* compiled; NULL entries do not compile and match by equality alone */
 	size_t n_names;
 	const struct container *before, *since;
 	bool has_before, has_since;
@@ -57,31 +61,35 @@ static bool has_value(const struct pick *p, const char *key, const char *value)
 
 	if (!list)
 		return true;
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		if (strcmp(json_string_value(item), value) == 0)
 			return true;
 	return false;
 }
 
-/* ---- checking, once --------------------------------------------------------------------------------- */
+/* ---- checking, once -------------------------------------------------------------------------- */
 
 static int check_exited(struct pick *p, struct err *err)
 {
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(values(p, "exited"), i, item) {
+	json_array_foreach (values(p, "exited"), i, item) {
 		const char *text = json_string_value(item);
 
-		if (p->n_codes == ARRAY_SIZE(p->codes) || parse_i64(text, INT32_MIN, INT32_MAX, &p->codes[p->n_codes]) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid filter 'exited=%s': strconv.Atoi: parsing \"%s\": invalid syntax",
+		if (p->n_codes == ARRAY_SIZE(p->codes) ||
+		    parse_i64(text, INT32_MIN, INT32_MAX, &p->codes[p->n_codes]) < 0)
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid filter 'exited=%s': strconv.Atoi: parsing \"%s\": "
+					"invalid syntax",
 					text, text);
 		p->n_codes++;
 	}
 	return 0;
 }
 
-static int check_words(const struct pick *p, const char *key, const char *what, const char *const *words, struct err *err)
+static int check_words(const struct pick *p, const char *key, const char *what,
+		       const char *const *words, struct err *err)
 {
 	cleanup_buf struct buf list = BUF_INIT;
 	json_t *item;
@@ -89,14 +97,16 @@ static int check_words(const struct pick *p, const char *key, const char *what, 
 
 	for (i = 0; words[i]; i++)
 		buf_printf(&list, "%s%s", i ? ", " : "", words[i]);
-	json_array_foreach(values(p, key), i, item) {
+	json_array_foreach (values(p, key), i, item) {
 		const char *text = json_string_value(item);
 		bool known = false;
 
 		for (size_t k = 0; words[k]; k++)
 			known = known || strcmp(words[k], text) == 0;
 		if (!known)
-			return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=%s': invalid value for %s (%s): must be one of %s",
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid filter '%s=%s': invalid value for %s (%s): must "
+					"be one of %s",
 					key, text, what, text, buf_str(&list));
 	}
 	return 0;
@@ -111,7 +121,8 @@ static int check_task(struct pick *p, struct err *err)
 		return 0;
 	if (json_array_size(list) == 1 && (strcmp(text, "true") == 0 || strcmp(text, "1") == 0))
 		p->tasks_only = true;
-	else if (json_array_size(list) != 1 || (strcmp(text, "false") != 0 && strcmp(text, "0") != 0))
+	else if (json_array_size(list) != 1 ||
+		 (strcmp(text, "false") != 0 && strcmp(text, "0") != 0))
 		return err_kind(err, ERR_BAD_PARAM, "invalid filter 'is-task=[%s]'", text);
 	return 0;
 }
@@ -123,24 +134,27 @@ static int check_ports(const struct pick *p, const char *key, struct err *err)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(values(p, key), i, item) {
+	json_array_foreach (values(p, key), i, item) {
 		const char *text = json_string_value(item);
 
 		if (strchr(text, ':'))
-			return err_kind(err, ERR_BAD_PARAM, "filter for '%s' should not contain ':': %s", key, text);
+			return err_kind(err, ERR_BAD_PARAM,
+					"filter for '%s' should not contain ':': %s", key, text);
 		if (port_spec_parse(text, &first, &last, proto) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "error while looking up for %s %s: invalid port range", key, text);
+			return err_kind(err, ERR_BAD_PARAM,
+					"error while looking up for %s %s: invalid port range", key,
+					text);
 	}
 	return 0;
 }
 
-static int check_anchor(const struct pick *p, const char *key, const char *old, const struct container **out, bool *has,
-			struct err *err)
+static int check_anchor(const struct pick *p, const char *key, const char *old,
+			const struct container **out, bool *has, struct err *err)
 {
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(values(p, key), i, item) {
+	json_array_foreach (values(p, key), i, item) {
 		*has = true;
 		if (!(*out = container_find(json_string_value(item), err)))
 			return err->code;
@@ -158,7 +172,7 @@ static void find_ancestors(struct pick *p)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(values(p, "ancestor"), i, item) {
+	json_array_foreach (values(p, "ancestor"), i, item) {
 		struct err ignored = { 0 };
 		struct image *img = NULL;
 
@@ -180,7 +194,7 @@ static void compile_names(struct pick *p)
 		return;
 	p->names = xcalloc(json_array_size(list), sizeof(struct go_regex *));
 	p->n_names = json_array_size(list);
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		struct err ignored = { 0 };
 
 		if (go_regex_compile(json_string_value(item), &p->names[i], &ignored) < 0)
@@ -190,7 +204,8 @@ static void compile_names(struct pick *p)
 
 static int pick_init(struct pick *p, const struct ct_list_opts *o, struct err *err)
 {
-	static const char *const states[] = { "created", "running", "paused", "restarting", "removing", "exited", "dead", NULL };
+	static const char *const states[] = { "created",  "running", "paused", "restarting",
+					      "removing", "exited",  "dead",   NULL };
 	static const char *const healths[] = { "none", "starting", "healthy", "unhealthy", NULL };
 	int rc;
 
@@ -198,8 +213,10 @@ static int pick_init(struct pick *p, const struct ct_list_opts *o, struct err *e
 	p->limit = o->limit > 0 ? o->limit : 0;
 	if ((rc = filters_parse(o->filters, allowed, &p->filters, err)) < 0)
 		return rc;
-	if ((rc = check_exited(p, err)) < 0 || (rc = check_words(p, "status", "state", states, err)) < 0 ||
-	    (rc = check_task(p, err)) < 0 || (rc = check_words(p, "health", "health", healths, err)) < 0 ||
+	if ((rc = check_exited(p, err)) < 0 ||
+	    (rc = check_words(p, "status", "state", states, err)) < 0 ||
+	    (rc = check_task(p, err)) < 0 ||
+	    (rc = check_words(p, "health", "health", healths, err)) < 0 ||
 	    (rc = check_anchor(p, "before", o->before, &p->before, &p->has_before, err)) < 0 ||
 	    (rc = check_anchor(p, "since", o->since, &p->since, &p->has_since, err)) < 0 ||
 	    (rc = check_ports(p, "publish", err)) < 0 || (rc = check_ports(p, "expose", err)) < 0)
@@ -221,7 +238,7 @@ static void pick_fini(struct pick *p)
 	map_fini(&p->images, NULL);
 }
 
-/* ---- asking one container --------------------------------------------------------------------------- */
+/* ---- asking one container -------------------------------------------------------------------- */
 
 static bool match_name(const struct pick *p, const struct container *ct)
 {
@@ -236,7 +253,8 @@ static bool match_name(const struct pick *p, const struct container *ct)
 
 		if (strcmp(want, ct->name) == 0 || strcmp(want, slashed) == 0)
 			return true;
-		if (p->names[i] && (go_regex_match(p->names[i], ct->name) || go_regex_match(p->names[i], slashed)))
+		if (p->names[i] &&
+		    (go_regex_match(p->names[i], ct->name) || go_regex_match(p->names[i], slashed)))
 			return true;
 	}
 	return false;
@@ -251,7 +269,7 @@ static bool match_id(const struct pick *p, const struct container *ct)
 
 	if (!list)
 		return true;
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		if (container_by_prefix(json_string_value(item), &ambiguous) == ct)
 			return true;
 	return false;
@@ -294,10 +312,11 @@ static bool match_network(const struct pick *p, const struct container *ct)
 	for (size_t e = 0; e < ct->n_endpoints; e++) {
 		const struct endpoint *ep = &ct->endpoints[e];
 
-		json_array_foreach(list, i, item) {
+		json_array_foreach (list, i, item) {
 			const char *want = json_string_value(item);
 
-			if (str_eq(ep->network, want) || (want[0] && ep->network_id[0] && str_starts(ep->network_id, want)))
+			if (str_eq(ep->network, want) ||
+			    (want[0] && ep->network_id[0] && str_starts(ep->network_id, want)))
 				return true;
 		}
 	}
@@ -341,9 +360,9 @@ static bool port_wanted(const json_t *list, unsigned port, const char *type)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-		if (port_spec_parse(json_string_value(item), &first, &last, proto) == 0 && port >= first && port <= last &&
-		    strcmp(proto, type) == 0)
+	json_array_foreach (list, i, item)
+		if (port_spec_parse(json_string_value(item), &first, &last, proto) == 0 &&
+		    port >= first && port <= last && strcmp(proto, type) == 0)
 			return true;
 	return false;
 }
@@ -359,7 +378,8 @@ static bool match_ports(const struct pick *p, const struct container *ct)
 		return true;
 	n = ct_ports(ct, &v);
 	for (size_t i = 0; i < n; i++)
-		if ((v[i].published && port_wanted(publish, v[i].published->host_port, v[i].proto)) ||
+		if ((v[i].published &&
+		     port_wanted(publish, v[i].published->host_port, v[i].proto)) ||
 		    port_wanted(expose, v[i].port, v[i].proto))
 			return true;
 	return false;
@@ -368,9 +388,10 @@ static bool match_ports(const struct pick *p, const struct container *ct)
 static bool matches(struct pick *p, const struct container *ct)
 {
 	return match_name(p, ct) && match_id(p, ct) && !p->tasks_only &&
-	       filter_label_match(p->filters, "label", jget_obj(ct->config, "Labels")) && match_exited(p, ct) &&
-	       has_value(p, "status", container_status_name(ct)) && has_value(p, "health", health_name(ct->st.health)) &&
-	       match_volume(p, ct) && match_ancestor(p, ct) && match_network(p, ct) && match_ports(p, ct);
+	       filter_label_match(p->filters, "label", jget_obj(ct->config, "Labels")) &&
+	       match_exited(p, ct) && has_value(p, "status", container_status_name(ct)) &&
+	       has_value(p, "health", health_name(ct->st.health)) && match_volume(p, ct) &&
+	       match_ancestor(p, ct) && match_network(p, ct) && match_ports(p, ct);
 }
 
 int ct_list(const struct ct_list_opts *o, int api_version, struct container ***out, struct err *err)

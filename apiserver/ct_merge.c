@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_merge.c - the image's configuration below the user's, and references to other containers by id.
+ * ct_merge.c - the image's configuration below the user's, and references to other containers by
+ * id.
  */
 #include <string.h>
 
@@ -57,10 +58,10 @@ static void merge_env(json_t *user, const json_t *image)
 			json_object_set(user, "Env", json_object_get(image, "Env"));
 		return;
 	}
-	json_array_foreach(jget_arr(image, "Env"), i, item) {
+	json_array_foreach (jget_arr(image, "Env"), i, item) {
 		bool found = false;
 
-		json_array_foreach(to, k, have)
+		json_array_foreach (to, k, have)
 			found = found || same_key(json_string_value(item), json_string_value(have));
 		if (!found)
 			json_array_append(to, item);
@@ -80,7 +81,8 @@ static void merge_command(json_t *user, const json_t *image)
 
 static void merge_health(json_t *user, const json_t *image)
 {
-	static const char *const numbers[] = { "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries" };
+	static const char *const numbers[] = { "Interval", "Timeout", "StartPeriod",
+					       "StartInterval", "Retries" };
 	const json_t *from = jget_obj(image, "Healthcheck");
 	json_t *to = jget_obj(user, "Healthcheck");
 
@@ -107,11 +109,13 @@ static void merge(json_t *user, const json_t *image)
 	take_if_empty(user, image, "WorkingDir");
 	merge_map(user, image, "Volumes");
 	take_if_empty(user, image, "StopSignal");
-	/* Docker has Shell and OnBuild in the image only, but shows both for a container that was given none */
+	/* Docker has Shell and OnBuild in the image only, but shows both for a container that
+	 * was given none */
 	take_if_empty(user, image, "Shell");
 }
 
-/* The image's own text is a stranger's too: typed by the same table, and nothing of it survives that is no Config. */
+/* The image's own text is a stranger's too: typed by the same table, and nothing of it survives
+ * that is no Config. */
 static int image_config(const char *text, json_t **out, struct err *err)
 {
 	cleanup_json json_t *whole = NULL;
@@ -129,7 +133,8 @@ static int image_config(const char *text, json_t **out, struct err *err)
 	return err_kind(err, ERR_SYSTEM, "configuration of the image: %s", why.msg);
 }
 
-int create_request_merge_image(struct create_request *cr, const char *image_config_text, struct err *err)
+int create_request_merge_image(struct create_request *cr, const char *image_config_text,
+			       struct err *err)
 {
 	cleanup_json json_t *image = NULL;
 	json_t *entrypoint;
@@ -143,11 +148,13 @@ int create_request_merge_image(struct create_request *cr, const char *image_conf
 	if (is_absent(cr->config, "Labels"))
 		json_object_set_new(cr->config, "Labels", json_object());
 	entrypoint = jget_arr(cr->config, "Entrypoint");
-	if (json_array_size(entrypoint) == 1 && json_string_length(json_array_get(entrypoint, 0)) == 0)
+	if (json_array_size(entrypoint) == 1 &&
+	    json_string_length(json_array_get(entrypoint, 0)) == 0)
 		json_object_set_new(cr->config, "Entrypoint", json_null());
 	if (!jhas(cr->config, "Entrypoint") && !jhas(cr->config, "Cmd"))
 		return err_kind(err, ERR_BAD_PARAM, "no command specified");
-	if ((rc = config_check(cr->config, err)) < 0 || (rc = ports_check(cr->config, cr->host_config, err)) < 0)
+	if ((rc = config_check(cr->config, err)) < 0 ||
+	    (rc = ports_check(cr->config, cr->host_config, err)) < 0)
 		return rc;
 	/* once more through the table: order of the fields, sorted maps */
 	if ((rc = go_json_decode(&ct_fields_config, cr->config, &typed, err)) < 0)
@@ -157,7 +164,7 @@ int create_request_merge_image(struct create_request *cr, const char *image_conf
 	return 0;
 }
 
-/* ---- references ------------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 static int resolve_mode(json_t *host, const char *key, bool must_exist, struct err *err)
 {
@@ -184,10 +191,11 @@ int create_request_resolve(struct create_request *cr, struct err *err)
 	size_t i;
 	int rc;
 
-	if ((rc = resolve_mode(host, "PidMode", true, err)) < 0 || (rc = resolve_mode(host, "IpcMode", true, err)) < 0 ||
+	if ((rc = resolve_mode(host, "PidMode", true, err)) < 0 ||
+	    (rc = resolve_mode(host, "IpcMode", true, err)) < 0 ||
 	    (rc = resolve_mode(host, "NetworkMode", false, err)) < 0)
 		return rc;
-	json_array_foreach(jget_arr(host, "VolumesFrom"), i, item) {
+	json_array_foreach (jget_arr(host, "VolumesFrom"), i, item) {
 		cleanup_free char *name = NULL;
 		bool rw;
 
@@ -198,13 +206,14 @@ int create_request_resolve(struct create_request *cr, struct err *err)
 			return err->code;
 		}
 	}
-	json_array_foreach(jget_arr(host, "Links"), i, item) {
+	json_array_foreach (jget_arr(host, "Links"), i, item) {
 		const char *link = json_string_value(item);
 		cleanup_free char *name = xstrndup(link, strcspn(link, ":"));
 		struct err why = { 0 };
 
 		if (!container_find(name, &why))
-			return err_kind(err, ERR_BAD_PARAM, "could not get container for %s: %s", name, why.msg);
+			return err_kind(err, ERR_BAD_PARAM, "could not get container for %s: %s",
+					name, why.msg);
 	}
 	return 0;
 }

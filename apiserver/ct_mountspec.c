@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_mountspec.c - the mounts of a create body: what can be said without looking at volumes or containers.
+ * ct_mountspec.c - the mounts of a create body: what can be said without looking at volumes or
+ * containers.
  *
- * Design: mount_parse.c turns Binds and Mounts into mounts, here as well as when they are made; this file adds what only
- * a create body can have wrong: members that belong to another type, two mounts in one place, bad options.
+ * Design: mount_parse.c turns Binds and Mounts into mounts, here as well as when they are made;
+ * this file adds what only a create body can have wrong: members that belong to another type, two
+ * mounts in one place, bad options.
  */
 #include "apiserver/ct_mountspec.h"
 
@@ -23,12 +25,14 @@
 
 int volumes_from_parse(const char *raw, char **container, bool *rw, struct err *err)
 {
-	static const char *const not_here[] = { "private", "rprivate", "slave", "rslave", "shared", "rshared", "nocopy" };
+	static const char *const not_here[] = { "private", "rprivate", "slave", "rslave",
+						"shared",  "rshared",  "nocopy" };
 	const char *colon = strchr(raw, ':');
 	const char *mode = colon ? colon + 1 : "";
 
 	if (raw[0] == '\0')
-		return err_kind(err, ERR_BAD_PARAM, "volumes-from specification cannot be an empty string");
+		return err_kind(err, ERR_BAD_PARAM,
+				"volumes-from specification cannot be an empty string");
 	if (mode[0] && !mount_mode_valid(mode))
 		return err_kind(err, ERR_BAD_PARAM, "invalid mode: %s", mode);
 	for (size_t i = 0; i < ARRAY_SIZE(not_here); i++)
@@ -51,7 +55,8 @@ static int check_target(const char *target, char why[WHY_MAX])
 	if (strcmp(clean, "/") == 0)
 		str_copy(why, WHY_MAX, "invalid specification: destination can't be '/'");
 	else if (target[0] != '/')
-		snprintf(why, WHY_MAX, "invalid mount path: '%.500s' mount path must be absolute", target);
+		snprintf(why, WHY_MAX, "invalid mount path: '%.500s' mount path must be absolute",
+			 target);
 	else
 		return 0;
 	return -EINVAL;
@@ -69,7 +74,9 @@ static int check_extra(const json_t *m, const char *type, struct err *err)
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		if (json_object_get(m, options[i][0]) && strcmp(type, options[i][1]) != 0)
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid mount config for type \"%s\": field %s must not be specified", type, options[i][0]);
+					"invalid mount config for type \"%s\": field %s must not "
+					"be specified",
+					type, options[i][0]);
 	return 0;
 }
 
@@ -78,7 +85,7 @@ static int check_tmpfs_options(const json_t *options, struct err *err)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(jget_arr(options, "Options"), i, item) {
+	json_array_foreach (jget_arr(options, "Options"), i, item) {
 		const char *word = json_string_value(json_array_get(item, 0));
 		char why[128];
 
@@ -106,10 +113,13 @@ static int check_mount(const json_t *m, struct err *err)
 		return err_mount(type, why, err);
 	if (strcmp(type, "image") == 0)
 		return err_mount(type, "image mounts are not supported", err);
-	if ((rc = check_extra(m, type, err)) < 0 || (rc = check_tmpfs_options(jget_obj(m, "TmpfsOptions"), err)) < 0)
+	if ((rc = check_extra(m, type, err)) < 0 ||
+	    (rc = check_tmpfs_options(jget_obj(m, "TmpfsOptions"), err)) < 0)
 		return rc;
-	if (strcmp(type, "volume") == 0 && jget_bool(m, "ReadOnly", false) && str_empty(jget_str(m, "Source", "")))
-		return err_mount(type, "must not set ReadOnly mode when using anonymous volumes", err);
+	if (strcmp(type, "volume") == 0 && jget_bool(m, "ReadOnly", false) &&
+	    str_empty(jget_str(m, "Source", "")))
+		return err_mount(type, "must not set ReadOnly mode when using anonymous volumes",
+				 err);
 	rc = mount_parse_api(m, &parsed, err);
 	ct_mount_clear(&parsed);
 	return rc;
@@ -133,12 +143,13 @@ static int check_tmpfs(const json_t *host, struct map *taken, struct err *err)
 	json_t *v;
 	int rc;
 
-	json_object_foreach(jget_obj(host, "Tmpfs"), dest, v) {
+	json_object_foreach (jget_obj(host, "Tmpfs"), dest, v) {
 		cleanup_strv char **merged = NULL;
 
 		if (check_target(dest, why) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "%s", why);
-		if ((rc = tmpfs_opts_merge(json_string_value(v), &merged, err)) < 0 || (rc = take_place(taken, dest, err)) < 0)
+		if ((rc = tmpfs_opts_merge(json_string_value(v), &merged, err)) < 0 ||
+		    (rc = take_place(taken, dest, err)) < 0)
 			return rc;
 	}
 	return 0;
@@ -150,7 +161,7 @@ static int check_binds(const json_t *host, struct map *taken, struct err *err)
 	size_t i;
 	int rc;
 
-	json_array_foreach(jget_arr(host, "Binds"), i, item) {
+	json_array_foreach (jget_arr(host, "Binds"), i, item) {
 		struct ct_mount m = { 0 };
 
 		if ((rc = mount_parse_bind(json_string_value(item), &m, err)) >= 0)
@@ -170,22 +181,22 @@ static int check_all(const json_t *config, const json_t *host, struct map *taken
 	size_t i;
 	int rc;
 
-	json_array_foreach(jget_arr(host, "Mounts"), i, item)
+	json_array_foreach (jget_arr(host, "Mounts"), i, item)
 		if ((rc = check_mount(item, err)) < 0)
 			return rc;
 	if ((rc = check_tmpfs(host, taken, err)) < 0 || (rc = check_binds(host, taken, err)) < 0)
 		return rc;
-	json_array_foreach(jget_arr(host, "Mounts"), i, item)
+	json_array_foreach (jget_arr(host, "Mounts"), i, item)
 		if ((rc = take_place(taken, jget_str(item, "Target", ""), err)) < 0)
 			return rc;
-	json_array_foreach(jget_arr(host, "VolumesFrom"), i, item) {
+	json_array_foreach (jget_arr(host, "VolumesFrom"), i, item) {
 		cleanup_free char *container = NULL;
 		bool rw;
 
 		if ((rc = volumes_from_parse(json_string_value(item), &container, &rw, err)) < 0)
 			return rc;
 	}
-	json_object_foreach(jget_obj(config, "Volumes"), dest, item)
+	json_object_foreach (jget_obj(config, "Volumes"), dest, item)
 		if (check_target(dest, why) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "%s", why);
 	return 0;

@@ -14,14 +14,15 @@
 #include "jget.h"
 #include "str.h"
 
-/* ---- ports ------------------------------------------------------------------------------------------ */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 struct port_set {
 	struct ct_port *v;
 	size_t n;
 };
 
-static void add_port(struct port_set *s, uint16_t port, const char *proto, const struct port_binding *pb)
+static void add_port(struct port_set *s, uint16_t port, const char *proto,
+		     const struct port_binding *pb)
 {
 	struct ct_port *p;
 
@@ -61,7 +62,7 @@ static void add_exposed(struct port_set *s, const json_t *ports)
 	const char *text;
 	json_t *v;
 
-	json_object_foreach((json_t *)ports, text, v) {
+	json_object_foreach ((json_t *)ports, text, v) {
 		uint16_t first, last;
 		char proto[5];
 
@@ -77,7 +78,8 @@ static bool has_own_network(const struct container *ct)
 {
 	const char *mode = jget_str(ct->host_config, "NetworkMode", "");
 
-	return ct->n_endpoints > 0 && strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0 && !netmode_is_container(mode);
+	return ct->n_endpoints > 0 && strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0 &&
+	       !netmode_is_container(mode);
 }
 
 size_t ct_ports(const struct container *ct, struct ct_port **out)
@@ -123,7 +125,9 @@ void write_port_map(struct jw *w, const char *key, const struct container *ct)
 			continue;
 		}
 		jw_arr(w, text);
-		for (; i < n && v[i].port == v[first].port && strcmp(v[i].proto, v[first].proto) == 0; i++) {
+		for (;
+		     i < n && v[i].port == v[first].port && strcmp(v[i].proto, v[first].proto) == 0;
+		     i++) {
 			jw_obj(w, NULL);
 			jw_str(w, "HostIp", shown_ip(v[i].published));
 			snprintf(text, sizeof(text), "%u", v[i].published->host_port);
@@ -154,7 +158,7 @@ void write_port_list(struct jw *w, const char *key, const struct container *ct)
 	jw_end(w);
 }
 
-/* ---- networks --------------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------- */
 
 static void write_strv(struct jw *w, const char *key, char *const *v)
 {
@@ -183,7 +187,8 @@ static void write_ipam(struct jw *w, const struct endpoint *ep)
 }
 
 /* Before 1.45 the container's short id and hostname were among a network's aliases. */
-static void write_aliases(struct jw *w, const struct container *ct, const struct endpoint *ep, int api_version)
+static void write_aliases(struct jw *w, const struct container *ct, const struct endpoint *ep,
+			  int api_version)
 {
 	const char *hostname = jget_str(ct->config, "Hostname", "");
 	cleanup_strv char **v = NULL;
@@ -212,12 +217,13 @@ static void write_driver_opts(struct jw *w, const struct endpoint *ep)
 		return;
 	}
 	jw_obj(w, "DriverOpts");
-	json_object_foreach(ep->driver_opts, key, v)
+	json_object_foreach (ep->driver_opts, key, v)
 		jw_str(w, key, json_string_value(v));
 	jw_end(w);
 }
 
-static void write_endpoint(struct jw *w, const struct container *ct, const struct endpoint *ep, int api_version, bool whole)
+static void write_endpoint(struct jw *w, const struct container *ct, const struct endpoint *ep,
+			   int api_version, bool whole)
 {
 	jw_obj(w, ep->network);
 	write_ipam(w, ep);
@@ -246,7 +252,8 @@ static void write_endpoint(struct jw *w, const struct container *ct, const struc
 	jw_end(w);
 }
 
-void write_networks(struct jw *w, const char *key, const struct container *ct, int api_version, bool whole)
+void write_networks(struct jw *w, const char *key, const struct container *ct, int api_version,
+		    bool whole)
 {
 	jw_obj(w, key);
 	for (size_t i = 0; i < ct->n_endpoints; i++)

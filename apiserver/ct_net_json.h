@@ -22,8 +22,10 @@ void write_port_map(struct jw *w, const char *key, const struct container *ct);
 /* [{"IP":..,"PrivatePort":80,"PublicPort":..,"Type":"tcp"}] */
 void write_port_list(struct jw *w, const char *key, const struct container *ct);
 /* {"bridge":{...}}; whole: with aliases, links, DNS names and driver options, as inspect has it. */
-void write_networks(struct jw *w, const char *key, const struct container *ct, int api_version, bool whole);
-/* The members that older clients read at the top of NetworkSettings: those of the default bridge. */
+void write_networks(struct jw *w, const char *key, const struct container *ct, int api_version,
+		    bool whole);
+/* The members that older clients read at the top of NetworkSettings: those of the default
+ * bridge. */
 void write_default_network(struct jw *w, const struct container *ct);
 
 #endif

@@ -24,28 +24,37 @@ bool netmode_is_container(const char *mode)
 
 bool netmode_is_user_defined(const char *mode)
 {
-	return mode[0] && strcmp(mode, "default") != 0 && strcmp(mode, "bridge") != 0 && strcmp(mode, "host") != 0 &&
-	       strcmp(mode, "none") != 0 && !netmode_is_container(mode);
+	return mode[0] && strcmp(mode, "default") != 0 && strcmp(mode, "bridge") != 0 &&
+	       strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0 &&
+	       !netmode_is_container(mode);
 }
 
 /* The words are Docker's, docker run shows them as they are. */
-static int check_container_mode(const json_t *config, const json_t *host, const char *mode, struct err *err)
+static int check_container_mode(const json_t *config, const json_t *host, const char *mode,
+				struct err *err)
 {
 	if (strcmp(mode, "container") == 0 || strcmp(mode, "container:") == 0)
-		return bad(err, "invalid network mode: invalid container format container:<name|id>");
+		return bad(err,
+			   "invalid network mode: invalid container format container:<name|id>");
 	if (jhas(config, "Hostname"))
 		return bad(err, "conflicting options: hostname and the network mode");
 	if (jhas(host, "Links"))
-		return bad(err, "conflicting options: container type network can't be used with links. This would result in "
+		return bad(err, "conflicting options: container type network can't be used with "
+				"links. This would result in "
 				"undefined behavior");
 	if (jhas(host, "Dns"))
 		return bad(err, "conflicting options: dns and the network mode");
 	if (jhas(host, "ExtraHosts"))
-		return bad(err, "conflicting options: custom host-to-IP mapping and the network mode");
+		return bad(err,
+			   "conflicting options: custom host-to-IP mapping and the network mode");
 	if (jhas(host, "PortBindings") || jget_bool(host, "PublishAllPorts", false))
-		return bad(err, "conflicting options: port publishing and the container type network mode");
+		return bad(
+			err,
+			"conflicting options: port publishing and the container type network mode");
 	if (jhas(config, "ExposedPorts"))
-		return bad(err, "conflicting options: port exposing and the container type network mode");
+		return bad(
+			err,
+			"conflicting options: port exposing and the container type network mode");
 	return 0;
 }
 
@@ -60,12 +69,13 @@ int netmode_check(const json_t *config, const json_t *host, struct err *err)
 	if (strcmp(jget_str(host, "UTSMode", ""), "host") == 0 && jhas(config, "Hostname"))
 		return bad(err, "conflicting options: hostname and the UTS mode");
 	if (strcmp(mode, "host") == 0 && jhas(host, "Links"))
-		return bad(err, "conflicting options: host type networking can't be used with links. This would result in "
+		return bad(err, "conflicting options: host type networking can't be used with "
+				"links. This would result in "
 				"undefined behavior");
 	return 0;
 }
 
-/* ---- endpoints -------------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
 static bool is_mac(const char *s)
 {
@@ -97,14 +107,18 @@ static const char *endpoint_fault(const char *network, const json_t *ep, char bu
 	if ((ip[0] || ip6[0]) && !netmode_is_user_defined(network))
 		return "user specified IP address is supported on user defined networks only";
 	if (jhas(ep, "Aliases") && !netmode_is_user_defined(network))
-		return "network-scoped alias is supported only for containers in user defined networks";
+		return "network-scoped alias is supported only for containers in user defined "
+		       "networks";
 	if (ip[0] && !is_ip(AF_INET, ip))
 		return snprintf(buf, 200, "invalid IPv4 address: %.100s", ip), buf;
 	if (ip6[0] && !is_ip(AF_INET6, ip6))
 		return snprintf(buf, 200, "invalid IPv6 address: %.100s", ip6), buf;
-	json_array_foreach(jget_arr(ipam, "LinkLocalIPs"), i, item) {
-		if (!is_ip(AF_INET, json_string_value(item)) && !is_ip(AF_INET6, json_string_value(item)))
-			return snprintf(buf, 200, "invalid link-local IP address: %.100s", json_string_value(item)), buf;
+	json_array_foreach (jget_arr(ipam, "LinkLocalIPs"), i, item) {
+		if (!is_ip(AF_INET, json_string_value(item)) &&
+		    !is_ip(AF_INET6, json_string_value(item)))
+			return snprintf(buf, 200, "invalid link-local IP address: %.100s",
+					json_string_value(item)),
+			       buf;
 	}
 	if (mac[0] && !is_mac(mac))
 		return snprintf(buf, 200, "invalid MAC address %.100s", mac), buf;
@@ -118,14 +132,19 @@ int endpoints_check(const json_t *networking, struct err *err)
 	char buf[200];
 	json_t *ep;
 
-	json_object_foreach(jget_obj(networking, "EndpointsConfig"), network, ep) {
+	json_object_foreach (jget_obj(networking, "EndpointsConfig"), network, ep) {
 		if (json_is_null(ep))
-			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: EndpointsConfig is nil", network);
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid config for network %s: EndpointsConfig is nil",
+					network);
 		if ((fault = endpoint_fault(network, ep, buf)) && str_starts(fault, "invalid MAC"))
-			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: %s", network, fault);
+			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: %s",
+					network, fault);
 		if (fault)
-			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: invalid endpoint settings:\n%s", network,
-					fault);
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"invalid config for network %s: invalid endpoint settings:\n%s",
+				network, fault);
 	}
 	return 0;
 }
@@ -156,7 +175,8 @@ static void endpoint_fill(struct endpoint *ep, const char *network, const json_t
 	ep->gw_priority = (int)jget_int(o, "GwPriority", 0);
 }
 
-void endpoints_make(const json_t *config, const json_t *host, const json_t *networking, struct endpoint **out, size_t *n)
+void endpoints_make(const json_t *config, const json_t *host, const json_t *networking,
+		    struct endpoint **out, size_t *n)
 {
 	const char *mode = jget_str(host, "NetworkMode", "bridge");
 	json_t *all = jget_obj(networking, "EndpointsConfig");
@@ -175,7 +195,7 @@ void endpoints_make(const json_t *config, const json_t *host, const json_t *netw
 	/* the mode's own network comes first: it is eth0 */
 	if ((o = json_object_get(all, mode)))
 		endpoint_fill(&(*out)[(*n)++], mode, o);
-	json_object_foreach(all, network, o) {
+	json_object_foreach (all, network, o) {
 		if (strcmp(network, mode) != 0)
 			endpoint_fill(&(*out)[(*n)++], network, o);
 	}

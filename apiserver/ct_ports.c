@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_ports.c - exposed and published ports: "80/tcp", {"HostIp":"127.0.0.1","HostPort":"8000-8010"}.
+ * ct_ports.c - exposed and published ports: "80/tcp",
+ * {"HostIp":"127.0.0.1","HostPort":"8000-8010"}.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -21,7 +22,8 @@ int port_range_parse(const char *text, uint16_t *first, uint16_t *last)
 
 	if (dash)
 		*dash++ = '\0';
-	if (parse_i64(copy, 0, UINT16_MAX, &a) < 0 || parse_i64(dash ? dash : copy, 0, UINT16_MAX, &b) < 0 || b < a)
+	if (parse_i64(copy, 0, UINT16_MAX, &a) < 0 ||
+	    parse_i64(dash ? dash : copy, 0, UINT16_MAX, &b) < 0 || b < a)
 		return -EINVAL;
 	*first = (uint16_t)a;
 	*last = (uint16_t)b;
@@ -49,13 +51,15 @@ static int check_bindings(const json_t *list, struct err *err)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item) {
+	json_array_foreach (list, i, item) {
 		const char *ip = jget_str(item, "HostIp", "");
 		const char *port = jget_str(item, "HostPort", "");
 
 		if (port[0] && port_range_parse(port, &first, &last) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"", port);
-		if (ip[0] && inet_pton(AF_INET, ip, addr) != 1 && inet_pton(AF_INET6, ip, addr) != 1)
+			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"",
+					port);
+		if (ip[0] && inet_pton(AF_INET, ip, addr) != 1 &&
+		    inet_pton(AF_INET6, ip, addr) != 1)
 			return err_kind(err, ERR_BAD_PARAM, "invalid IP address: %s", ip);
 	}
 	return 0;
@@ -69,19 +73,22 @@ int ports_check(const json_t *config, const json_t *host, struct err *err)
 	json_t *list;
 	int rc;
 
-	json_object_foreach(jget_obj(host, "PortBindings"), port, list) {
+	json_object_foreach (jget_obj(host, "PortBindings"), port, list) {
 		if (port_spec_parse(port, &first, &last, proto) < 0 || first != last)
-			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"", port);
+			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"",
+					port);
 		if ((rc = check_bindings(list, err)) < 0)
 			return rc;
 	}
-	json_object_foreach(jget_obj(config, "ExposedPorts"), port, list)
+	json_object_foreach (jget_obj(config, "ExposedPorts"), port, list)
 		if (port_spec_parse(port, &first, &last, proto) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"", port);
+			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"",
+					port);
 	return 0;
 }
 
-static struct port_binding *add_binding(struct port_binding **v, size_t *n, uint16_t ct_port, const char *proto)
+static struct port_binding *add_binding(struct port_binding **v, size_t *n, uint16_t ct_port,
+					const char *proto)
 {
 	struct port_binding *pb;
 
@@ -101,7 +108,8 @@ static bool has_binding(const struct port_binding *v, size_t n, uint16_t ct_port
 	return false;
 }
 
-/* A stored configuration was checked when it came in; what no longer parses is an error all the same. */
+/* A stored configuration was checked when it came in; what no longer parses is an error all the
+ * same. */
 static int add_published(const json_t *host, struct port_binding **v, size_t *n, struct err *err)
 {
 	uint16_t first, last;
@@ -110,22 +118,26 @@ static int add_published(const json_t *host, struct port_binding **v, size_t *n,
 	json_t *list, *item;
 	size_t i;
 
-	json_object_foreach(jget_obj(host, "PortBindings"), port, list) {
+	json_object_foreach (jget_obj(host, "PortBindings"), port, list) {
 		if (port_spec_parse(port, &first, &last, proto) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"", port);
-		json_array_foreach(list, i, item) {
+			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"",
+					port);
+		json_array_foreach (list, i, item) {
 			const char *host_port = jget_str(item, "HostPort", "");
 			struct port_binding *pb = add_binding(v, n, first, proto);
 
 			str_copy(pb->host_ip, sizeof(pb->host_ip), jget_str(item, "HostIp", ""));
-			if (host_port[0] && port_range_parse(host_port, &pb->host_port, &pb->host_port_end) < 0)
-				return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"", host_port);
+			if (host_port[0] &&
+			    port_range_parse(host_port, &pb->host_port, &pb->host_port_end) < 0)
+				return err_kind(err, ERR_BAD_PARAM,
+						"invalid port specification: \"%s\"", host_port);
 		}
 	}
 	return 0;
 }
 
-int config_port_bindings(const json_t *config, const json_t *host_config, struct port_binding **out, size_t *n, struct err *err)
+int config_port_bindings(const json_t *config, const json_t *host_config, struct port_binding **out,
+			 size_t *n, struct err *err)
 {
 	struct port_binding *v = NULL;
 	uint16_t first, last;
@@ -140,7 +152,7 @@ int config_port_bindings(const json_t *config, const json_t *host_config, struct
 		return rc;
 	}
 	if (jget_bool(host_config, "PublishAllPorts", false)) {
-		json_object_foreach(jget_obj(config, "ExposedPorts"), port, item) {
+		json_object_foreach (jget_obj(config, "ExposedPorts"), port, item) {
 			if (port_spec_parse(port, &first, &last, proto) < 0)
 				continue;
 			for (unsigned p = first; p <= last; p++)

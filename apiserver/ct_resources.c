@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_resources.c - limits of memory, CPU, block I/O and processes: ranges, conflicts, what this host has.
+ * ct_resources.c - limits of memory, CPU, block I/O and processes: ranges, conflicts, what this
+ * host has.
  *
- * Design: the checks are Docker's, in its order and words, since scripts match them. What the host lacks is discarded
- * with a warning, as Docker does; what makes no sense is refused.
+ * Design: the checks are Docker's, in its order and words, since scripts match them. What the host
+ * lacks is discarded with a warning, as Docker does; what makes no sense is refused.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -53,14 +54,18 @@ static int check_swap(json_t *host, bool update, char ***warnings, struct err *e
 	int64_t swap = num(host, "MemorySwap");
 
 	if (memory > 0 && swap != -1 && engine && !engine->swap_limit) {
-		warn_add(warnings, "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
+		warn_add(warnings, "Your kernel does not support swap limit capabilities or the "
+				   "cgroup is not mounted. "
 				   "Memory limited without swap.");
 		set_num(host, "MemorySwap", swap = -1);
 	}
 	if (memory > 0 && swap > 0 && swap < memory)
-		return bad(err, "Minimum memoryswap limit should be larger than memory limit, see usage");
+		return bad(
+			err,
+			"Minimum memoryswap limit should be larger than memory limit, see usage");
 	if (memory == 0 && swap > 0 && !update)
-		return bad(err, "You should always set the Memory limit when using Memoryswap limit, see usage");
+		return bad(err, "You should always set the Memory limit when using Memoryswap "
+				"limit, see usage");
 	return 0;
 }
 
@@ -78,24 +83,30 @@ static int check_memory(json_t *host, bool update, char ***warnings, struct err 
 	if ((rc = check_swap(host, update, warnings, err)) < 0)
 		return rc;
 	if (is_set(host, "MemorySwappiness") && is_v2()) {
-		warn_add(warnings, "Your kernel does not support memory swappiness capabilities or the cgroup is not mounted. "
+		warn_add(warnings, "Your kernel does not support memory swappiness capabilities or "
+				   "the cgroup is not mounted. "
 				   "Memory swappiness discarded.");
 		json_object_set_new(host, "MemorySwappiness", json_null());
 	} else if (is_set(host, "MemorySwappiness") && (swappiness < 0 || swappiness > 100)) {
-		return err_kind(err, ERR_BAD_PARAM, "Invalid value: %" PRId64 ", valid memory swappiness range is 0-100",
+		return err_kind(err, ERR_BAD_PARAM,
+				"Invalid value: %" PRId64
+				", valid memory swappiness range is 0-100",
 				swappiness);
 	}
 	if (reservation != 0 && reservation < MIN_MEMORY)
 		return bad(err, "Minimum memory reservation allowed is 6MB");
 	if (memory > 0 && reservation > 0 && memory < reservation)
-		return bad(err, "Minimum memory limit can not be less than memory reservation limit, see usage");
+		return bad(err, "Minimum memory limit can not be less than memory reservation "
+				"limit, see usage");
 	if (num(host, "KernelMemory") != 0) {
-		warn_add(warnings, "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. "
+		warn_add(warnings, "Your kernel does not support kernel memory limit capabilities "
+				   "or the cgroup is not mounted. "
 				   "Limitation discarded.");
 		json_object_del(host, "KernelMemory");
 	}
 	if (num(host, "KernelMemoryTCP") != 0) {
-		warn_add(warnings, "Your kernel does not support kernel memory TCP limit capabilities or the cgroup is not "
+		warn_add(warnings, "Your kernel does not support kernel memory TCP limit "
+				   "capabilities or the cgroup is not "
 				   "mounted. Limitation discarded.");
 		json_object_del(host, "KernelMemoryTCP");
 	}
@@ -108,10 +119,12 @@ static void check_oom(json_t *host, char ***warnings)
 
 	if (is_v2()) {
 		if (disable)
-			warn_add(warnings, "Your kernel does not support OomKillDisable. OomKillDisable discarded.");
+			warn_add(warnings, "Your kernel does not support OomKillDisable. "
+					   "OomKillDisable discarded.");
 		json_object_set_new(host, "OomKillDisable", json_null());
 	} else if (disable && num(host, "Memory") == 0) {
-		warn_add(warnings, "OOM killer is disabled for the container, but no memory limit is set, this can result in the "
+		warn_add(warnings, "OOM killer is disabled for the container, but no memory limit "
+				   "is set, this can result in the "
 				   "system running out of resources.");
 	}
 }
@@ -128,13 +141,18 @@ static int check_cpu(json_t *host, char ***warnings, struct err *err)
 	if (nano > 0 && quota > 0)
 		return bad(err, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
 	if (nano < 0 || nano > (int64_t)ncpu * 1000000000)
-		return err_kind(err, ERR_BAD_PARAM,
-				"Range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available", ncpu, ncpu);
+		return err_kind(
+			err, ERR_BAD_PARAM,
+			"Range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available",
+			ncpu, ncpu);
 	if (num(host, "CpuShares") < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid CPU shares (%" PRId64 "): value must be a positive integer",
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid CPU shares (%" PRId64
+				"): value must be a positive integer",
 				num(host, "CpuShares"));
 	if (period != 0 && (period < 1000 || period > 1000000))
-		return bad(err, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+		return bad(err, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger "
+				"than 1s (i.e. 1000000)");
 	if (quota > 0 && quota < 1000)
 		return bad(err, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
 	if (num(host, "CpuRealtimePeriod") != 0 || num(host, "CpuRealtimeRuntime") != 0)
@@ -159,8 +177,8 @@ static int parse_cpu_list(const char *text, bool set[MAX_CPUS])
 
 		if (dash)
 			*dash++ = '\0';
-		if (parse_i64(parts[i], 0, MAX_CPUS - 1, &first) < 0 || parse_i64(dash ? dash : parts[i], 0, MAX_CPUS - 1, &last) < 0 ||
-		    last < first)
+		if (parse_i64(parts[i], 0, MAX_CPUS - 1, &first) < 0 ||
+		    parse_i64(dash ? dash : parts[i], 0, MAX_CPUS - 1, &last) < 0 || last < first)
 			return -EINVAL;
 		for (int64_t n = first; n <= last; n++)
 			set[n] = true;
@@ -168,7 +186,8 @@ static int parse_cpu_list(const char *text, bool set[MAX_CPUS])
 	return 0;
 }
 
-/* What the host has online, as the kernel lists it; "" when it does not tell (nothing is refused then). */
+/* What the host has online, as the kernel lists it; "" when it does not tell (nothing is refused
+ * then). */
 static void host_list(const char *path, struct buf *out)
 {
 	struct err ignored = { 0 };
@@ -179,8 +198,8 @@ static void host_list(const char *path, struct buf *out)
 		out->p[--out->len] = '\0';
 }
 
-static int check_cpuset(const json_t *host, const char *key, const char *path, const char *what, const char *short_name,
-			struct err *err)
+static int check_cpuset(const json_t *host, const char *key, const char *path, const char *what,
+			const char *short_name, struct err *err)
 {
 	const char *want = jget_str(host, key, "");
 	cleanup_buf struct buf have = BUF_INIT;
@@ -190,21 +209,25 @@ static int check_cpuset(const json_t *host, const char *key, const char *path, c
 	if (want[0] == '\0')
 		return 0;
 	if (parse_cpu_list(want, wanted) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "Invalid value %s for cpuset %s: invalid format: %s", want, short_name, want);
+		return err_kind(err, ERR_BAD_PARAM,
+				"Invalid value %s for cpuset %s: invalid format: %s", want,
+				short_name, want);
 	host_list(path, &have);
 	if (have.len == 0 || parse_cpu_list(buf_str(&have), online) < 0)
 		return 0;
 	for (size_t i = 0; i < MAX_CPUS; i++)
 		if (wanted[i] && !online[i])
-			return err_kind(err, ERR_BAD_PARAM, "Requested %s are not available - requested %s, available: %s", what,
-					want, buf_str(&have));
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"Requested %s are not available - requested %s, available: %s",
+				what, want, buf_str(&have));
 	return 0;
 }
 
 static int check_blkio(const json_t *host, struct err *err)
 {
-	static const char *const lists[] = { "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps",
-					     "BlkioDeviceWriteIOps" };
+	static const char *const lists[] = { "BlkioDeviceReadBps", "BlkioDeviceWriteBps",
+					     "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps" };
 	int64_t weight = num(host, "BlkioWeight");
 	json_t *item;
 	size_t i;
@@ -212,20 +235,26 @@ static int check_blkio(const json_t *host, struct err *err)
 	if (weight != 0 && (weight < 10 || weight > 1000))
 		return bad(err, "Range of blkio weight is from 10 to 1000");
 	if (num(host, "IOMaximumBandwidth") != 0)
-		return bad(err, "invalid option: QoS maximum bandwidth configuration is not supported on linux");
+		return bad(err, "invalid option: QoS maximum bandwidth configuration is not "
+				"supported on linux");
 	if (num(host, "IOMaximumIOps") != 0)
-		return bad(err, "invalid option: QoS maximum IOPs configuration is not supported on linux");
-	json_array_foreach(jget_arr(host, "BlkioWeightDevice"), i, item) {
+		return bad(
+			err,
+			"invalid option: QoS maximum IOPs configuration is not supported on linux");
+	json_array_foreach (jget_arr(host, "BlkioWeightDevice"), i, item) {
 		weight = jget_int(item, "Weight", 0);
 		if (weight != 0 && (weight < 10 || weight > 1000))
 			return bad(err, "Range of blkio weight is from 10 to 1000");
 		if (jget_str(item, "Path", "")[0] != '/')
-			return err_kind(err, ERR_BAD_PARAM, "bad format for device path: %s", jget_str(item, "Path", ""));
+			return err_kind(err, ERR_BAD_PARAM, "bad format for device path: %s",
+					jget_str(item, "Path", ""));
 	}
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
-		json_array_foreach(jget_arr(host, lists[l]), i, item) {
+		json_array_foreach (jget_arr(host, lists[l]), i, item) {
 			if (jget_str(item, "Path", "")[0] != '/')
-				return err_kind(err, ERR_BAD_PARAM, "bad format for device path: %s", jget_str(item, "Path", ""));
+				return err_kind(err, ERR_BAD_PARAM,
+						"bad format for device path: %s",
+						jget_str(item, "Path", ""));
 		}
 	}
 	return 0;
@@ -233,12 +262,14 @@ static int check_blkio(const json_t *host, struct err *err)
 
 static int check_ulimits(const json_t *host, struct err *err)
 {
-	static const char *const names[] = { "core",   "cpu",	 "data",    "fsize", "locks",  "memlock",    "msgqueue", "nice",
-					     "nofile", "nproc", "rss",	   "rtprio", "rttime", "sigpending", "stack" };
+	static const char *const names[] = {
+		"core",	  "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
+		"nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"
+	};
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(jget_arr(host, "Ulimits"), i, item) {
+	json_array_foreach (jget_arr(host, "Ulimits"), i, item) {
 		const char *name = jget_str(item, "Name", "");
 		int64_t hard = jget_int(item, "Hard", 0);
 		int64_t soft = jget_int(item, "Soft", 0);
@@ -250,8 +281,9 @@ static int check_ulimits(const json_t *host, struct err *err)
 			return err_kind(err, ERR_BAD_PARAM, "invalid ulimit type: %s", name);
 		if (hard != -1 && (soft == -1 || soft > hard))
 			return err_kind(err, ERR_BAD_PARAM,
-					"ulimit soft limit must be less than or equal to hard limit: %" PRId64 " > %" PRId64, soft,
-					hard);
+					"ulimit soft limit must be less than or equal to hard "
+					"limit: %" PRId64 " > %" PRId64,
+					soft, hard);
 	}
 	return 0;
 }
@@ -264,8 +296,10 @@ int resources_check(json_t *host, bool update, char ***warnings, struct err *err
 		return rc;
 	check_oom(host, warnings);
 	if ((rc = check_cpu(host, warnings, err)) < 0 ||
-	    (rc = check_cpuset(host, "CpusetCpus", "/sys/devices/system/cpu/online", "CPUs", "cpus", err)) < 0 ||
-	    (rc = check_cpuset(host, "CpusetMems", "/sys/devices/system/node/online", "memory nodes", "mems", err)) < 0 ||
+	    (rc = check_cpuset(host, "CpusetCpus", "/sys/devices/system/cpu/online", "CPUs", "cpus",
+			       err)) < 0 ||
+	    (rc = check_cpuset(host, "CpusetMems", "/sys/devices/system/node/online",
+			       "memory nodes", "mems", err)) < 0 ||
 	    (rc = check_blkio(host, err)) < 0)
 		return rc;
 	return check_ulimits(host, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_status.c - a container's state in words: docker ps' STATUS column, with Docker's way to say durations.
+ * ct_status.c - a container's state in words: docker ps' STATUS column, with Docker's way to say
+ * durations.
  */
 #include "apiserver/ct_status.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_text.h - JSON texts of a container that change rarely and are asked for often, made once. Loop thread.
+ * ct_text.h - JSON texts of a container that change rarely and are asked for often, made once.
+ * Loop thread.
  *
  * Borrowed until container_save or container_text_drop.
  */

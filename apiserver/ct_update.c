@@ -2,8 +2,8 @@
  *
  * ct_update.c - POST /containers/X/update: which limits change, and what they must not contradict.
  *
- * Design: what the body leaves out or has as zero stays. The changed limits are checked twice, as Docker does: by
- * themselves, and against what the container has already.
+ * Design: what the body leaves out or has as zero stays. The changed limits are checked twice, as
+ * Docker does: by themselves, and against what the container has already.
  */
 #include <string.h>
 
@@ -28,28 +28,38 @@ static int64_t num(const json_t *o, const char *key)
 static int check_against(const json_t *new, const json_t *host, struct err *err)
 {
 	if (num(new, "NanoCpus") > 0 && num(host, "CpuPeriod") > 0)
-		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
+		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU "
+				     "Period has already been set");
 	if (num(new, "NanoCpus") > 0 && num(host, "CpuQuota") > 0)
-		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+		return conflict(err, "Conflicting options: Nano CPUs cannot be updated as CPU "
+				     "Quota has already been set");
 	if (num(new, "CpuPeriod") > 0 && num(host, "NanoCpus") > 0)
-		return conflict(err, "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
+		return conflict(err, "Conflicting options: CPU Period cannot be updated as "
+				     "NanoCPUs has already been set");
 	if (num(new, "CpuQuota") > 0 && num(host, "NanoCpus") > 0)
-		return conflict(err, "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+		return conflict(err, "Conflicting options: CPU Quota cannot be updated as NanoCPUs "
+				     "has already been set");
 	/* without a swap limit (0, or -1 for none) there is nothing that memory could pass */
-	if (num(new, "Memory") != 0 && num(new, "MemorySwap") == 0 && num(host, "MemorySwap") != -1 &&
-	    num(new, "Memory") > num(host, "MemorySwap"))
-		return conflict(err, "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at "
+	if (num(new, "Memory") != 0 && num(new, "MemorySwap") == 0 &&
+	    num(host, "MemorySwap") != -1 && num(new, "Memory") > num(host, "MemorySwap"))
+		return conflict(err, "Memory limit should be smaller than already set memoryswap "
+				     "limit, update the memoryswap at "
 				     "the same time");
 	if (!str_empty(jget_str(jget_obj(new, "RestartPolicy"), "Name", "")) &&
-	    strcmp(jget_str(jget_obj(new, "RestartPolicy"), "Name", ""), "no") != 0 && jget_bool(host, "AutoRemove", false))
-		return conflict(err, "Restart policy cannot be updated because AutoRemove is enabled for the container");
+	    strcmp(jget_str(jget_obj(new, "RestartPolicy"), "Name", ""), "no") != 0 &&
+	    jget_bool(host, "AutoRemove", false))
+		return conflict(err, "Restart policy cannot be updated because AutoRemove is "
+				     "enabled for the container");
 	return 0;
 }
 
 static void take_changes(const json_t *new, json_t *host)
 {
-	static const char *const numbers[] = { "BlkioWeight", "CpuShares", "NanoCpus", "CpuPeriod", "CpuQuota", "Memory",
-					       "MemorySwap", "MemoryReservation", "CpuRealtimePeriod", "CpuRealtimeRuntime" };
+	static const char *const numbers[] = { "BlkioWeight",	    "CpuShares",
+					       "NanoCpus",	    "CpuPeriod",
+					       "CpuQuota",	    "Memory",
+					       "MemorySwap",	    "MemoryReservation",
+					       "CpuRealtimePeriod", "CpuRealtimeRuntime" };
 	static const char *const texts[] = { "CpusetCpus", "CpusetMems" };
 	const json_t *pids = json_object_get(new, "PidsLimit");
 
@@ -60,12 +70,15 @@ static void take_changes(const json_t *new, json_t *host)
 		if (jhas(new, texts[i]))
 			json_object_set(host, texts[i], json_object_get(new, texts[i]));
 	if (json_is_integer(pids)) /* neither 0 nor a negative number is a limit */
-		json_object_set_new(host, "PidsLimit", json_integer(json_integer_value(pids) > 0 ? json_integer_value(pids) : 0));
+		json_object_set_new(
+			host, "PidsLimit",
+			json_integer(json_integer_value(pids) > 0 ? json_integer_value(pids) : 0));
 	if (!str_empty(jget_str(jget_obj(new, "RestartPolicy"), "Name", "")))
 		json_object_set(host, "RestartPolicy", json_object_get(new, "RestartPolicy"));
 }
 
-int update_request_apply(const char *body, size_t len, json_t *host_config, bool running, char ***warnings, struct err *err)
+int update_request_apply(const char *body, size_t len, json_t *host_config, bool running,
+			 char ***warnings, struct err *err)
 {
 	cleanup_json json_t *raw = NULL;
 	cleanup_json json_t *new = NULL;
@@ -73,8 +86,10 @@ int update_request_apply(const char *body, size_t len, json_t *host_config, bool
 	int rc;
 
 	(void)running;
-	if ((rc = go_json_parse(body, len, &raw, err)) < 0 || (rc = go_json_decode(&ct_fields_update, raw, &new, err)) < 0 ||
-	    (rc = resources_check(new, true, &warn, err)) < 0 || (rc = restart_policy_check(new, err)) < 0 ||
+	if ((rc = go_json_parse(body, len, &raw, err)) < 0 ||
+	    (rc = go_json_decode(&ct_fields_update, raw, &new, err)) < 0 ||
+	    (rc = resources_check(new, true, &warn, err)) < 0 ||
+	    (rc = restart_policy_check(new, err)) < 0 ||
 	    (rc = check_against(new, host_config, err)) < 0) {
 		strv_free(warn);
 		return rc;

@@ -2,9 +2,10 @@
  *
  * filters.c - the query parameter "filters" of lists, prunes and events.
  *
- * Design: two forms are in use, {"label":["a=b"]} and the older {"label":{"a=b":true}}; both become an object of arrays
- * of strings without doubles. Docker answers a text that is neither with 500 on most lists (volumes and prunes: 400,
- * their handlers change the kind), an unknown key with 400.
+ * Design: two forms are in use, {"label":["a=b"]} and the older {"label":{"a=b":true}}; both
+ * become an object of arrays of strings without doubles. Docker answers a text that is neither
+ * with 500 on most lists (volumes and prunes: 400, their handlers change the kind), an unknown key
+ * with 400.
  */
 #include <string.h>
 
@@ -18,7 +19,7 @@ static bool has_str(const json_t *list, const char *s)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
+	json_array_foreach (list, i, item)
 		if (strcmp(json_string_value(item), s) == 0)
 			return true;
 	return false;
@@ -40,14 +41,14 @@ static json_t *values_of(const json_t *v)
 	bool ok = true;
 
 	if (json_is_array(v)) {
-		json_array_foreach(v, i, item) {
+		json_array_foreach (v, i, item) {
 			if (json_is_string(item))
 				add_unique(list, json_string_value(item));
 			else
 				ok = false;
 		}
 	} else if (json_is_object(v)) {
-		json_object_foreach((json_t *)v, key, item) {
+		json_object_foreach ((json_t *)v, key, item) {
 			if (json_is_true(item))
 				add_unique(list, key);
 			else
@@ -83,16 +84,17 @@ int filters_parse(const char *text, const char *const *allowed, json_t **out, st
 	const char *key;
 	json_t *v;
 
-	if (!str_empty(text) && (jparse(text, strlen(text), &in, &why) < 0 || !(json_is_object(in) || json_is_null(in))))
+	if (!str_empty(text) && (jparse(text, strlen(text), &in, &why) < 0 ||
+				 !(json_is_object(in) || json_is_null(in))))
 		return err_malformed(err);
-	json_object_foreach(in, key, v) {
+	json_object_foreach (in, key, v) {
 		json_t *values = values_of(v);
 
 		if (!values)
 			return err_malformed(err);
 		json_object_set_new(filters, key, values);
 	}
-	json_object_foreach(filters, key, v)
+	json_object_foreach (filters, key, v)
 		if (!is_allowed(key, allowed))
 			return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s'", key);
 	*out = take_ptr(&filters);
@@ -119,7 +121,7 @@ bool filter_label_match(const json_t *filters, const char *key, const json_t *la
 
 	if (json_array_size(wants) == 0)
 		return true;
-	json_array_foreach(wants, i, item)
+	json_array_foreach (wants, i, item)
 		all = all && label_has(labels, json_string_value(item));
 	return negated ? !all : all;
 }

@@ -2,10 +2,11 @@
  *
  * go_json.c - typed decoding by tables, with the errors of Go's encoding/json.
  *
- * Design: jansson parses; the tables say what each member must be. A member of a wrong type is an error that names
- * value, struct, path and type: "json: cannot unmarshal string into Go struct field HostConfig.HostConfig.Memory of
- * type int64" (the struct is the innermost one, the path starts at the top). As Go does, the first such member in
- * the order of the body is the one reported. What is not well-formed goes through go_syntax.c for the text.
+ * Design: jansson parses; the tables say what each member must be. A member of a wrong type is an
+ * error that names value, struct, path and type: "json: cannot unmarshal string into Go struct
+ * field HostConfig.HostConfig.Memory of type int64" (the struct is the innermost one, the path
+ * starts at the top). As Go does, the first such member in the order of the body is the one
+ * reported. What is not well-formed goes through go_syntax.c for the text.
  */
 #include "apiserver/go_json.h"
 
@@ -29,7 +30,8 @@ struct place {
 	const char *path;
 };
 
-static int decode_struct(const struct go_struct *s, const json_t *in, const char *path, json_t **out, struct err *err);
+static int decode_struct(const struct go_struct *s, const json_t *in, const char *path,
+			 json_t **out, struct err *err);
 
 int go_json_parse(const char *body, size_t len, json_t **out, struct err *err)
 {
@@ -41,7 +43,8 @@ int go_json_parse(const char *body, size_t len, json_t **out, struct err *err)
 		len--;
 	}
 	if (len == 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid JSON: got EOF while reading request body");
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid JSON: got EOF while reading request body");
 	if ((rc = jparse(body, len, out, err)) >= 0)
 		return rc;
 	switch (go_syntax_check(body, len, why)) {
@@ -77,16 +80,21 @@ static const char *value_name(const json_t *v, char buf[64])
 	return buf;
 }
 
-static int err_type(const struct place *at, const char *value, const char *type_name, struct err *err)
+static int err_type(const struct place *at, const char *value, const char *type_name,
+		    struct err *err)
 {
 	if (!at->struct_name)
-		return err_kind(err, ERR_BAD_PARAM, "invalid JSON: json: cannot unmarshal %s into Go value of type %s", value,
-				type_name);
-	return err_kind(err, ERR_BAD_PARAM, "invalid JSON: json: cannot unmarshal %s into Go struct field %s.%s of type %s",
-			value, at->struct_name, at->path, type_name);
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid JSON: json: cannot unmarshal %s into Go value of type %s",
+				value, type_name);
+	return err_kind(
+		err, ERR_BAD_PARAM,
+		"invalid JSON: json: cannot unmarshal %s into Go struct field %s.%s of type %s",
+		value, at->struct_name, at->path, type_name);
 }
 
-static int err_value(const struct place *at, const json_t *v, const char *type_name, struct err *err)
+static int err_value(const struct place *at, const json_t *v, const char *type_name,
+		     struct err *err)
 {
 	char buf[64];
 
@@ -94,7 +102,8 @@ static int err_value(const struct place *at, const json_t *v, const char *type_n
 }
 
 /* A number that is one, but not of the type: Go shows it. */
-static int err_number(const struct place *at, const json_t *v, const char *type_name, struct err *err)
+static int err_number(const struct place *at, const json_t *v, const char *type_name,
+		      struct err *err)
 {
 	cleanup_free char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 	cleanup_free char *value = xasprintf("number %s", text ? text : "?");
@@ -102,8 +111,8 @@ static int err_number(const struct place *at, const json_t *v, const char *type_
 	return err_type(at, value, type_name, err);
 }
 
-static int decode_number(const struct place *at, const json_t *v, int64_t min, uint64_t max, const char *type_name,
-			 json_t **out, struct err *err)
+static int decode_number(const struct place *at, const json_t *v, int64_t min, uint64_t max,
+			 const char *type_name, json_t **out, struct err *err)
 {
 	json_int_t n;
 
@@ -118,8 +127,8 @@ static int decode_number(const struct place *at, const json_t *v, int64_t min, u
 	return 0;
 }
 
-static int decode_strs(const struct place *at, const json_t *v, const char *type_name, bool one_is_fine, json_t **out,
-		       struct err *err)
+static int decode_strs(const struct place *at, const json_t *v, const char *type_name,
+		       bool one_is_fine, json_t **out, struct err *err)
 {
 	cleanup_json json_t *list = NULL;
 	json_t *item;
@@ -132,7 +141,7 @@ static int decode_strs(const struct place *at, const json_t *v, const char *type
 	if (!json_is_array(v))
 		return err_value(at, v, type_name, err);
 	list = json_array();
-	json_array_foreach(v, i, item) {
+	json_array_foreach (v, i, item) {
 		if (json_is_null(item))
 			json_array_append_new(list, json_string(""));
 		else if (json_is_string(item))
@@ -154,7 +163,7 @@ static int decode_strs_list(const struct place *at, const json_t *v, json_t **ou
 	if (!json_is_array(v))
 		return err_value(at, v, "[][]string", err);
 	list = json_array();
-	json_array_foreach(v, i, item) {
+	json_array_foreach (v, i, item) {
 		json_t *one = NULL;
 
 		if (json_is_null(item))
@@ -183,7 +192,7 @@ json_t *go_json_sorted(json_t *map)
 
 	if (n < 2)
 		return map;
-	json_object_foreach(map, key, v)
+	json_object_foreach (map, key, v)
 		keys[i++] = key;
 	qsort(keys, n, sizeof(*keys), key_cmp);
 	sorted = json_object();
@@ -193,7 +202,8 @@ json_t *go_json_sorted(json_t *map)
 	return sorted;
 }
 
-static int decode_str_map(const struct place *at, const json_t *v, const char *type_name, json_t **out, struct err *err)
+static int decode_str_map(const struct place *at, const json_t *v, const char *type_name,
+			  json_t **out, struct err *err)
 {
 	cleanup_json json_t *map = NULL;
 	const char *key;
@@ -202,7 +212,7 @@ static int decode_str_map(const struct place *at, const json_t *v, const char *t
 	if (!json_is_object(v))
 		return err_value(at, v, type_name, err);
 	map = json_object();
-	json_object_foreach((json_t *)v, key, item) {
+	json_object_foreach ((json_t *)v, key, item) {
 		if (json_is_null(item))
 			json_object_set_new(map, key, json_string(""));
 		else if (json_is_string(item))
@@ -214,7 +224,8 @@ static int decode_str_map(const struct place *at, const json_t *v, const char *t
 	return 0;
 }
 
-static int decode_set(const struct place *at, const json_t *v, const char *type_name, json_t **out, struct err *err)
+static int decode_set(const struct place *at, const json_t *v, const char *type_name, json_t **out,
+		      struct err *err)
 {
 	cleanup_json json_t *map = NULL;
 	const char *key;
@@ -223,7 +234,7 @@ static int decode_set(const struct place *at, const json_t *v, const char *type_
 	if (!json_is_object(v))
 		return err_value(at, v, type_name, err);
 	map = json_object();
-	json_object_foreach((json_t *)v, key, item) {
+	json_object_foreach ((json_t *)v, key, item) {
 		if (!json_is_object(item) && !json_is_null(item))
 			return err_value(at, item, "struct {}", err);
 		json_object_set_new(map, key, json_object());
@@ -255,7 +266,8 @@ static int decode_pair(const struct place *at, const json_t *v, json_t **out, st
 	return 0;
 }
 
-static int decode_list(const struct place *at, const struct go_field *f, const json_t *v, json_t **out, struct err *err)
+static int decode_list(const struct place *at, const struct go_field *f, const json_t *v,
+		       json_t **out, struct err *err)
 {
 	cleanup_json json_t *list = NULL;
 	bool pointers = f->type == GO_PTR_LIST;
@@ -265,12 +277,15 @@ static int decode_list(const struct place *at, const struct go_field *f, const j
 	int rc;
 
 	if (!json_is_array(v)) {
-		if (str_fmt(type_name, sizeof(type_name), "[]%s%s", pointers ? "*" : "", f->sub->type_name) < 0)
+		if (str_fmt(type_name, sizeof(type_name), "[]%s%s", pointers ? "*" : "",
+			    f->sub->type_name) < 0)
 			abort();
-		return err_value(at, v, f->type_name && f->type != GO_MAP_LIST ? f->type_name : type_name, err);
+		return err_value(at, v,
+				 f->type_name && f->type != GO_MAP_LIST ? f->type_name : type_name,
+				 err);
 	}
 	list = json_array();
-	json_array_foreach(v, i, item) {
+	json_array_foreach (v, i, item) {
 		json_t *one = NULL;
 
 		if (pointers && json_is_null(item))
@@ -285,7 +300,8 @@ static int decode_list(const struct place *at, const struct go_field *f, const j
 	return 0;
 }
 
-static int decode_map(const struct place *at, const struct go_field *f, const json_t *v, json_t **out, struct err *err)
+static int decode_map(const struct place *at, const struct go_field *f, const json_t *v,
+		      json_t **out, struct err *err)
 {
 	cleanup_json json_t *map = NULL;
 	const char *key;
@@ -295,7 +311,7 @@ static int decode_map(const struct place *at, const struct go_field *f, const js
 	if (!json_is_object(v))
 		return err_value(at, v, f->type_name, err);
 	map = json_object();
-	json_object_foreach((json_t *)v, key, item) {
+	json_object_foreach ((json_t *)v, key, item) {
 		json_t *one = NULL;
 
 		if (json_is_null(item))
@@ -314,7 +330,8 @@ static int decode_map(const struct place *at, const struct go_field *f, const js
 	return 0;
 }
 
-static int decode_field(const struct place *at, const struct go_field *f, const json_t *v, json_t **out, struct err *err)
+static int decode_field(const struct place *at, const struct go_field *f, const json_t *v,
+			json_t **out, struct err *err)
 {
 	const char *tn = f->type_name;
 
@@ -431,7 +448,8 @@ static bool is_empty(const json_t *v)
 /* A pointer that is set is not empty, whatever it points to. */
 static bool is_pointer(enum go_type type)
 {
-	return type == GO_PTR_INT || type == GO_PTR_INT64 || type == GO_PTR_BOOL || type == GO_PTR_STRUCT;
+	return type == GO_PTR_INT || type == GO_PTR_INT64 || type == GO_PTR_BOOL ||
+	       type == GO_PTR_STRUCT;
 }
 
 static json_t *zero_struct(const struct go_struct *s)
@@ -444,8 +462,8 @@ static json_t *zero_struct(const struct go_struct *s)
 	return o;
 }
 
-/* An exact match wins over one that differs in case. The hint is where the next member of a body in the struct's own
- * order is found at once. */
+/* An exact match wins over one that differs in case. The hint is where the next member of a body
+ * in the struct's own order is found at once. */
 static size_t find_field(const struct go_struct *s, size_t n, const char *key, size_t hint)
 {
 	if (hint < n && strcmp(s->fields[hint].name, key) == 0)
@@ -459,8 +477,8 @@ static size_t find_field(const struct go_struct *s, size_t n, const char *key, s
 	return n;
 }
 
-static int decode_members(const struct go_struct *s, size_t n, const json_t *in, const char *path, json_t **values,
-			  struct err *err)
+static int decode_members(const struct go_struct *s, size_t n, const json_t *in, const char *path,
+			  json_t **values, struct err *err)
 {
 	char sub_path[MAX_PATH];
 	size_t hint = 0;
@@ -468,7 +486,7 @@ static int decode_members(const struct go_struct *s, size_t n, const json_t *in,
 	json_t *v;
 	int rc;
 
-	json_object_foreach((json_t *)in, key, v) {
+	json_object_foreach ((json_t *)in, key, v) {
 		struct place at = { s->name, sub_path };
 		size_t i = find_field(s, n, key, hint);
 		json_t *decoded = NULL;
@@ -478,7 +496,8 @@ static int decode_members(const struct go_struct *s, size_t n, const json_t *in,
 		hint = i + 1;
 		if (json_is_null(v))
 			continue; /* no effect in Go */
-		if (str_fmt(sub_path, sizeof(sub_path), "%s%s%s", path, path[0] ? "." : "", s->fields[i].name) < 0)
+		if (str_fmt(sub_path, sizeof(sub_path), "%s%s%s", path, path[0] ? "." : "",
+			    s->fields[i].name) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "invalid JSON: nested too deeply");
 		if ((rc = decode_field(&at, &s->fields[i], v, &decoded, err)) < 0)
 			return rc;
@@ -488,7 +507,8 @@ static int decode_members(const struct go_struct *s, size_t n, const json_t *in,
 	return 0;
 }
 
-static int decode_struct(const struct go_struct *s, const json_t *in, const char *path, json_t **out, struct err *err)
+static int decode_struct(const struct go_struct *s, const json_t *in, const char *path,
+			 json_t **out, struct err *err)
 {
 	json_t *values[MAX_FIELDS] = { 0 };
 	json_t *o;

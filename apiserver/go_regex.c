@@ -2,7 +2,8 @@
  *
  * go_regex.c - user-given regular expressions on PCRE2.
  *
- * Failure: PCRE2 backtracks where RE2 does not; an expression that needs more than MATCH_LIMIT steps does not match.
+ * Failure: PCRE2 backtracks where RE2 does not; an expression that needs more than MATCH_LIMIT
+ * steps does not match.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "apiserver/go_regex.h"
@@ -31,11 +32,13 @@ int go_regex_compile(const char *expr, struct go_regex **out, struct err *err)
 
 	if (strlen(expr) > EXPR_MAX)
 		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: expression too large");
-	code = pcre2_compile((PCRE2_SPTR)expr, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &rc, &at, NULL);
+	code = pcre2_compile((PCRE2_SPTR)expr, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &rc,
+			     &at, NULL);
 	if (!code) {
 		if (pcre2_get_error_message(rc, why, sizeof(why)) < 0)
 			why[0] = '\0';
-		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: %s: `%s`", (const char *)why, expr);
+		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: %s: `%s`",
+				(const char *)why, expr);
 	}
 	re = xcalloc(1, sizeof(*re));
 	re->code = code;
@@ -50,7 +53,8 @@ int go_regex_compile(const char *expr, struct go_regex **out, struct err *err)
 bool go_regex_match(const struct go_regex *re, const char *text)
 {
 	return re->data && re->context &&
-	       pcre2_match(re->code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, re->data, re->context) >= 0;
+	       pcre2_match(re->code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, re->data,
+			   re->context) >= 0;
 }
 
 void go_regex_free(struct go_regex *re)

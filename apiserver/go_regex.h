@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * go_regex.h - regular expressions of users, who write Go's (RE2): PCRE2 with bounded matching. Any thread.
+ * go_regex.h - regular expressions of users, who write Go's (RE2): PCRE2 with bounded matching.
+ * Any thread.
  */
 #ifndef APISERVER_GO_REGEX_H
 #define APISERVER_GO_REGEX_H

@@ -2,8 +2,8 @@
  *
  * go_syntax.c - a scanner for JSON that only knows why it stopped.
  *
- * Design: runs when jansson has refused a body, so speed is of no interest. An explicit stack of ']' and '}' bounds the
- * depth at Go's own limit.
+ * Design: runs when jansson has refused a body, so speed is of no interest. An explicit stack of
+ * ']' and '}' bounds the depth at Go's own limit.
  */
 #include "apiserver/go_syntax.h"
 
@@ -131,7 +131,8 @@ static bool scan_literal(struct scan *s, const char *word)
 	s->p++;
 	for (size_t i = 1; word[i]; i++, s->p++) {
 		if (s->p >= s->end || *s->p != word[i]) {
-			snprintf(context, sizeof(context), "in literal %s (expecting '%c')", word, word[i]);
+			snprintf(context, sizeof(context), "in literal %s (expecting '%c')", word,
+				 word[i]);
 			return bad(s, context);
 		}
 	}
@@ -174,7 +175,8 @@ static bool scan_key(struct scan *s)
 	return true;
 }
 
-/* After a value inside containers: closes what ends, and stops before the next value. *done: the outermost has ended. */
+/* After a value inside containers: closes what ends, and stops before the next value. *done: the
+ * outermost has ended. */
 static bool scan_after(struct scan *s, const char *stack, size_t *depth, bool *done)
 {
 	while (*depth > 0) {
@@ -187,7 +189,8 @@ static bool scan_after(struct scan *s, const char *stack, size_t *depth, bool *d
 			continue;
 		}
 		if (s->p >= s->end || *s->p != ',')
-			return bad(s, close == '}' ? "after object key:value pair" : "after array element");
+			return bad(s, close == '}' ? "after object key:value pair"
+						   : "after array element");
 		s->p++;
 		return close == '}' ? scan_key(s) : true;
 	}

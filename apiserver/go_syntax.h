@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 enum go_syntax {
-	GO_SYNTAX_OK,	/* one value and white space */
-	GO_SYNTAX_BAD,	/* why has Go's words: "invalid character 'x' looking for beginning of value" */
+	GO_SYNTAX_OK, /* one value and white space */
+	GO_SYNTAX_BAD, /* why has Go's words: "invalid character 'x' looking for beginning of value" */
 	GO_SYNTAX_MORE, /* one value, then something else */
 };
 

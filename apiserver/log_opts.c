@@ -2,10 +2,11 @@
  *
  * log_opts.c - what a LogConfig may say.
  *
- * Design: a table of drivers; each has its option names, with a check of the value where there is one, and a check of
- * all of them together. What is common to drivers (mode, max-buffer-size, cache-*) comes first, as Docker has it. Unlike
- * Docker, values are checked when the container is created and not only when it starts. Of several unknown options the
- * first in byte order is named.
+ * Design: a table of drivers; each has its option names, with a check of the value where there is
+ * one, and a check of all of them together. What is common to drivers (mode, max-buffer-size,
+ * cache-*) comes first, as Docker has it. Unlike Docker, values are checked when the container is
+ * created and not only when it starts. Of several unknown options the first in byte order is
+ * named.
  *
  * To extend: a driver is a row of drivers[], its options a table of their own.
  */
@@ -43,7 +44,7 @@ static int bad(struct err *err, const char *text)
 	return err_kind(err, ERR_BAD_PARAM, "%s", text);
 }
 
-/* ---- values ----------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /* Docker's two texts for a size that is none: no number in front, or a suffix that is no unit. */
 static int err_size(const char *value, struct err *err)
@@ -73,7 +74,8 @@ static int check_max_file(const char *name, const char *value, struct err *err)
 
 	(void)name;
 	if (parse_i64(value[0] == '+' ? value + 1 : value, INT32_MIN, INT32_MAX, &n) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax", value);
+		return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax",
+				value);
 	return n < 1 ? bad(err, "max-file cannot be less than 1") : 0;
 }
 
@@ -83,7 +85,8 @@ static int check_bool(const char *name, const char *value, struct err *err)
 
 	(void)name;
 	if (parse_bool(value, &b) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseBool: parsing \"%s\": invalid syntax", value);
+		return err_kind(err, ERR_BAD_PARAM,
+				"strconv.ParseBool: parsing \"%s\": invalid syntax", value);
 	return 0;
 }
 
@@ -115,20 +118,28 @@ static int check_json_file(const json_t *opts, struct err *err)
 	if (parse_bool(jget_str(opts, "compress", "false"), &compress) < 0 || !compress)
 		return 0;
 	if (parse_i64(max_file, 1, INT32_MAX, &n) < 0 || n < 2 || !jget_str(opts, "max-size", NULL))
-		return bad(err, "compress cannot be true when max-file is less than 2 or max-size is not set");
+		return bad(err, "compress cannot be true when max-file is less than 2 or max-size "
+				"is not set");
 	return 0;
 }
 
-/* ---- drivers ---------------------------------------------------------------------------------------- */
+/* ---- drivers --------------------------------------------------------------------------------- */
 
 static const struct log_option file_options[] = {
-	{ "max-size", check_max_size }, { "max-file", check_max_file },	 { "compress", check_bool }, { "labels", NULL },
-	{ "labels-regex", check_regex }, { "env", NULL }, { "env-regex", check_regex }, { "tag", check_tag },
+	{ "max-size", check_max_size },
+	{ "max-file", check_max_file },
+	{ "compress", check_bool },
+	{ "labels", NULL },
+	{ "labels-regex", check_regex },
+	{ "env", NULL },
+	{ "env-regex", check_regex },
+	{ "tag", check_tag },
 	{ NULL, NULL },
 };
 
 static const struct log_driver drivers[] = {
-	{ "json-file", "unknown log opt '%s' for json-file log driver", file_options, check_json_file },
+	{ "json-file", "unknown log opt '%s' for json-file log driver", file_options,
+	  check_json_file },
 	{ "local", "unknown log opt '%s' for log driver local", file_options, NULL },
 	{ "none", NULL, NULL, NULL },
 };
@@ -142,7 +153,8 @@ const char *const *log_driver_names(void)
 
 static const struct log_driver *find_driver(const char *name)
 {
-	cleanup_strv char **enabled = strv_split(engine && engine->conf ? conf_str(engine->conf, "ENABLED_LOG_DRIVERS") : "", ',');
+	cleanup_strv char **enabled = strv_split(
+		engine && engine->conf ? conf_str(engine->conf, "ENABLED_LOG_DRIVERS") : "", ',');
 
 	if (strv_len(enabled) > 0 && !strv_has(enabled, name))
 		return NULL;
@@ -160,11 +172,12 @@ static const struct log_option *find_option(const struct log_driver *d, const ch
 	return NULL;
 }
 
-/* ---- what every driver has -------------------------------------------------------------------------- */
+/* ---- what every driver has ------------------------------------------------------------------- */
 
 static bool is_common(const char *name)
 {
-	return strcmp(name, "mode") == 0 || strcmp(name, "max-buffer-size") == 0 || str_starts(name, "cache-");
+	return strcmp(name, "mode") == 0 || strcmp(name, "max-buffer-size") == 0 ||
+	       str_starts(name, "cache-");
 }
 
 static int check_common(const json_t *opts, struct err *err)
@@ -178,15 +191,18 @@ static int check_common(const json_t *opts, struct err *err)
 	if (mode[0] && strcmp(mode, "blocking") != 0 && strcmp(mode, "non-blocking") != 0)
 		return err_kind(err, ERR_BAD_PARAM, "logger: logging mode not supported: %s", mode);
 	if (buffer && strcmp(mode, "non-blocking") != 0)
-		return bad(err, "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+		return bad(err, "logger: max-buffer-size option is only supported with "
+				"'mode=non-blocking'");
 	if (buffer && parse_size(buffer, 1024, &n) < 0) {
 		struct err why = { 0 };
 
 		err_size(buffer, &why);
-		return err_kind(err, ERR_BAD_PARAM, "error parsing option max-buffer-size: %s", why.msg);
+		return err_kind(err, ERR_BAD_PARAM, "error parsing option max-buffer-size: %s",
+				why.msg);
 	}
 	if (cache && parse_bool(cache, &b) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for option cache-disabled: %s", cache);
+		return err_kind(err, ERR_BAD_PARAM, "invalid value for option cache-disabled: %s",
+				cache);
 	return 0;
 }
 
@@ -197,7 +213,7 @@ static int check_options(const struct log_driver *d, const json_t *opts, struct 
 	json_t *value;
 	int rc;
 
-	json_object_foreach(sorted, name, value) {
+	json_object_foreach (sorted, name, value) {
 		const struct log_option *o = find_option(d, name);
 
 		if (is_common(name))
@@ -221,22 +237,25 @@ int log_opts_check(const char *driver, const json_t *opts, struct err *err)
 	d = find_driver(driver);
 	if (d && strcmp(driver, "none") == 0)
 		return 0;
-	json_object_foreach((json_t *)opts, name, value)
+	json_object_foreach ((json_t *)opts, name, value)
 		total += strlen(name) + json_string_length(value);
 	if (total > MAX_OPTS_BYTES)
-		return err_kind(err, ERR_BAD_PARAM, "log options are longer than %d bytes", MAX_OPTS_BYTES);
+		return err_kind(err, ERR_BAD_PARAM, "log options are longer than %d bytes",
+				MAX_OPTS_BYTES);
 	if ((rc = check_common(opts, err)) < 0)
 		return rc;
 	if (!d)
-		return err_kind(err, ERR_BAD_PARAM, "logger: no log driver named '%s' is registered", driver);
+		return err_kind(err, ERR_BAD_PARAM,
+				"logger: no log driver named '%s' is registered", driver);
 	return check_options(d, opts, err);
 }
 
-/* ---- defaults --------------------------------------------------------------------------------------- */
+/* ---- defaults -------------------------------------------------------------------------------- */
 
 static void merge_defaults(json_t *opts, bool same_driver)
 {
-	cleanup_strv char **list = strv_split(engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_OPTS") : "", ',');
+	cleanup_strv char **list = strv_split(
+		engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_OPTS") : "", ',');
 
 	for (size_t i = 0; list[i]; i++) {
 		char *value = strchr(list[i], '=');
@@ -244,14 +263,16 @@ static void merge_defaults(json_t *opts, bool same_driver)
 		if (!value)
 			continue;
 		*value++ = '\0';
-		if ((same_driver || str_starts(list[i], "cache-")) && !json_object_get(opts, list[i]))
+		if ((same_driver || str_starts(list[i], "cache-")) &&
+		    !json_object_get(opts, list[i]))
 			json_object_set_new(opts, list[i], json_string(value));
 	}
 }
 
 int log_opts_complete(json_t *log_config, struct err *err)
 {
-	const char *def = engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_DRIVER") : "json-file";
+	const char *def =
+		engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_DRIVER") : "json-file";
 	const char *type = jget_str(log_config, "Type", "");
 	json_t *opts;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * log_opts.h - HostConfig.LogConfig: the drivers, their options, and what a value must be (logging contract 1.5, 2, 7).
- * Any thread.
+ * log_opts.h - HostConfig.LogConfig: the drivers, their options, and what a value must be (logging
+ * contract 1.5, 2, 7). Any thread.
  */
 #ifndef APISERVER_LOG_OPTS_H
 #define APISERVER_LOG_OPTS_H
@@ -11,7 +11,8 @@
 
 #include "err.h"
 
-/* Completes log_config ({Type, Config}) with the engine's default driver and options, and checks it; 400, Docker's words. */
+/* Completes log_config ({Type, Config}) with the engine's default driver and options, and checks
+ * it; 400, Docker's words. */
 int log_opts_complete(json_t *log_config, struct err *err);
 /* The check alone, for the engine's own configuration and for starts. */
 int log_opts_check(const char *driver, const json_t *opts, struct err *err);

@@ -2,18 +2,21 @@
  *
  * store.c - the state database on SQLite.
  *
- * Design: one connection, one recursive mutex, prepared statements. A table per kind, (key, owner_uuid,
- * server_uuid, value): who owns a record and which node holds it is there from the first day. The schema's
- * number is PRAGMA user_version; a database of a newer schema, or a damaged one, is refused in words that
- * say what to do, never rewritten.
+ * Design: one connection, one recursive mutex, prepared statements. A table per kind, (key,
+ * owner_uuid, server_uuid, value): who owns a record and which node holds it is there from the
+ * first day. The schema's number is PRAGMA user_version; a database of a newer schema, or a
+ * damaged one, is refused in words that say what to do, never rewritten.
  *
- * Threads: any. A transaction (store_begin .. store_commit) holds the mutex, so others wait for its end.
+ * Threads: any. A transaction (store_begin .. store_commit) holds the mutex, so others wait for
+ * its end.
  *
- * Failure: WAL with synchronous=NORMAL. A commit is in the kernel when the call returns, so that kill -9
- * loses nothing; the WAL is only synced at checkpoints, so a power cut may lose the last moments, whole
- * transactions at a time. A statement that fails inside a transaction leaves it to the caller to roll back.
+ * Failure: WAL with synchronous=NORMAL. A commit is in the kernel when the call returns, so that
+ * kill -9 loses nothing; the WAL is only synced at checkpoints, so a power cut may lose the last
+ * moments, whole transactions at a time. A statement that fails inside a transaction leaves it to
+ * the caller to roll back.
  *
- * To extend: a new kind is a line in kind_names; another shape of a table needs SCHEMA_VERSION + 1 and a step in check_schema.
+ * To extend: a new kind is a line in kind_names; another shape of a table needs SCHEMA_VERSION + 1
+ * and a step in check_schema.
  */
 #define LOG_MODULE "store"
 #include "apiserver/store.h"
@@ -99,7 +102,8 @@ static int query_text(const char *sql, char *out, size_t size, struct err *err)
 	sqlite3_stmt *st = NULL;
 	int rc = 0;
 
-	if (sqlite3_prepare_v2(store.db, sql, -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW) {
+	if (sqlite3_prepare_v2(store.db, sql, -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
 		rc = err_sqlite(err, sql);
 	} else {
 		const char *text = (const char *)sqlite3_column_text(st, 0);
@@ -120,12 +124,14 @@ static int create_schema(struct err *err)
 	for (int k = 0; k < STORE_KINDS && rc == 0; k++) {
 		rc = str_fmt(sql, sizeof(sql),
 			     "CREATE TABLE IF NOT EXISTS %s (key TEXT PRIMARY KEY NOT NULL,"
-			     " owner_uuid TEXT NOT NULL, server_uuid TEXT NOT NULL, value TEXT NOT NULL)",
+			     " owner_uuid TEXT NOT NULL, server_uuid TEXT NOT NULL, value TEXT NOT "
+			     "NULL)",
 			     kind_names[k]);
 		rc = rc < 0 ? err_sysnum(err, rc, "state database: schema") : exec_sql(sql, err);
 	}
 	if (rc == 0) {
-		rc = str_fmt(sql, sizeof(sql), "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+		rc = str_fmt(sql, sizeof(sql),
+			     "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
 			     APPLICATION_ID, SCHEMA_VERSION);
 		rc = rc < 0 ? err_sysnum(err, rc, "state database: schema") : exec_sql(sql, err);
 	}
@@ -142,14 +148,17 @@ static int check_schema(const char *path, struct err *err)
 	int64_t version;
 	int64_t app;
 
-	if (query_text("PRAGMA quick_check(1)", text, sizeof(text), &why) < 0 || strcmp(text, "ok") != 0)
+	if (query_text("PRAGMA quick_check(1)", text, sizeof(text), &why) < 0 ||
+	    strcmp(text, "ok") != 0)
 		return err_kind(err, ERR_SYSTEM,
-				"state database %s is damaged (%s): restore it from a copy, or move it and its -wal and "
+				"state database %s is damaged (%s): restore it from a copy, or "
+				"move it and its -wal and "
 				"-shm files away to start with an empty state",
 				path, why.code ? why.msg : text);
 	if (query_text("PRAGMA user_version", text, sizeof(text), err) < 0 ||
 	    parse_i64(text, INT32_MIN, INT32_MAX, &version) < 0)
-		return err_kind(err, ERR_SYSTEM, "state database %s: unreadable schema version", path);
+		return err_kind(err, ERR_SYSTEM, "state database %s: unreadable schema version",
+				path);
 	if (version == 0)
 		return create_schema(err);
 	if (query_text("PRAGMA application_id", text, sizeof(text), err) < 0 ||
@@ -157,7 +166,8 @@ static int check_schema(const char *path, struct err *err)
 		return err_kind(err, ERR_SYSTEM, "%s is a database of another program", path);
 	if (version > SCHEMA_VERSION)
 		return err_kind(err, ERR_SYSTEM,
-				"state database %s has schema %lld, this version knows up to %d: use the newer version that "
+				"state database %s has schema %lld, this version knows up to %d: "
+				"use the newer version that "
 				"made it",
 				path, (long long)version, SCHEMA_VERSION);
 	return 0;
@@ -165,7 +175,8 @@ static int check_schema(const char *path, struct err *err)
 
 static int prepare(sqlite3_stmt **out, const char *sql, struct err *err)
 {
-	if (sqlite3_prepare_v3(store.db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v3(store.db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL) !=
+	    SQLITE_OK)
 		return err_sqlite(err, "prepare");
 	return 0;
 }
@@ -173,7 +184,8 @@ static int prepare(sqlite3_stmt **out, const char *sql, struct err *err)
 static int prepare_all(struct err *err)
 {
 	static const char *const sql[ST_COUNT] = {
-		[ST_PUT] = "INSERT INTO %s (key, owner_uuid, server_uuid, value) VALUES (?1, ?2, ?3, ?4)"
+		[ST_PUT] = "INSERT INTO %s (key, owner_uuid, server_uuid, value) VALUES (?1, ?2, "
+			   "?3, ?4)"
 			   " ON CONFLICT (key) DO UPDATE SET value = ?4",
 		[ST_DEL] = "DELETE FROM %s WHERE key = ?1",
 		[ST_GET] = "SELECT value FROM %s WHERE key = ?1",
@@ -202,8 +214,9 @@ static int open_locked(const char *path, struct err *err)
 	char mode[32];
 	int rc;
 
-	if (sqlite3_open_v2(path, &store.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
-	    SQLITE_OK) {
+	if (sqlite3_open_v2(path, &store.db,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK) {
 		rc = err_sqlite(err, "open");
 		return err_wrap(err, rc, "%s", path);
 	}
@@ -215,7 +228,9 @@ static int open_locked(const char *path, struct err *err)
 		return rc;
 	if (strcmp(mode, "wal") != 0)
 		log_warn("state database has no write-ahead log", "mode=%s", mode);
-	if ((rc = exec_sql("PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=2000; PRAGMA temp_store=MEMORY", err)) < 0)
+	if ((rc = exec_sql("PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=2000; PRAGMA "
+			   "temp_store=MEMORY",
+			   err)) < 0)
 		return rc;
 	return prepare_all(err);
 }
@@ -327,7 +342,8 @@ int store_get(enum store_kind kind, const char *key, char **out_json, struct err
 }
 
 /* fn runs under the lock; it may use the store, but not store_each of the same kind. */
-int store_each(enum store_kind kind, int (*fn)(const char *key, const char *json, void *arg, struct err *err), void *arg,
+int store_each(enum store_kind kind,
+	       int (*fn)(const char *key, const char *json, void *arg, struct err *err), void *arg,
 	       struct err *err)
 {
 	sqlite3_stmt *st;
@@ -341,7 +357,8 @@ int store_each(enum store_kind kind, int (*fn)(const char *key, const char *json
 		return rc;
 	}
 	while (rc >= 0 && (step = sqlite3_step(st)) == SQLITE_ROW)
-		rc = fn((const char *)sqlite3_column_text(st, 0), (const char *)sqlite3_column_text(st, 1), arg, err);
+		rc = fn((const char *)sqlite3_column_text(st, 0),
+			(const char *)sqlite3_column_text(st, 1), arg, err);
 	if (rc >= 0)
 		rc = step == SQLITE_DONE ? 0 : err_sqlite(err, "read");
 	sqlite3_reset(st);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* links: apiserver */
-/* Bodies of create and update, the image's config, filters: what a client may send in JSON. The first byte picks. */
+/* Bodies of create and update, the image's config, filters: what a client may send in JSON. The
+ * first byte picks. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static void fuzz_create(const char *text, size_t len, int version)
 
 	if (create_request_parse(text, len, version, &cr, &err) < 0)
 		return;
-	if (create_request_resolve(&cr, &err) >= 0 && create_request_merge_image(&cr, NULL, &err) >= 0) {
+	if (create_request_resolve(&cr, &err) >= 0 &&
+	    create_request_merge_image(&cr, NULL, &err) >= 0) {
 		cleanup_free char *config = json_dumps(cr.config, 0);
 		cleanup_free char *host = json_dumps(cr.host_config, 0);
 
@@ -121,7 +123,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_rest(text, strlen(text));
 		break;
 	default: /* the length as it came: a body may hold NUL */
-		fuzz_create((const char *)data + 1, size - 1, data[0] < 128 ? 124 + data[0] % 28 : 151);
+		fuzz_create((const char *)data + 1, size - 1,
+			    data[0] < 128 ? 124 + data[0] % 28 : 151);
 	}
 	return 0;
 }

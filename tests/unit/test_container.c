@@ -111,8 +111,10 @@ static void test_names(void **state)
 	(void)state;
 	assert_true(container_reserve_name("/web", ID_B, &err) < 0);
 	assert_int_equal(err.kind, ERR_CONFLICT);
-	assert_string_equal(err.msg, "Conflict. The container name \"/web\" is already in use by container \"" ID_A
-				     "\". You have to remove (or rename) that container to be able to reuse that name.");
+	assert_string_equal(
+		err.msg,
+		"Conflict. The container name \"/web\" is already in use by container \"" ID_A
+		"\". You have to remove (or rename) that container to be able to reuse that name.");
 	assert_int_equal(container_reserve_name("new", "0123", &err), 0);
 	assert_null(container_find("new", &err)); /* a reservation is no container yet */
 	container_release_name("new");
@@ -122,11 +124,12 @@ static void test_names(void **state)
 	assert_true(container_rename(container_by_id(ID_A), "www", &err) < 0);
 	assert_int_equal(err.kind, ERR_BAD_PARAM);
 	assert_true(container_rename(container_by_id(ID_A), "db", &err) < 0);
-	assert_true(str_starts(err.msg, "Error when allocating new name: Conflict. The container name \"/db\""));
+	assert_true(str_starts(
+		err.msg, "Error when allocating new name: Conflict. The container name \"/db\""));
 	assert_int_equal(container_rename(container_by_id(ID_A), "web", &err), 0);
 }
 
-/* ---- operations ---- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static char trace[256];
 static bool end_at_once;
@@ -135,7 +138,8 @@ static void note(struct container *ct, void *arg, bool cancelled)
 {
 	size_t len = strlen(trace);
 
-	snprintf(trace + len, sizeof(trace) - len, "%s%s ", (const char *)arg, cancelled ? "!" : "");
+	snprintf(trace + len, sizeof(trace) - len, "%s%s ", (const char *)arg,
+		 cancelled ? "!" : "");
 	if (end_at_once && !cancelled)
 		container_op_end(ct);
 }
@@ -167,7 +171,8 @@ static void test_operations_one_at_a_time(void **state)
 static void test_removal_refuses_and_cancels(void **state)
 {
 	static char a[] = "a", b[] = "b", c[] = "c";
-	struct container *ct = container_ref(add("cccc000000000000000000000000000000000000000000000000000000000004", "gone", 400));
+	struct container *ct = container_ref(add(
+		"cccc000000000000000000000000000000000000000000000000000000000004", "gone", 400));
 	struct err err = { 0 };
 
 	(void)state;
@@ -188,7 +193,7 @@ static void test_removal_refuses_and_cancels(void **state)
 	container_unref(ct);
 }
 
-/* ---- records ---- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void fill(struct container *ct)
 {
@@ -250,7 +255,12 @@ static void test_record_round_trip(void **state)
 static void test_bad_records(void **state)
 {
 	static const char *const rows[] = {
-		"", "{", "[]", "{}", "{\"id\":\"xyz\"}", "{\"id\":\"" ID_A "\"}",
+		"",
+		"{",
+		"[]",
+		"{}",
+		"{\"id\":\"xyz\"}",
+		"{\"id\":\"" ID_A "\"}",
 		"{\"id\":\"" ID_A "\",\"v\":99,\"name\":\"n\",\"config\":{},\"host_config\":{}}",
 		"{\"id\":\"" ID_A "\",\"name\":\"n\",\"config\":[],\"host_config\":{}}",
 	};
@@ -305,7 +315,8 @@ static void test_writer(void **state)
 	container_save(ct);
 	spec = container_spec(ct);
 	spec->st.exit_code = 51;
-	assert_int_equal(ct_spec_save(spec, &err), 0); /* never overtaken by what was queued before */
+	assert_int_equal(ct_spec_save(spec, &err),
+			 0); /* never overtaken by what was queued before */
 	ct_spec_free(spec);
 	container_save_flush();
 	free(text);

@@ -28,10 +28,10 @@ static int setup(void **state)
 	return 0;
 }
 
-#define OUTSIDE "{\"Image\":\"x\",\"Cmd\":[\"a\"]," /* members of Config follow */
+#define OUTSIDE	      "{\"Image\":\"x\",\"Cmd\":[\"a\"]," /* members of Config follow */
 #define HOST(members) OUTSIDE "\"HostConfig\":{" members "}}"
 
-/* ---- what is refused ---- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 struct refusal {
 	const char *body;
@@ -46,7 +46,8 @@ static void check_refusals(const struct refusal *rows, size_t n)
 		struct err err = { 0 };
 		int version = rows[i].version ? rows[i].version : 151;
 
-		if (create_request_parse(rows[i].body, strlen(rows[i].body), version, &cr, &err) >= 0)
+		if (create_request_parse(rows[i].body, strlen(rows[i].body), version, &cr, &err) >=
+		    0)
 			fail_msg("accepted: %s", rows[i].body);
 		if (strcmp(err.msg, rows[i].text) != 0)
 			fail_msg("%s\n  got  %s\n  want %s", rows[i].body, err.msg, rows[i].text);
@@ -63,52 +64,77 @@ static void test_bad_json(void **state)
 		{ " \n", "invalid JSON: got EOF while reading request body", 0 },
 		{ "{", "invalid JSON: unexpected EOF", 0 },
 		{ "{\"Image\":\"x\"", "invalid JSON: unexpected EOF", 0 },
-		{ "{\"Image\":\"x\",}", "invalid JSON: invalid character '}' looking for beginning of object key string", 0 },
+		{ "{\"Image\":\"x\",}",
+		  "invalid JSON: invalid character '}' looking for beginning of object key string",
+		  0 },
 		{ "{\"Image\" \"x\"}", "invalid JSON: invalid character '\"' after object key", 0 },
-		{ "{\"Image\":\"x\" \"Cmd\":1}", "invalid JSON: invalid character '\"' after object key:value pair", 0 },
+		{ "{\"Image\":\"x\" \"Cmd\":1}",
+		  "invalid JSON: invalid character '\"' after object key:value pair", 0 },
 		{ "{\"Cmd\":[1 2]}", "invalid JSON: invalid character '2' after array element", 0 },
-		{ "{\"Image\":x}", "invalid JSON: invalid character 'x' looking for beginning of value", 0 },
-		{ "{\"Tty\":tru}", "invalid JSON: invalid character '}' in literal true (expecting 'e')", 0 },
-		{ "{\"Image\":\"\\q\"}", "invalid JSON: invalid character 'q' in string escape code", 0 },
-		{ "{\"Image\":\"\n\"}", "invalid JSON: invalid character '\\n' in string literal", 0 },
+		{ "{\"Image\":x}",
+		  "invalid JSON: invalid character 'x' looking for beginning of value", 0 },
+		{ "{\"Tty\":tru}",
+		  "invalid JSON: invalid character '}' in literal true (expecting 'e')", 0 },
+		{ "{\"Image\":\"\\q\"}",
+		  "invalid JSON: invalid character 'q' in string escape code", 0 },
+		{ "{\"Image\":\"\n\"}", "invalid JSON: invalid character '\\n' in string literal",
+		  0 },
 		{ "{\"Image\":-}", "invalid JSON: invalid character '}' in numeric literal", 0 },
 		{ "{\"Image\":\"x\"} y", "unexpected content after JSON", 0 },
 		{ "{}", "config cannot be empty in order to create a container", 0 },
 		{ "null", "config cannot be empty in order to create a container", 0 },
-		{ "{\"HostConfig\":{}}", "config cannot be empty in order to create a container", 0 },
+		{ "{\"HostConfig\":{}}", "config cannot be empty in order to create a container",
+		  0 },
 	};
 
 	(void)state;
 	REFUSED(rows);
 }
 
-#define UNMARSHAL(value, field, type) \
-	"invalid JSON: json: cannot unmarshal " value " into Go struct field " field " of type " type
+#define UNMARSHAL(value, field, type)                                                              \
+	"invalid JSON: json: cannot unmarshal " value " into Go struct field " field               \
+	" of type " type
 
 static void test_wrong_types(void **state)
 {
 	static const struct refusal rows[] = {
-		{ "[]", "invalid JSON: json: cannot unmarshal array into Go value of type container.CreateRequest", 0 },
+		{ "[]",
+		  "invalid JSON: json: cannot unmarshal array into Go value of type "
+		  "container.CreateRequest",
+		  0 },
 		{ "{\"Hostname\":1}", UNMARSHAL("number", "CreateRequest.Hostname", "string"), 0 },
 		{ "{\"hostname\":1}", UNMARSHAL("number", "CreateRequest.Hostname", "string"), 0 },
 		{ "{\"Env\":\"A=b\"}", UNMARSHAL("string", "CreateRequest.Env", "[]string"), 0 },
 		{ "{\"Env\":[1]}", UNMARSHAL("number", "CreateRequest.Env", "string"), 0 },
 		{ "{\"Tty\":\"yes\"}", UNMARSHAL("string", "CreateRequest.Tty", "bool"), 0 },
-		{ "{\"Labels\":[]}", UNMARSHAL("array", "CreateRequest.Labels", "map[string]string"), 0 },
-		{ "{\"Labels\":{\"a\":1}}", UNMARSHAL("number", "CreateRequest.Labels", "string"), 0 },
-		{ "{\"StopTimeout\":1.5}", UNMARSHAL("number 1.5", "CreateRequest.StopTimeout", "int"), 0 },
+		{ "{\"Labels\":[]}",
+		  UNMARSHAL("array", "CreateRequest.Labels", "map[string]string"), 0 },
+		{ "{\"Labels\":{\"a\":1}}", UNMARSHAL("number", "CreateRequest.Labels", "string"),
+		  0 },
+		{ "{\"StopTimeout\":1.5}",
+		  UNMARSHAL("number 1.5", "CreateRequest.StopTimeout", "int"), 0 },
 		{ "{\"Healthcheck\":{\"Interval\":\"1s\"}}",
-		  UNMARSHAL("string", "HealthcheckConfig.Healthcheck.Interval", "time.Duration"), 0 },
-		{ "{\"HostConfig\":[]}", UNMARSHAL("array", "CreateRequest.HostConfig", "container.HostConfig"), 0 },
-		{ HOST("\"Memory\":\"x\""), UNMARSHAL("string", "HostConfig.HostConfig.Memory", "int64"), 0 },
-		{ HOST("\"BlkioWeight\":70000"), UNMARSHAL("number 70000", "HostConfig.HostConfig.BlkioWeight", "uint16"), 0 },
-		{ HOST("\"BlkioWeight\":-1"), UNMARSHAL("number -1", "HostConfig.HostConfig.BlkioWeight", "uint16"), 0 },
-		{ HOST("\"NetworkMode\":1"), UNMARSHAL("number", "HostConfig.HostConfig.NetworkMode", "container.NetworkMode"), 0 },
+		  UNMARSHAL("string", "HealthcheckConfig.Healthcheck.Interval", "time.Duration"),
+		  0 },
+		{ "{\"HostConfig\":[]}",
+		  UNMARSHAL("array", "CreateRequest.HostConfig", "container.HostConfig"), 0 },
+		{ HOST("\"Memory\":\"x\""),
+		  UNMARSHAL("string", "HostConfig.HostConfig.Memory", "int64"), 0 },
+		{ HOST("\"BlkioWeight\":70000"),
+		  UNMARSHAL("number 70000", "HostConfig.HostConfig.BlkioWeight", "uint16"), 0 },
+		{ HOST("\"BlkioWeight\":-1"),
+		  UNMARSHAL("number -1", "HostConfig.HostConfig.BlkioWeight", "uint16"), 0 },
+		{ HOST("\"NetworkMode\":1"),
+		  UNMARSHAL("number", "HostConfig.HostConfig.NetworkMode", "container.NetworkMode"),
+		  0 },
 		{ HOST("\"PortBindings\":{\"80/tcp\":[{\"HostPort\":80}]}"),
-		  UNMARSHAL("number", "PortBinding.HostConfig.PortBindings.HostPort", "string"), 0 },
+		  UNMARSHAL("number", "PortBinding.HostConfig.PortBindings.HostPort", "string"),
+		  0 },
 		{ HOST("\"PortBindings\":{\"80/tcp\":{}}"),
-		  UNMARSHAL("object", "HostConfig.HostConfig.PortBindings", "[]nat.PortBinding"), 0 },
-		{ HOST("\"Mounts\":[{\"Type\":1}]"), UNMARSHAL("number", "Mount.HostConfig.Mounts.Type", "mount.Type"), 0 },
+		  UNMARSHAL("object", "HostConfig.HostConfig.PortBindings", "[]nat.PortBinding"),
+		  0 },
+		{ HOST("\"Mounts\":[{\"Type\":1}]"),
+		  UNMARSHAL("number", "Mount.HostConfig.Mounts.Type", "mount.Type"), 0 },
 		{ HOST("\"LogConfig\":{\"Config\":{\"a\":true}}"),
 		  UNMARSHAL("bool", "LogConfig.HostConfig.LogConfig.Config", "string"), 0 },
 	};
@@ -126,12 +152,17 @@ static void test_config_checks(void **state)
 		{ OUTSIDE "\"StopSignal\":\"0\"}", "invalid signal: 0", 0 },
 		{ OUTSIDE "\"Env\":[\"=x\"]}", "invalid environment variable: =x", 0 },
 		{ OUTSIDE "\"Env\":[\"\"]}", "invalid environment variable: ", 0 },
-		{ OUTSIDE "\"Healthcheck\":{\"Interval\":999}}", "Interval in Healthcheck cannot be less than 1ms", 0 },
-		{ OUTSIDE "\"Healthcheck\":{\"Timeout\":-5}}", "Timeout in Healthcheck cannot be less than 1ms", 0 },
-		{ OUTSIDE "\"Healthcheck\":{\"Retries\":-1}}", "Retries in Healthcheck cannot be negative", 0 },
+		{ OUTSIDE "\"Healthcheck\":{\"Interval\":999}}",
+		  "Interval in Healthcheck cannot be less than 1ms", 0 },
+		{ OUTSIDE "\"Healthcheck\":{\"Timeout\":-5}}",
+		  "Timeout in Healthcheck cannot be less than 1ms", 0 },
+		{ OUTSIDE "\"Healthcheck\":{\"Retries\":-1}}",
+		  "Retries in Healthcheck cannot be negative", 0 },
 		{ OUTSIDE "\"Hostname\":\"a b\"}", "invalid hostname format: a b", 0 },
-		{ OUTSIDE "\"ExposedPorts\":{\"99999/tcp\":{}}}", "invalid port specification: \"99999/tcp\"", 0 },
-		{ OUTSIDE "\"ExposedPorts\":{\"80/xyz\":{}}}", "invalid port specification: \"80/xyz\"", 0 },
+		{ OUTSIDE "\"ExposedPorts\":{\"99999/tcp\":{}}}",
+		  "invalid port specification: \"99999/tcp\"", 0 },
+		{ OUTSIDE "\"ExposedPorts\":{\"80/xyz\":{}}}",
+		  "invalid port specification: \"80/xyz\"", 0 },
 	};
 
 	(void)state;
@@ -146,29 +177,40 @@ static void test_resource_checks(void **state)
 		{ HOST("\"Memory\":20000000,\"MemorySwap\":10000000"),
 		  "Minimum memoryswap limit should be larger than memory limit, see usage", 0 },
 		{ HOST("\"MemorySwap\":10000000"),
-		  "You should always set the Memory limit when using Memoryswap limit, see usage", 0 },
-		{ HOST("\"MemorySwappiness\":101"), "Invalid value: 101, valid memory swappiness range is 0-100", 0 },
+		  "You should always set the Memory limit when using Memoryswap limit, see usage",
+		  0 },
+		{ HOST("\"MemorySwappiness\":101"),
+		  "Invalid value: 101, valid memory swappiness range is 0-100", 0 },
 		{ HOST("\"MemoryReservation\":1"), "Minimum memory reservation allowed is 6MB", 0 },
 		{ HOST("\"Memory\":10000000,\"MemoryReservation\":20000000"),
-		  "Minimum memory limit can not be less than memory reservation limit, see usage", 0 },
+		  "Minimum memory limit can not be less than memory reservation limit, see usage",
+		  0 },
 		{ HOST("\"NanoCpus\":1,\"CpuPeriod\":1000"),
 		  "Conflicting options: Nano CPUs and CPU Period cannot both be set", 0 },
-		{ HOST("\"NanoCpus\":1,\"CpuQuota\":1000"), "Conflicting options: Nano CPUs and CPU Quota cannot both be set", 0 },
+		{ HOST("\"NanoCpus\":1,\"CpuQuota\":1000"),
+		  "Conflicting options: Nano CPUs and CPU Quota cannot both be set", 0 },
 		{ HOST("\"NanoCpus\":5000000000"),
 		  "Range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available", 0 },
 		{ HOST("\"CpuPeriod\":1"),
-		  "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)", 0 },
+		  "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. "
+		  "1000000)",
+		  0 },
 		{ HOST("\"CpuQuota\":1"), "CPU cfs quota can not be less than 1ms (i.e. 1000)", 0 },
-		{ HOST("\"CpuShares\":-2"), "invalid CPU shares (-2): value must be a positive integer", 0 },
-		{ HOST("\"CpusetCpus\":\"a\""), "Invalid value a for cpuset cpus: invalid format: a", 0 },
-		{ HOST("\"CpusetCpus\":\"3-1\""), "Invalid value 3-1 for cpuset cpus: invalid format: 3-1", 0 },
+		{ HOST("\"CpuShares\":-2"),
+		  "invalid CPU shares (-2): value must be a positive integer", 0 },
+		{ HOST("\"CpusetCpus\":\"a\""),
+		  "Invalid value a for cpuset cpus: invalid format: a", 0 },
+		{ HOST("\"CpusetCpus\":\"3-1\""),
+		  "Invalid value 3-1 for cpuset cpus: invalid format: 3-1", 0 },
 		{ HOST("\"BlkioWeight\":5"), "Range of blkio weight is from 10 to 1000", 0 },
 		{ HOST("\"IOMaximumIOps\":1"),
 		  "invalid option: QoS maximum IOPs configuration is not supported on linux", 0 },
 		{ HOST("\"IOMaximumBandwidth\":1"),
-		  "invalid option: QoS maximum bandwidth configuration is not supported on linux", 0 },
+		  "invalid option: QoS maximum bandwidth configuration is not supported on linux",
+		  0 },
 		{ HOST("\"CpuCount\":1"), "invalid option: CpuCount is not supported on linux", 0 },
-		{ HOST("\"CpuRealtimePeriod\":1"), "kernel does not support CPU real-time scheduler", 0 },
+		{ HOST("\"CpuRealtimePeriod\":1"),
+		  "kernel does not support CPU real-time scheduler", 0 },
 		{ HOST("\"Ulimits\":[{\"Name\":\"nope\"}]"), "invalid ulimit type: nope", 0 },
 		{ HOST("\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":2,\"Hard\":1}]"),
 		  "ulimit soft limit must be less than or equal to hard limit: 2 > 1", 0 },
@@ -182,38 +224,51 @@ static void test_host_checks(void **state)
 {
 	static const struct refusal rows[] = {
 		{ HOST("\"RestartPolicy\":{\"Name\":\"sometimes\"}"),
-		  "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or "
-		  "'unless-stopped'", 0 },
+		  "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', "
+		  "'on-failure', or "
+		  "'unless-stopped'",
+		  0 },
 		{ HOST("\"RestartPolicy\":{\"Name\":\"always\",\"MaximumRetryCount\":3}"),
-		  "invalid restart policy: maximum retry count can only be used with 'on-failure'", 0 },
+		  "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+		  0 },
 		{ HOST("\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":-3}"),
 		  "invalid restart policy: maximum retry count cannot be negative", 0 },
 		{ HOST("\"AutoRemove\":true,\"RestartPolicy\":{\"Name\":\"always\"}"),
 		  "can't create 'AutoRemove' container with restart policy", 0 },
-		{ HOST("\"Isolation\":\"hyperv\""), "invalid isolation (hyperv): linux only supports 'default'", 0 },
+		{ HOST("\"Isolation\":\"hyperv\""),
+		  "invalid isolation (hyperv): linux only supports 'default'", 0 },
 		{ HOST("\"IpcMode\":\"x\""), "invalid IPC mode: x", 0 },
 		{ HOST("\"PidMode\":\"container:\""), "invalid PID mode: container:", 0 },
 		{ HOST("\"UTSMode\":\"x\""), "invalid UTS mode: x", 0 },
 		{ HOST("\"UsernsMode\":\"x\""), "invalid user namespace mode: x", 0 },
 		{ HOST("\"CgroupnsMode\":\"x\""), "invalid cgroup namespace mode: x", 0 },
 		{ HOST("\"ShmSize\":-1"), "SHM size can not be less than 0", 0 },
-		{ HOST("\"OomScoreAdj\":-1001"), "Invalid value -1001, range for oom score adj is [-1000, 1000]", 0 },
+		{ HOST("\"OomScoreAdj\":-1001"),
+		  "Invalid value -1001, range for oom score adj is [-1000, 1000]", 0 },
 		{ HOST("\"Runtime\":\"kata\""), "unknown or invalid runtime name: kata", 0 },
 		{ HOST("\"ExtraHosts\":[\"db\"]"), "bad format for add-host: \"db\"", 0 },
-		{ HOST("\"ExtraHosts\":[\"db:1.2.3\"]"), "invalid IP address in add-host: \"1.2.3\"", 0 },
+		{ HOST("\"ExtraHosts\":[\"db:1.2.3\"]"),
+		  "invalid IP address in add-host: \"1.2.3\"", 0 },
 		{ HOST("\"Dns\":[\"x\"]"), "IP address is not correctly formatted: x", 0 },
 		{ HOST("\"Links\":[\"a:b:c\"]"), "bad format for links: a:b:c", 0 },
 		{ HOST("\"Annotations\":{\"\":\"x\"}"),
-		  "invalid Annotations: the empty string is not permitted as an annotation key", 0 },
+		  "invalid Annotations: the empty string is not permitted as an annotation key",
+		  0 },
 		{ HOST("\"StorageOpt\":{\"size\":\"1g\"}"),
-		  "--storage-opt is supported only for overlay over xfs with 'pquota' mount option", 0 },
-		{ HOST("\"CapAdd\":[\"FLY\"]"), "invalid CapAdd: unknown capability: \"CAP_FLY\"", 0 },
-		{ HOST("\"CapDrop\":[\"cap_fly\"]"), "invalid CapDrop: unknown capability: \"CAP_FLY\"", 0 },
+		  "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+		  0 },
+		{ HOST("\"CapAdd\":[\"FLY\"]"), "invalid CapAdd: unknown capability: \"CAP_FLY\"",
+		  0 },
+		{ HOST("\"CapDrop\":[\"cap_fly\"]"),
+		  "invalid CapDrop: unknown capability: \"CAP_FLY\"", 0 },
 		{ HOST("\"CapAdd\":[\"SYS_RESOURCE\"]"),
-		  "invalid CapAdd: capability not supported by your kernel or not available in the current environment: "
-		  "\"CAP_SYS_RESOURCE\"", 0 },
+		  "invalid CapAdd: capability not supported by your kernel or not available in the "
+		  "current environment: "
+		  "\"CAP_SYS_RESOURCE\"",
+		  0 },
 		{ HOST("\"SecurityOpt\":[\"what\"]"), "invalid --security-opt 1: \"what\"", 0 },
-		{ HOST("\"SecurityOpt\":[\"what=ever\"]"), "invalid --security-opt 2: \"what=ever\"", 0 },
+		{ HOST("\"SecurityOpt\":[\"what=ever\"]"),
+		  "invalid --security-opt 2: \"what=ever\"", 0 },
 		{ HOST("\"SecurityOpt\":[\"no-new-privileges=perhaps\"]"),
 		  "invalid --security-opt 2: \"no-new-privileges=perhaps\"", 0 },
 		{ HOST("\"Sysctls\":{\"vm.swappiness\":\"1\"}"),
@@ -222,9 +277,12 @@ static void test_host_checks(void **state)
 		  "sysctl \"net.core.somaxconn\" not allowed in host network namespace", 0 },
 		{ HOST("\"IpcMode\":\"host\",\"Sysctls\":{\"kernel.shmmax\":\"1\"}"),
 		  "sysctl \"kernel.shmmax\" is not allowed in the hosts ipc namespace", 0 },
-		{ HOST("\"DeviceCgroupRules\":[\"x\"]"), "invalid device cgroup rule format: 'x'", 0 },
-		{ HOST("\"PortBindings\":{\"x/tcp\":[]}"), "invalid port specification: \"x/tcp\"", 0 },
-		{ HOST("\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"66666\"}]}"), "invalid port specification: \"66666\"", 0 },
+		{ HOST("\"DeviceCgroupRules\":[\"x\"]"), "invalid device cgroup rule format: 'x'",
+		  0 },
+		{ HOST("\"PortBindings\":{\"x/tcp\":[]}"), "invalid port specification: \"x/tcp\"",
+		  0 },
+		{ HOST("\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"66666\"}]}"),
+		  "invalid port specification: \"66666\"", 0 },
 	};
 
 	(void)state;
@@ -240,29 +298,43 @@ static void test_network_conflicts(void **state)
 		  "conflicting options: hostname and the network mode", 0 },
 		{ OUTSIDE "\"Hostname\":\"h\",\"HostConfig\":{\"UTSMode\":\"host\"}}",
 		  "conflicting options: hostname and the UTS mode", 0 },
-		{ HOST("\"NetworkMode\":\"container:a\",\"Dns\":[\"1.1.1.1\"]"), "conflicting options: dns and the network mode", 0 },
+		{ HOST("\"NetworkMode\":\"container:a\",\"Dns\":[\"1.1.1.1\"]"),
+		  "conflicting options: dns and the network mode", 0 },
 		{ HOST("\"NetworkMode\":\"container:a\",\"ExtraHosts\":[\"a:1.1.1.1\"]"),
 		  "conflicting options: custom host-to-IP mapping and the network mode", 0 },
 		{ HOST("\"NetworkMode\":\"container:a\",\"PublishAllPorts\":true"),
 		  "conflicting options: port publishing and the container type network mode", 0 },
-		{ OUTSIDE "\"ExposedPorts\":{\"1/tcp\":{}},\"HostConfig\":{\"NetworkMode\":\"container:a\"}}",
+		{ OUTSIDE "\"ExposedPorts\":{\"1/"
+			  "tcp\":{}},\"HostConfig\":{\"NetworkMode\":\"container:a\"}}",
 		  "conflicting options: port exposing and the container type network mode", 0 },
 		{ HOST("\"NetworkMode\":\"container:a\",\"Links\":[\"a\"]"),
-		  "conflicting options: container type network can't be used with links. This would result in undefined behavior",
+		  "conflicting options: container type network can't be used with links. This "
+		  "would result in undefined behavior",
 		  0 },
 		{ HOST("\"NetworkMode\":\"host\",\"Links\":[\"a\"]"),
-		  "conflicting options: host type networking can't be used with links. This would result in undefined behavior", 0 },
-		{ OUTSIDE "\"MacAddress\":\"02:42:ac:11:00:02\",\"HostConfig\":{\"NetworkMode\":\"host\"}}",
+		  "conflicting options: host type networking can't be used with links. This would "
+		  "result in undefined behavior",
+		  0 },
+		{ OUTSIDE
+		  "\"MacAddress\":\"02:42:ac:11:00:02\",\"HostConfig\":{\"NetworkMode\":\"host\"}}",
 		  "conflicting options: mac-address and the network mode", 143 },
-		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"bridge\":{\"IPAMConfig\":{\"IPv4Address\":\"1.2.3.4\"}}}}}",
+		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"bridge\":{\"IPAMConfig\":{"
+			  "\"IPv4Address\":\"1.2.3.4\"}}}}}",
 		  "invalid config for network bridge: invalid endpoint settings:\n"
-		  "user specified IP address is supported on user defined networks only", 0 },
-		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"bridge\":{\"Aliases\":[\"x\"]}}}}",
+		  "user specified IP address is supported on user defined networks only",
+		  0 },
+		{ OUTSIDE
+		  "\"NetworkingConfig\":{\"EndpointsConfig\":{\"bridge\":{\"Aliases\":[\"x\"]}}}}",
 		  "invalid config for network bridge: invalid endpoint settings:\n"
-		  "network-scoped alias is supported only for containers in user defined networks", 0 },
-		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"IPAMConfig\":{\"IPv4Address\":\"1.2.3\"}}}}}",
-		  "invalid config for network n: invalid endpoint settings:\ninvalid IPv4 address: 1.2.3", 0 },
-		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"MacAddress\":\"zz\"}}}}",
+		  "network-scoped alias is supported only for containers in user defined networks",
+		  0 },
+		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"IPAMConfig\":{"
+			  "\"IPv4Address\":\"1.2.3\"}}}}}",
+		  "invalid config for network n: invalid endpoint settings:\ninvalid IPv4 address: "
+		  "1.2.3",
+		  0 },
+		{ OUTSIDE
+		  "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":{\"MacAddress\":\"zz\"}}}}",
 		  "invalid config for network n: invalid MAC address zz", 0 },
 		{ OUTSIDE "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n\":null}}}",
 		  "invalid config for network n: EndpointsConfig is nil", 0 },
@@ -279,31 +351,43 @@ static void test_mount_checks(void **state)
 	static const struct refusal rows[] = {
 		{ HOST("\"Binds\":[\"\"]"), "invalid volume specification: ''", 0 },
 		{ HOST("\"Binds\":[\"/a:ro\"]"), "invalid volume specification: '/a:ro'", 0 },
-		{ HOST("\"Binds\":[\"/a:/b:ro:x\"]"), "invalid volume specification: '/a:/b:ro:x'", 0 },
+		{ HOST("\"Binds\":[\"/a:/b:ro:x\"]"), "invalid volume specification: '/a:/b:ro:x'",
+		  0 },
 		{ HOST("\"Binds\":[\"/a:/b\",\"/c:/b/\"]"), "Duplicate mount point: /b", 0 },
-		{ HOST("\"Binds\":[\"/a:/b\"],\"Tmpfs\":{\"/b\":\"\"}"), "Duplicate mount point: /b", 0 },
+		{ HOST("\"Binds\":[\"/a:/b\"],\"Tmpfs\":{\"/b\":\"\"}"),
+		  "Duplicate mount point: /b", 0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/nope\",\"Target\":\"/x\"}]"),
-		  "invalid mount config for type \"bind\": bind source path does not exist: /nope", 0 },
+		  "invalid mount config for type \"bind\": bind source path does not exist: /nope",
+		  0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"bind\",\"Target\":\"/x\"}]"),
 		  "invalid mount config for type \"bind\": field Source must not be empty", 0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"volume\"}]"),
 		  "invalid mount config for type \"volume\": field Target must not be empty", 0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/\"}]"),
-		  "invalid mount config for type \"volume\": invalid specification: destination can't be '/'", 0 },
+		  "invalid mount config for type \"volume\": invalid specification: destination "
+		  "can't be '/'",
+		  0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"x\"}]"),
-		  "invalid mount config for type \"volume\": invalid mount path: 'x' mount path must be absolute", 0 },
+		  "invalid mount config for type \"volume\": invalid mount path: 'x' mount path "
+		  "must be absolute",
+		  0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/x\",\"Source\":\"y\"}]"),
-		  "invalid mount config for type \"tmpfs\": field Source must not be specified", 0 },
+		  "invalid mount config for type \"tmpfs\": field Source must not be specified",
+		  0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/x\",\"BindOptions\":{}}]"),
 		  "BindOptions must not be specified on mount type \"tmpfs\"", 0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"npipe\",\"Target\":\"/x\",\"Source\":\"y\"}]"),
 		  "invalid mount config for type \"npipe\": mount type unknown", 0 },
 		{ HOST("\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"ReadOnly\":true}]"),
-		  "invalid mount config for type \"volume\": must not set ReadOnly mode when using anonymous volumes", 0 },
-		{ HOST("\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"v\",\"Target\":\"/x\",\"VolumeOptions\":{\"Subpath\":\"a\"}}]"),
+		  "invalid mount config for type \"volume\": must not set ReadOnly mode when using "
+		  "anonymous volumes",
+		  0 },
+		{ HOST("\"Mounts\":[{\"Type\":\"volume\",\"Source\":\"v\",\"Target\":\"/"
+		       "x\",\"VolumeOptions\":{\"Subpath\":\"a\"}}]"),
 		  "VolumeOptions.Subpath needs API v1.45 or newer", 144 },
 		{ HOST("\"VolumesFrom\":[\"a:rslave\"]"), "invalid mode: rslave", 0 },
-		{ HOST("\"VolumesFrom\":[\"\"]"), "volumes-from specification cannot be an empty string", 0 },
+		{ HOST("\"VolumesFrom\":[\"\"]"),
+		  "volumes-from specification cannot be an empty string", 0 },
 	};
 
 	(void)state;
@@ -313,24 +397,35 @@ static void test_mount_checks(void **state)
 static void test_log_options(void **state)
 {
 	static const struct refusal rows[] = {
-		{ HOST("\"LogConfig\":{\"Type\":\"foo\"}"), "logger: no log driver named 'foo' is registered", 0 },
+		{ HOST("\"LogConfig\":{\"Type\":\"foo\"}"),
+		  "logger: no log driver named 'foo' is registered", 0 },
 		{ HOST("\"LogConfig\":{\"Config\":{\"foo\":\"1\",\"zoo\":\"1\"}}"),
 		  "unknown log opt 'foo' for json-file log driver", 0 },
 		{ HOST("\"LogConfig\":{\"Type\":\"local\",\"Config\":{\"foo\":\"1\"}}"),
 		  "unknown log opt 'foo' for log driver local", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"abc\"}}"), "invalid size: 'abc'", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"-1\"}}"), "invalid size: '-1'", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"10q\"}}"), "invalid suffix: 'q'", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"0\"}}"), "max-size must be a positive number", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"x\"}}"), "strconv.Atoi: parsing \"x\": invalid syntax", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"0\"}}"), "max-file cannot be less than 1", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"compress\":\"x\"}}"), "strconv.ParseBool: parsing \"x\": invalid syntax", 0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"abc\"}}"), "invalid size: 'abc'",
+		  0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"-1\"}}"), "invalid size: '-1'",
+		  0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"10q\"}}"), "invalid suffix: 'q'",
+		  0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"0\"}}"),
+		  "max-size must be a positive number", 0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"x\"}}"),
+		  "strconv.Atoi: parsing \"x\": invalid syntax", 0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"0\"}}"),
+		  "max-file cannot be less than 1", 0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"compress\":\"x\"}}"),
+		  "strconv.ParseBool: parsing \"x\": invalid syntax", 0 },
 		{ HOST("\"LogConfig\":{\"Config\":{\"compress\":\"true\",\"max-size\":\"1m\"}}"),
-		  "compress cannot be true when max-file is less than 2 or max-size is not set", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"mode\":\"fast\"}}"), "logger: logging mode not supported: fast", 0 },
+		  "compress cannot be true when max-file is less than 2 or max-size is not set",
+		  0 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"mode\":\"fast\"}}"),
+		  "logger: logging mode not supported: fast", 0 },
 		{ HOST("\"LogConfig\":{\"Config\":{\"max-buffer-size\":\"1m\"}}"),
 		  "logger: max-buffer-size option is only supported with 'mode=non-blocking'", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"mode\":\"non-blocking\",\"max-buffer-size\":\"abc\"}}"),
+		{ HOST("\"LogConfig\":{\"Config\":{\"mode\":\"non-blocking\",\"max-buffer-size\":"
+		       "\"abc\"}}"),
 		  "error parsing option max-buffer-size: invalid size: 'abc'", 0 },
 		{ HOST("\"LogConfig\":{\"Config\":{\"cache-disabled\":\"x\"}}"),
 		  "invalid value for option cache-disabled: x", 0 },
@@ -343,7 +438,7 @@ static void test_log_options(void **state)
 	REFUSED(rows);
 }
 
-/* ---- what is made of the rest ---- */
+/* ---- what is made of the rest ---------------------------------------------------------------- */
 
 static struct create_request parse_ok(const char *body, int version)
 {
@@ -371,19 +466,37 @@ static void member_is(const struct create_request *cr, const char *key, const ch
 static void test_defaults(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "ShmSize", "67108864" },	   { "NetworkMode", "\"bridge\"" },  { "IpcMode", "\"private\"" },
-		{ "CgroupnsMode", "\"host\"" },	   { "LogConfig", "{\"Type\":\"json-file\",\"Config\":{}}" },
-		{ "ConsoleSize", "[0,0]" },	   { "OomKillDisable", "false" },    { "Runtime", "\"crun\"" },
-		{ "RestartPolicy", "{\"Name\":\"no\",\"MaximumRetryCount\":0}" },    { "PidsLimit", "null" },
-		{ "Binds", "null" },		   { "PortBindings", "null" },	     { "SecurityOpt", "null" },
-		{ "MemorySwap", "0" },		   { "MemorySwappiness", "null" },   { "Isolation", "\"\"" },
-		{ "Init", "absent" },		   { "Mounts", "absent" },	     { "StorageOpt", "absent" },
-		{ "Cmd", "[\"a\"]" },		   { "Entrypoint", "null" },	     { "Volumes", "null" },
-		{ "Env", "null" },		   { "ExposedPorts", "absent" },     { "Healthcheck", "absent" },
+		{ "ShmSize", "67108864" },
+		{ "NetworkMode", "\"bridge\"" },
+		{ "IpcMode", "\"private\"" },
+		{ "CgroupnsMode", "\"host\"" },
+		{ "LogConfig", "{\"Type\":\"json-file\",\"Config\":{}}" },
+		{ "ConsoleSize", "[0,0]" },
+		{ "OomKillDisable", "false" },
+		{ "Runtime", "\"crun\"" },
+		{ "RestartPolicy", "{\"Name\":\"no\",\"MaximumRetryCount\":0}" },
+		{ "PidsLimit", "null" },
+		{ "Binds", "null" },
+		{ "PortBindings", "null" },
+		{ "SecurityOpt", "null" },
+		{ "MemorySwap", "0" },
+		{ "MemorySwappiness", "null" },
+		{ "Isolation", "\"\"" },
+		{ "Init", "absent" },
+		{ "Mounts", "absent" },
+		{ "StorageOpt", "absent" },
+		{ "Cmd", "[\"a\"]" },
+		{ "Entrypoint", "null" },
+		{ "Volumes", "null" },
+		{ "Env", "null" },
+		{ "ExposedPorts", "absent" },
+		{ "Healthcheck", "absent" },
 		{ "StopTimeout", "absent" },
-		{ "ReadonlyPaths", "[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/proc/sysrq-trigger\"]" },
+		{ "ReadonlyPaths", "[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\",\"/"
+				   "proc/sysrq-trigger\"]" },
 	};
-	struct create_request cr = parse_ok("{\"Image\":\"x\",\"Cmd\":\"a\",\"Unknown\":{\"x\":1}}", 151);
+	struct create_request cr =
+		parse_ok("{\"Image\":\"x\",\"Cmd\":\"a\",\"Unknown\":{\"x\":1}}", 151);
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -411,7 +524,8 @@ static void test_completed(void **state)
 		{ HOST("\"Privileged\":true"), "SecurityOpt", "[\"label=disable\"]", 151 },
 		{ HOST("\"Privileged\":true"), "MaskedPaths", "null", 151 },
 		{ HOST("\"MaskedPaths\":[]"), "MaskedPaths", "[]", 151 },
-		{ HOST("\"PidMode\":\"host\",\"SecurityOpt\":[\"label=user:x\"]"), "SecurityOpt", "[\"label=user:x\"]", 151 },
+		{ HOST("\"PidMode\":\"host\",\"SecurityOpt\":[\"label=user:x\"]"), "SecurityOpt",
+		  "[\"label=user:x\"]", 151 },
 		{ HOST("\"ConsoleSize\":[5,6]"), "ConsoleSize", "[5,6]", 151 },
 		{ HOST("\"ConsoleSize\":[5,6]"), "ConsoleSize", "[0,0]", 141 },
 		{ HOST("\"AutoRemove\":true"), "AutoRemove", "false", 124 },
@@ -422,17 +536,23 @@ static void test_completed(void **state)
 		{ HOST("\"Init\":false"), "Init", "false", 151 },
 		{ HOST("\"CapAdd\":\"NET_ADMIN\""), "CapAdd", "[\"NET_ADMIN\"]", 151 },
 		{ HOST("\"CpuPercent\":5"), "CpuPercent", "0", 151 },
-		{ HOST("\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":2}"), "RestartPolicy",
-		  "{\"Name\":\"on-failure\",\"MaximumRetryCount\":2}", 151 },
+		{ HOST("\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":2}"),
+		  "RestartPolicy", "{\"Name\":\"on-failure\",\"MaximumRetryCount\":2}", 151 },
 		{ OUTSIDE "\"WorkingDir\":\"/a/../b//c/\"}", "WorkingDir", "\"/b/c\"", 151 },
-		{ OUTSIDE "\"Labels\":{\"b\":\"1\",\"a\":null}}", "Labels", "{\"a\":\"\",\"b\":\"1\"}", 151 },
+		{ OUTSIDE "\"Labels\":{\"b\":\"1\",\"a\":null}}", "Labels",
+		  "{\"a\":\"\",\"b\":\"1\"}", 151 },
 		{ OUTSIDE "\"StopTimeout\":0}", "StopTimeout", "0", 151 },
 		{ OUTSIDE "\"MacAddress\":\"02:42:ac:11:00:02\"}", "MacAddress", "absent", 151 },
-		{ OUTSIDE "\"MacAddress\":\"02:42:ac:11:00:02\"}", "MacAddress", "\"02:42:ac:11:00:02\"", 143 },
-		{ HOST("\"LogConfig\":{\"Type\":\"none\",\"Config\":{\"any\":\"thing\"}}"), "LogConfig",
-		  "{\"Type\":\"none\",\"Config\":{\"any\":\"thing\"}}", 151 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"1.5m\",\"max-file\":\"3\",\"compress\":\"T\"}}"), "LogConfig",
-		  "{\"Type\":\"json-file\",\"Config\":{\"compress\":\"T\",\"max-file\":\"3\",\"max-size\":\"1.5m\"}}", 151 },
+		{ OUTSIDE "\"MacAddress\":\"02:42:ac:11:00:02\"}", "MacAddress",
+		  "\"02:42:ac:11:00:02\"", 143 },
+		{ HOST("\"LogConfig\":{\"Type\":\"none\",\"Config\":{\"any\":\"thing\"}}"),
+		  "LogConfig", "{\"Type\":\"none\",\"Config\":{\"any\":\"thing\"}}", 151 },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"1.5m\",\"max-file\":\"3\","
+		       "\"compress\":\"T\"}}"),
+		  "LogConfig",
+		  "{\"Type\":\"json-file\",\"Config\":{\"compress\":\"T\",\"max-file\":\"3\",\"max-"
+		  "size\":\"1.5m\"}}",
+		  151 },
 	};
 
 	(void)state;
@@ -449,10 +569,13 @@ static void test_endpoints(void **state)
 	struct create_request cr;
 
 	(void)state;
-	cr = parse_ok(OUTSIDE "\"HostConfig\":{\"NetworkMode\":\"n2\"},\"NetworkingConfig\":{\"EndpointsConfig\":{\"n1\":{},"
-			      "\"n2\":{\"Aliases\":[\"a\"],\"MacAddress\":\"02:42:ac:11:00:02\",\"IPAMConfig\":"
-			      "{\"IPv4Address\":\"10.0.0.5\"},\"DriverOpts\":{\"k\":\"v\"},\"GwPriority\":3}}}}",
-		      151);
+	cr = parse_ok(
+		OUTSIDE
+		"\"HostConfig\":{\"NetworkMode\":\"n2\"},\"NetworkingConfig\":{\"EndpointsConfig\":"
+		"{\"n1\":{},"
+		"\"n2\":{\"Aliases\":[\"a\"],\"MacAddress\":\"02:42:ac:11:00:02\",\"IPAMConfig\":"
+		"{\"IPv4Address\":\"10.0.0.5\"},\"DriverOpts\":{\"k\":\"v\"},\"GwPriority\":3}}}}",
+		151);
 	assert_int_equal(cr.n_endpoints, 2);
 	assert_string_equal(cr.endpoints[0].network, "n2");
 	assert_string_equal(cr.endpoints[0].aliases[0], "a");
@@ -470,14 +593,18 @@ static void test_endpoints(void **state)
 	create_request_fini(&cr);
 }
 
-/* ---- the image's part ---- */
+/* ---- the image's part ------------------------------------------------------------------------ */
 
 static void test_merge(void **state)
 {
 	static const char image[] =
-		"{\"config\":{\"Env\":[\"PATH=/bin\",\"A=image\"],\"Cmd\":[\"sh\"],\"Entrypoint\":[\"/ep\"],\"User\":\"u\","
-		"\"WorkingDir\":\"/w\",\"Labels\":{\"l\":\"image\",\"m\":\"image\"},\"ExposedPorts\":{\"80/tcp\":{}},"
-		"\"Volumes\":{\"/v\":{}},\"StopSignal\":\"SIGINT\",\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"],\"Interval\":1000000000}}}";
+		"{\"config\":{\"Env\":[\"PATH=/"
+		"bin\",\"A=image\"],\"Cmd\":[\"sh\"],\"Entrypoint\":[\"/ep\"],\"User\":\"u\","
+		"\"WorkingDir\":\"/"
+		"w\",\"Labels\":{\"l\":\"image\",\"m\":\"image\"},\"ExposedPorts\":{\"80/tcp\":{}},"
+		"\"Volumes\":{\"/"
+		"v\":{}},\"StopSignal\":\"SIGINT\",\"Healthcheck\":{\"Test\":[\"CMD\",\"x\"],"
+		"\"Interval\":1000000000}}}";
 	static const struct {
 		const char *body, *key, *want;
 	} rows[] = {
@@ -489,9 +616,12 @@ static void test_merge(void **state)
 		{ "{\"Image\":\"x\",\"Entrypoint\":[\"e\"]}", "Entrypoint", "[\"e\"]" },
 		{ "{\"Image\":\"x\",\"Entrypoint\":[\"\"],\"Cmd\":[\"c\"]}", "Entrypoint", "null" },
 		{ "{\"Image\":\"x\",\"Entrypoint\":[]}", "Entrypoint", "[]" },
-		{ "{\"Image\":\"x\",\"Env\":[\"A=user\",\"B=1\"]}", "Env", "[\"A=user\",\"B=1\",\"PATH=/bin\"]" },
-		{ "{\"Image\":\"x\",\"Labels\":{\"l\":\"user\"}}", "Labels", "{\"l\":\"user\",\"m\":\"image\"}" },
-		{ "{\"Image\":\"x\",\"ExposedPorts\":{\"9/udp\":{}}}", "ExposedPorts", "{\"80/tcp\":{},\"9/udp\":{}}" },
+		{ "{\"Image\":\"x\",\"Env\":[\"A=user\",\"B=1\"]}", "Env",
+		  "[\"A=user\",\"B=1\",\"PATH=/bin\"]" },
+		{ "{\"Image\":\"x\",\"Labels\":{\"l\":\"user\"}}", "Labels",
+		  "{\"l\":\"user\",\"m\":\"image\"}" },
+		{ "{\"Image\":\"x\",\"ExposedPorts\":{\"9/udp\":{}}}", "ExposedPorts",
+		  "{\"80/tcp\":{},\"9/udp\":{}}" },
 		{ "{\"Image\":\"x\"}", "Volumes", "{\"/v\":{}}" },
 		{ "{\"Image\":\"x\"}", "StopSignal", "\"SIGINT\"" },
 		{ "{\"Image\":\"x\",\"StopSignal\":\"9\"}", "StopSignal", "\"9\"" },
@@ -519,10 +649,12 @@ static void test_merge(void **state)
 
 static void test_port_bindings(void **state)
 {
-	struct create_request cr =
-		parse_ok(OUTSIDE "\"ExposedPorts\":{\"80/tcp\":{},\"90-91/udp\":{}},\"HostConfig\":{\"PublishAllPorts\":true,"
-				 "\"PortBindings\":{\"80/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"8000-8010\"},{}]}}}",
-			 151);
+	struct create_request cr = parse_ok(
+		OUTSIDE "\"ExposedPorts\":{\"80/tcp\":{},\"90-91/"
+			"udp\":{}},\"HostConfig\":{\"PublishAllPorts\":true,"
+			"\"PortBindings\":{\"80/"
+			"tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"8000-8010\"},{}]}}}",
+		151);
 	struct port_binding *v = NULL;
 	struct err err = { 0 };
 	size_t n = 0;
@@ -540,7 +672,7 @@ static void test_port_bindings(void **state)
 	create_request_fini(&cr);
 }
 
-/* ---- update ---- */
+/* ---- update ---------------------------------------------------------------------------------- */
 
 static void test_update(void **state)
 {
@@ -551,26 +683,32 @@ static void test_update(void **state)
 		{ "{\"CpuShares\":5}", "CpuShares", "5" },
 		{ "{\"CpuShares\":5}", "Memory", "67108864" },
 		{ "{\"PidsLimit\":-1}", "PidsLimit", "0" },
-		{ "{\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}}", "RestartPolicy",
-		  "{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}" },
+		{ "{\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}}",
+		  "RestartPolicy", "{\"Name\":\"on-failure\",\"MaximumRetryCount\":3}" },
 		{ "{\"Memory\":999999999}", NULL,
-		  "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time" },
+		  "Memory limit should be smaller than already set memoryswap limit, update the "
+		  "memoryswap at the same time" },
 		{ "{\"Memory\":1}", NULL, "Minimum memory limit allowed is 6MB" },
 		{ "{\"CpuQuota\":5000}", NULL,
-		  "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set" },
+		  "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been "
+		  "set" },
 		{ "{\"RestartPolicy\":{\"Name\":\"x\"}}", NULL,
-		  "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" },
+		  "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', "
+		  "'on-failure', or 'unless-stopped'" },
 		{ "{\"Memory\":\"x\"}", NULL,
-		  "invalid JSON: json: cannot unmarshal string into Go struct field UpdateConfig.Memory of type int64" },
+		  "invalid JSON: json: cannot unmarshal string into Go struct field "
+		  "UpdateConfig.Memory of type int64" },
 		{ "", NULL, "invalid JSON: got EOF while reading request body" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct create_request cr = parse_ok(HOST("\"Memory\":67108864,\"NanoCpus\":1000000000"), 151);
+		struct create_request cr =
+			parse_ok(HOST("\"Memory\":67108864,\"NanoCpus\":1000000000"), 151);
 		struct err err = { 0 };
 		char **warnings = NULL;
-		int rc = update_request_apply(rows[i].body, strlen(rows[i].body), cr.host_config, true, &warnings, &err);
+		int rc = update_request_apply(rows[i].body, strlen(rows[i].body), cr.host_config,
+					      true, &warnings, &err);
 
 		if (rows[i].key) {
 			if (rc < 0)
@@ -587,26 +725,28 @@ static void test_update(void **state)
 
 static void test_start_checks(void **state)
 {
-	struct create_request cr =
-		parse_ok(HOST("\"DeviceRequests\":[{\"Count\":-1,\"Capabilities\":[[\"gpu\",\"x\"],[\"y\"]]}]"), 151);
+	struct create_request cr = parse_ok(HOST("\"DeviceRequests\":[{\"Count\":-1,"
+						 "\"Capabilities\":[[\"gpu\",\"x\"],[\"y\"]]}]"),
+					    151);
 	struct err err = { 0 };
 
 	(void)state;
 	assert_true(config_check_start(cr.host_config, &err) < 0);
-	assert_string_equal(err.msg, "could not select device driver \"\" with capabilities: [[gpu x] [y]]");
+	assert_string_equal(err.msg,
+			    "could not select device driver \"\" with capabilities: [[gpu x] [y]]");
 	create_request_fini(&cr);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_json),	cmocka_unit_test(test_wrong_types),
-		cmocka_unit_test(test_config_checks),	cmocka_unit_test(test_resource_checks),
-		cmocka_unit_test(test_host_checks),	cmocka_unit_test(test_network_conflicts),
-		cmocka_unit_test(test_mount_checks),	cmocka_unit_test(test_log_options),
-		cmocka_unit_test(test_defaults),	cmocka_unit_test(test_completed),
-		cmocka_unit_test(test_endpoints),	cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_port_bindings),	cmocka_unit_test(test_update),
+		cmocka_unit_test(test_bad_json),      cmocka_unit_test(test_wrong_types),
+		cmocka_unit_test(test_config_checks), cmocka_unit_test(test_resource_checks),
+		cmocka_unit_test(test_host_checks),   cmocka_unit_test(test_network_conflicts),
+		cmocka_unit_test(test_mount_checks),  cmocka_unit_test(test_log_options),
+		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_completed),
+		cmocka_unit_test(test_endpoints),     cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_port_bindings), cmocka_unit_test(test_update),
 		cmocka_unit_test(test_start_checks),
 	};
 

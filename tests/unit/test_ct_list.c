@@ -53,12 +53,14 @@ static struct container *add(unsigned n, const char *name, const char *body)
 	char id[65];
 
 	snprintf(id, sizeof(id), "%02x%062x", n * 16, n);
-	if (create_request_parse(body, strlen(body), 151, &cr, &err) < 0 || create_request_merge_image(&cr, NULL, &err) < 0)
+	if (create_request_parse(body, strlen(body), 151, &cr, &err) < 0 ||
+	    create_request_merge_image(&cr, NULL, &err) < 0)
 		fail_msg("%s: %s", body, err.msg);
 	ct = container_new(id);
 	ct->name = xstrdup(name);
 	ct->image_ref = xstrdup(jget_str(cr.config, "Image", ""));
-	str_copy(ct->image_id, sizeof(ct->image_id), strcmp(ct->image_ref, "parent") == 0 ? "sha256:parent" : "sha256:child");
+	str_copy(ct->image_id, sizeof(ct->image_id),
+		 strcmp(ct->image_ref, "parent") == 0 ? "sha256:parent" : "sha256:child");
 	ct->created_ns = (int64_t)n * SECOND;
 	ct->config = take_ptr(&cr.config);
 	ct->host_config = take_ptr(&cr.host_config);
@@ -85,7 +87,9 @@ static int setup(void **state)
 	if (paths_init(&e->paths, "/t", &err) < 0)
 		return -1;
 	container_index_init();
-	ct = add(1, "web", "{\"Image\":\"parent\",\"Cmd\":[\"sh\",\"-c\",\"a b\"],\"Labels\":{\"k\":\"v\"},\"ExposedPorts\":{\"80/tcp\":{}}}");
+	ct = add(1, "web",
+		 "{\"Image\":\"parent\",\"Cmd\":[\"sh\",\"-c\",\"a "
+		 "b\"],\"Labels\":{\"k\":\"v\"},\"ExposedPorts\":{\"80/tcp\":{}}}");
 	ct->st.status = CT_RUNNING;
 	ct->st.started_ns = now_ns() - 5 * SECOND;
 	ct->st.health = HEALTH_HEALTHY;
@@ -102,9 +106,15 @@ static int setup(void **state)
 	ct->st.finished_ns = now_ns() - 3600 * SECOND;
 	ct->st.exit_code = 3;
 	ct_mounts_add(&ct->mounts);
-	ct->mounts.v[0] = (struct ct_mount){ .type = xstrdup("volume"), .name = xstrdup("vol"), .source = xstrdup("/s"),
-					     .destination = xstrdup("/data"), .driver = xstrdup("local"), .rw = true };
-	add(3, "web2", "{\"Image\":\"child\",\"Cmd\":[\"x\"],\"HostConfig\":{\"NetworkMode\":\"mynet\",\"Links\":[\"db:d\"]}}");
+	ct->mounts.v[0] = (struct ct_mount){ .type = xstrdup("volume"),
+					     .name = xstrdup("vol"),
+					     .source = xstrdup("/s"),
+					     .destination = xstrdup("/data"),
+					     .driver = xstrdup("local"),
+					     .rw = true };
+	add(3, "web2",
+	    "{\"Image\":\"child\",\"Cmd\":[\"x\"],\"HostConfig\":{\"NetworkMode\":\"mynet\","
+	    "\"Links\":[\"db:d\"]}}");
 	return 0;
 }
 
@@ -129,7 +139,8 @@ static void names_are(const struct ct_list_opts *o, const char *want)
 		buf_printf(&got, "%s%s", i ? " " : "", v[i]->name);
 	free(v);
 	if (strcmp(buf_str(&got), want) != 0)
-		fail_msg("%s all=%d limit=%d: got '%s', want '%s'", o->filters, o->all, o->limit, buf_str(&got), want);
+		fail_msg("%s all=%d limit=%d: got '%s', want '%s'", o->filters, o->all, o->limit,
+			 buf_str(&got), want);
 }
 
 static void test_which(void **state)
@@ -190,15 +201,20 @@ static void test_bad_filters(void **state)
 		{ "{\"name\":\"x\"}", "invalid filter", 500 },
 		{ "{\"name\":[1]}", "invalid filter", 500 },
 		{ "{\"nope\":[\"x\"]}", "invalid filter 'nope'", 400 },
-		{ "{\"exited\":[\"x\"]}", "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax", 400 },
+		{ "{\"exited\":[\"x\"]}",
+		  "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax", 400 },
 		{ "{\"status\":[\"up\"]}",
-		  "invalid filter 'status=up': invalid value for state (up): must be one of created, running, paused, restarting, "
-		  "removing, exited, dead", 400 },
+		  "invalid filter 'status=up': invalid value for state (up): must be one of "
+		  "created, running, paused, restarting, "
+		  "removing, exited, dead",
+		  400 },
 		{ "{\"health\":[\"ok\"]}",
-		  "invalid filter 'health=ok': invalid value for health (ok): must be one of none, starting, healthy, unhealthy",
+		  "invalid filter 'health=ok': invalid value for health (ok): must be one of none, "
+		  "starting, healthy, unhealthy",
 		  400 },
 		{ "{\"before\":[\"zz\"]}", "No such container: zz", 404 },
-		{ "{\"publish\":[\"1:2\"]}", "filter for 'publish' should not contain ':': 1:2", 400 },
+		{ "{\"publish\":[\"1:2\"]}", "filter for 'publish' should not contain ':': 1:2",
+		  400 },
 		{ "{\"is-task\":[\"perhaps\"]}", "invalid filter 'is-task=[perhaps]'", 400 },
 	};
 
@@ -264,7 +280,9 @@ static void test_inspect(void **state)
 		{ "LogPath", "\"/t/zones/10000000-0000-0000-0000-000000000000/logs/stdio.log\"" },
 		{ "Mounts", "[]" },
 		{ "Config.Labels", "{\"k\":\"v\"}" },
-		{ "NetworkSettings.Ports", "{\"80/tcp\":null,\"8080/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"32768\"}]}" },
+		{ "NetworkSettings.Ports",
+		  "{\"80/tcp\":null,\"8080/"
+		  "tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"32768\"}]}" },
 		{ "NetworkSettings.IPAddress", "\"172.17.0.2\"" },
 		{ "NetworkSettings.SecondaryIPAddresses", "null" },
 		{ "NetworkSettings.Networks.bridge.IPAddress", "\"172.17.0.2\"" },
@@ -276,7 +294,8 @@ static void test_inspect(void **state)
 		{ "State.Status", "\"exited\"" },
 		{ "State.ExitCode", "3" },
 		{ "State.Health", "absent" },
-		{ "Mounts", "[{\"Type\":\"volume\",\"Name\":\"vol\",\"Source\":\"/s\",\"Destination\":\"/data\",\"Driver\":\"local\","
+		{ "Mounts", "[{\"Type\":\"volume\",\"Name\":\"vol\",\"Source\":\"/"
+			    "s\",\"Destination\":\"/data\",\"Driver\":\"local\","
 			    "\"Mode\":\"\",\"RW\":true,\"Propagation\":\"\"}]" },
 		{ "NetworkSettings.Ports", "{}" },
 		{ "SizeRw", "5" },
@@ -320,8 +339,9 @@ static void test_list_rows(void **state)
 		{ "2.Created", "1" },
 		{ "2.State", "\"running\"" },
 		{ "2.Status", "\"Up 5 seconds (healthy)\"" },
-		{ "2.Ports", "[{\"PrivatePort\":80,\"Type\":\"tcp\"},{\"IP\":\"0.0.0.0\",\"PrivatePort\":8080,"
-			     "\"PublicPort\":32768,\"Type\":\"tcp\"}]" },
+		{ "2.Ports",
+		  "[{\"PrivatePort\":80,\"Type\":\"tcp\"},{\"IP\":\"0.0.0.0\",\"PrivatePort\":8080,"
+		  "\"PublicPort\":32768,\"Type\":\"tcp\"}]" },
 		{ "2.SizeRw", "7" },
 		{ "3", "absent" },
 	};
@@ -349,7 +369,8 @@ static void test_image_that_moved(void **state)
 	struct container *ct = container_find("web", &err);
 
 	(void)state;
-	json_object_set_new(ct->config, "Image", json_string("child")); /* the tag now means another image */
+	json_object_set_new(ct->config, "Image",
+			    json_string("child")); /* the tag now means another image */
 	assert_int_equal(ct_list(&o, 151, &v, &err), 0);
 	ct_json_list(v, NULL, 151, &b);
 	paths_are(&b, rows, ARRAY_SIZE(rows));
@@ -364,9 +385,10 @@ static void test_durations(void **state)
 		int64_t seconds;
 		const char *text;
 	} rows[] = {
-		{ 0, "Less than a second" }, { 1, "1 second" },	     { 59, "59 seconds" },     { 60, "About a minute" },
-		{ 119, "About a minute" },   { 120, "2 minutes" },   { 3599, "59 minutes" },   { 3600, "About an hour" },
-		{ 5399, "About an hour" },   { 5400, "2 hours" },    { 47 * 3600, "47 hours" }, { 48 * 3600, "2 days" },
+		{ 0, "Less than a second" }, { 1, "1 second" },		 { 59, "59 seconds" },
+		{ 60, "About a minute" },    { 119, "About a minute" },	 { 120, "2 minutes" },
+		{ 3599, "59 minutes" },	     { 3600, "About an hour" },	 { 5399, "About an hour" },
+		{ 5400, "2 hours" },	     { 47 * 3600, "47 hours" },	 { 48 * 3600, "2 days" },
 		{ 14 * 86400, "2 weeks" },   { 60 * 86400, "2 months" }, { 730 * 86400, "2 years" },
 	};
 
@@ -421,8 +443,9 @@ static void test_names_check(void **state)
 	static const struct {
 		const char *name;
 		bool ok;
-	} rows[] = { { "a1", true }, { "/a1", true }, { "A_b.c-d", true }, { "a", false }, { "", false },
-		     { "-a", false }, { "a b", false }, { "a/b", false }, { "\xc3\xa4x", false } };
+	} rows[] = { { "a1", true },   { "/a1", true },	 { "A_b.c-d", true },
+		     { "a", false },   { "", false },	 { "-a", false },
+		     { "a b", false }, { "a/b", false }, { "\xc3\xa4x", false } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -430,7 +453,8 @@ static void test_names_check(void **state)
 		char want[128];
 
 		assert_int_equal(ct_check_name(rows[i].name, &err) == 0, rows[i].ok);
-		snprintf(want, sizeof(want), "Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+		snprintf(want, sizeof(want),
+			 "Invalid container name (%s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
 			 rows[i].name);
 		if (!rows[i].ok)
 			assert_string_equal(err.msg, want);
@@ -450,9 +474,11 @@ static void test_signals(void **state)
 		const char *text;
 		int signo; /* 0: invalid */
 	} rows[] = {
-		{ "SIGTERM", 15 }, { "term", 15 }, { "15", 15 },  { "sigKILL", 9 },   { "RTMIN", 34 },	{ "RTMIN+3", 37 },
-		{ "RTMAX-1", 63 }, { "64", 64 },   { "65", 0 },	  { "0", 0 },	      { "-1", 0 },	{ "", 0 },
-		{ "SIGFOO", 0 },   { "RTMIN-1", 0 }, { "RTMIN+99", 0 }, { "USR1", 10 }, { "SIGCLD", 17 }, { "15x", 0 },
+		{ "SIGTERM", 15 }, { "term", 15 },    { "15", 15 },	 { "sigKILL", 9 },
+		{ "RTMIN", 34 },   { "RTMIN+3", 37 }, { "RTMAX-1", 63 }, { "64", 64 },
+		{ "65", 0 },	   { "0", 0 },	      { "-1", 0 },	 { "", 0 },
+		{ "SIGFOO", 0 },   { "RTMIN-1", 0 },  { "RTMIN+99", 0 }, { "USR1", 10 },
+		{ "SIGCLD", 17 },  { "15x", 0 },
 	};
 	char name[16];
 
@@ -461,7 +487,8 @@ static void test_signals(void **state)
 		struct err err = { 0 };
 		int signo = 0;
 
-		if ((signal_parse(rows[i].text, &signo, &err) == 0) != (rows[i].signo != 0) || signo != rows[i].signo)
+		if ((signal_parse(rows[i].text, &signo, &err) == 0) != (rows[i].signo != 0) ||
+		    signo != rows[i].signo)
 			fail_msg("%s: %d", rows[i].text, signo);
 	}
 	signal_name(15, name);
@@ -475,10 +502,14 @@ static void test_signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_which),	    cmocka_unit_test(test_bad_filters),
-		cmocka_unit_test(test_inspect),	    cmocka_unit_test(test_list_rows),
-		cmocka_unit_test(test_image_that_moved), cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_status_words), cmocka_unit_test(test_names_check),
+		cmocka_unit_test(test_which),
+		cmocka_unit_test(test_bad_filters),
+		cmocka_unit_test(test_inspect),
+		cmocka_unit_test(test_list_rows),
+		cmocka_unit_test(test_image_that_moved),
+		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_status_words),
+		cmocka_unit_test(test_names_check),
 		cmocka_unit_test(test_signals),
 	};
 

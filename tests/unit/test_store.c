@@ -215,7 +215,11 @@ static void test_damage_is_refused(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(fs_write_replace(db_path, "this is no database, but it is long enough to be read as one", 60, 0600, &err), 0);
+	assert_int_equal(
+		fs_write_replace(db_path,
+				 "this is no database, but it is long enough to be read as one", 60,
+				 0600, &err),
+		0);
 	expect_refused("is damaged");
 }
 
