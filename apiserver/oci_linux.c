@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cgroup_priv.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "jget.h"
@@ -131,7 +132,8 @@ static int dev_number(const char *path, struct jw *w, struct err *err)
 	int rc;
 
 	if ((rc = oci_block_number(path, &maj, &min)) < 0)
-		return err_sysnum(err, rc, "stat %s", path);
+		return err_kind(err, ERR_SYSTEM, "%s: %s", path,
+				rc == -ENOENT ? "no such file or directory" : "not a block device");
 	jw_int(w, "major", maj);
 	jw_int(w, "minor", min);
 	return 0;
@@ -180,7 +182,21 @@ static int throttle(const json_t *hc, const char *key, const char *oci_key, stru
 	return 0;
 }
 
-static int block_io(const json_t *hc, struct jw *w, struct err *err)
+/* Kernels without CFQ have no weight in v1; the runtimes fail where the file is missing. */
+static bool has_weight(const struct oci_ctx *o)
+{
+	char path[512];
+
+	if (engine->cgroup_mode == CGROUP_V2)
+		return true;
+	if (cg_mount("blkio") &&
+	    str_fmt(path, sizeof(path), "%s/blkio.weight", cg_mount("blkio")) >= 0 && fs_exists(path))
+		return true;
+	log_warn("no block I/O weight on this machine", "ct=%.12s", o->spec->id);
+	return false;
+}
+
+static int block_io(const struct oci_ctx *o, struct jw *w, struct err *err)
 {
 	static const char *const throttles[][2] = {
 		{ "BlkioDeviceReadBps", "throttleReadBpsDevice" },
@@ -188,15 +204,18 @@ static int block_io(const json_t *hc, struct jw *w, struct err *err)
 		{ "BlkioDeviceReadIOps", "throttleReadIOPSDevice" },
 		{ "BlkioDeviceWriteIOps", "throttleWriteIOPSDevice" },
 	};
+	const json_t *hc = o->hc;
 	int64_t weight = jget_int(hc, "BlkioWeight", 0);
 	size_t i;
 	int rc;
 
 	jw_obj(w, "blockIO");
-	if (weight > 0)
-		jw_int(w, "weight", weight);
-	if ((rc = weight_devices(hc, w, err)) < 0)
-		return rc;
+	if ((weight > 0 || json_array_size(jget_arr(hc, "BlkioWeightDevice")) > 0) && has_weight(o)) {
+		if (weight > 0)
+			jw_int(w, "weight", weight);
+		if ((rc = weight_devices(hc, w, err)) < 0)
+			return rc;
+	}
 	for (i = 0; i < ARRAY_SIZE(throttles); i++)
 		if ((rc = throttle(hc, throttles[i][0], throttles[i][1], w, err)) < 0)
 			return rc;
@@ -219,7 +238,7 @@ static int resources(const struct oci_ctx *o, struct jw *w, struct err *err)
 		jw_int(w, "limit", pids);
 		jw_end(w);
 	}
-	if ((rc = block_io(o->hc, w, err)) < 0)
+	if ((rc = block_io(o, w, err)) < 0)
 		return rc;
 	jw_end(w);
 	return 0;
