@@ -273,6 +273,10 @@ static int sysctls(const struct oci_ctx *o, struct jw *w, struct err *err)
 	for (i = 0; i < ARRAY_SIZE(defaults) && !o->host_net; i++)
 		if (!json_object_get(user, defaults[i][0]) && sysctl_exists(defaults[i][0]))
 			jw_str(w, defaults[i][0], defaults[i][1]);
+	/* setdomainname(2) by another name */
+	if (!o->host_uts && !str_empty(jget_str(o->cfg, "Domainname", "")) &&
+	    !json_object_get(user, "kernel.domainname"))
+		jw_str(w, "kernel.domainname", jget_str(o->cfg, "Domainname", ""));
 	json_object_foreach ((json_t *)user, key, val) {
 		if (o->host_net && str_starts(key, "net."))
 			return err_kind(err, ERR_BAD_PARAM,
