@@ -43,6 +43,7 @@ void image_unlock(void);
 struct image_entry *image_entry_find(const char *image_id); /* also hidden ones */
 /* Vector of all that are not hidden, in no order; owned. */
 struct image_entry **image_entries(size_t *n);
+struct image_entry **image_entries_hidden(size_t *n); /* the others */
 bool image_has_children(const char *image_id);
 int image_entry_save(const struct image_entry *e, struct err *err); /* last_tag_ns, hidden */
 /* Out of the index, the database and the disk; its layers wait for image_hold_end or layer_collect. */

@@ -197,7 +197,7 @@ struct image_entry *image_entry_find(const char *image_id)
 	return map_get(&index_.by_id, image_id);
 }
 
-struct image_entry **image_entries(size_t *n)
+static struct image_entry **entries(bool hidden, size_t *n)
 {
 	struct image_entry **v = xcalloc(index_.by_id.len + 1, sizeof(*v));
 	struct map_iter it = { 0 };
@@ -208,10 +208,20 @@ struct image_entry **image_entries(size_t *n)
 	while (map_next(&index_.by_id, &it, &key, &value)) {
 		struct image_entry *e = value;
 
-		if (!e->hidden)
+		if (e->hidden == hidden)
 			v[(*n)++] = e;
 	}
 	return v;
+}
+
+struct image_entry **image_entries(size_t *n)
+{
+	return entries(false, n);
+}
+
+struct image_entry **image_entries_hidden(size_t *n)
+{
+	return entries(true, n);
 }
 
 bool image_has_children(const char *image_id)
