@@ -148,8 +148,10 @@ static int image_config(struct req *r, const struct container *ct, json_t **out,
 	int rc;
 
 	if (body && body->len && strspn(body->p, " \r\n\t") < body->len &&
-	    (rc = jparse(body->p, body->len, &config, err)) < 0)
-		return err->kind = ERR_BAD_PARAM, rc;
+	    (rc = jparse(body->p, body->len, &config, err)) < 0) {
+		err->kind = ERR_BAD_PARAM;
+		return rc;
+	}
 	if (!json_is_object(config) || !json_object_size(config)) {
 		json_decref(config);
 		config = json_deep_copy(ct->config);
