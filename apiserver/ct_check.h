@@ -39,6 +39,7 @@ void endpoints_make(const json_t *config, const json_t *host, const json_t *netw
 int hostconfig_check(json_t *host, char ***warnings, struct err *err);
 int restart_policy_check(const json_t *host, struct err *err);
 void hostconfig_defaults(json_t *host);
+int hostconfig_check_engine(struct err *err);
 
 /* ct_resources.c */
 int resources_check(json_t *host, bool update, char ***warnings, struct err *err);

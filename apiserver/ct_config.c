@@ -249,3 +249,10 @@ int config_check_start(const json_t *host_config, struct err *err)
 	}
 	return 0;
 }
+
+int config_check_engine(struct err *err)
+{
+	int rc = hostconfig_check_engine(err);
+
+	return rc < 0 ? rc : log_opts_check_defaults(err);
+}

@@ -32,6 +32,8 @@ int create_request_merge_image(struct create_request *cr, const char *image_conf
 int create_request_resolve(struct create_request *cr, struct err *err);
 /* What Docker only says at start: device requests (gpus) that no driver takes. */
 int config_check_start(const json_t *host_config, struct err *err);
+/* The engine's own settings that containers get by default: log driver and options, runtime, shm size. At start. */
+int config_check_engine(struct err *err);
 /* POST /containers/X/update's body merged into host_config: changed keys only; memory/swap rules checked. */
 int update_request_apply(const char *body, size_t len, json_t *host_config, bool running, char ***warnings, struct err *err);
 /* Path and Args as inspect shows them: entrypoint + cmd. */

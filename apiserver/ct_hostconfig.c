@@ -187,6 +187,11 @@ static const char *conf_or(const char *key, const char *without)
 	return engine && engine->conf ? conf_str(engine->conf, key) : without;
 }
 
+static bool is_runtime(const char *name)
+{
+	return strcmp(name, "crun") == 0 || strcmp(name, "runc") == 0;
+}
+
 static int check_runtime(json_t *host, struct err *err)
 {
 	const char *name = jget_str(host, "Runtime", "");
@@ -194,8 +199,22 @@ static int check_runtime(json_t *host, struct err *err)
 	if (name[0] == '\0')
 		json_object_set_new(host, "Runtime",
 				    json_string(conf_or("default-runtime", "crun")));
-	else if (strcmp(name, "crun") != 0 && strcmp(name, "runc") != 0)
+	else if (!is_runtime(name))
 		return err_kind(err, ERR_BAD_PARAM, "unknown or invalid runtime name: %s", name);
+	return 0;
+}
+
+int hostconfig_check_engine(struct err *err)
+{
+	const char *runtime = conf_or("default-runtime", "crun");
+	const char *size = conf_or("default-shm-size", "64M");
+	int64_t n;
+
+	if (!is_runtime(runtime))
+		return err_kind(err, ERR_BAD_PARAM,
+				"default-runtime: unknown or invalid runtime name: %s", runtime);
+	if (parse_size(size, 1024, &n) < 0 || n < 1)
+		return err_kind(err, ERR_BAD_PARAM, "default-shm-size: invalid size: '%s'", size);
 	return 0;
 }
 

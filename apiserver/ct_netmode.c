@@ -101,8 +101,6 @@ static const char *endpoint_fault(const char *network, const json_t *ep, char bu
 	const char *ip = jget_str(ipam, "IPv4Address", "");
 	const char *ip6 = jget_str(ipam, "IPv6Address", "");
 	const char *mac = jget_str(ep, "MacAddress", "");
-	json_t *item;
-	size_t i;
 
 	if ((ip[0] || ip6[0]) && !netmode_is_user_defined(network))
 		return "user specified IP address is supported on user defined networks only";
@@ -113,13 +111,8 @@ static const char *endpoint_fault(const char *network, const json_t *ep, char bu
 		return snprintf(buf, 200, "invalid IPv4 address: %.100s", ip), buf;
 	if (ip6[0] && !is_ip(AF_INET6, ip6))
 		return snprintf(buf, 200, "invalid IPv6 address: %.100s", ip6), buf;
-	json_array_foreach (jget_arr(ipam, "LinkLocalIPs"), i, item) {
-		if (!is_ip(AF_INET, json_string_value(item)) &&
-		    !is_ip(AF_INET6, json_string_value(item)))
-			return snprintf(buf, 200, "invalid link-local IP address: %.100s",
-					json_string_value(item)),
-			       buf;
-	}
+	if (jhas(ipam, "LinkLocalIPs"))
+		return "invalid option: LinkLocalIPs is not supported";
 	if (mac[0] && !is_mac(mac))
 		return snprintf(buf, 200, "invalid MAC address %.100s", mac), buf;
 	return NULL;

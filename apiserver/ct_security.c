@@ -74,8 +74,7 @@ static int check_security_opt(const char *opt, struct err *err)
 	cleanup_free char *key = NULL;
 	bool on;
 
-	if (strcmp(opt, "no-new-privileges") == 0 || strcmp(opt, "writable-cgroups") == 0 ||
-	    strcmp(opt, "disable") == 0)
+	if (strcmp(opt, "no-new-privileges") == 0 || strcmp(opt, "disable") == 0)
 		return 0;
 	if (!sep)
 		return err_kind(err, ERR_BAD_PARAM, "invalid --security-opt 1: \"%s\"", opt);
@@ -102,8 +101,7 @@ static int check_security_opt(const char *opt, struct err *err)
 	}
 	if (strcmp(key, "seccomp") == 0)
 		return check_seccomp(sep, err);
-	if ((strcmp(key, "no-new-privileges") == 0 || strcmp(key, "writable-cgroups") == 0) &&
-	    parse_bool(sep, &on) == 0)
+	if (strcmp(key, "no-new-privileges") == 0 && parse_bool(sep, &on) == 0)
 		return 0;
 	return err_kind(err, ERR_BAD_PARAM, "invalid --security-opt 2: \"%s\"", opt);
 }

@@ -288,3 +288,11 @@ int log_opts_complete(json_t *log_config, struct err *err)
 	json_object_set_new(log_config, "Config", go_json_sorted(json_incref(opts)));
 	return log_opts_check(type, jget_obj(log_config, "Config"), err);
 }
+
+int log_opts_check_defaults(struct err *err)
+{
+	cleanup_json json_t *empty = json_object();
+	int rc = log_opts_complete(empty, err);
+
+	return rc < 0 ? err_wrap(err, rc, "failed to set log opts") : 0;
+}

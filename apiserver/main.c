@@ -29,6 +29,7 @@
 #include "client.h"
 #include "container.h"
 #include "debug.h"
+#include "ct_config.h"
 #include "engine_init.h"
 #include "fs.h"
 #include "image_store.h"
@@ -250,6 +251,8 @@ static int load_conf(const struct args *a, struct err *err)
 	if (log_parse_level(conf_str(e->conf, "log-level"), &level) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "log-level: not one of error, warn, info, debug: %s",
 				conf_str(e->conf, "log-level"));
+	if ((rc = config_check_engine(err)) < 0)
+		return rc;
 	log_set_level(level);
 	return paths_init(&e->paths, a->root, err);
 }

@@ -723,6 +723,56 @@ static void test_update(void **state)
 	}
 }
 
+static void test_engine_defaults(void **state)
+{
+	struct engine *e = engine_mutable();
+	static const struct {
+		const char *line;
+		const char *text; /* NULL: fine */
+	} rows[] = {
+		{ "", NULL },
+		{ "DEFAULT_LOG_OPTS = max-size=10m,max-file=3", NULL },
+		{ "DEFAULT_LOG_OPTS = nope=1",
+		  "failed to set log opts: unknown log opt 'nope' for json-file log driver" },
+		{ "DEFAULT_LOG_DRIVER = foo",
+		  "failed to set log opts: logger: no log driver named 'foo' is registered" },
+		{ "default-runtime = kata",
+		  "default-runtime: unknown or invalid runtime name: kata" },
+		{ "default-shm-size = much", "default-shm-size: invalid size: 'much'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char path[] = "/tmp/test_ct_config.XXXXXX";
+		cleanup_fd int fd = mkstemp(path);
+		struct err err = { 0 };
+		int rc;
+
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, rows[i].line, strlen(rows[i].line)),
+				 strlen(rows[i].line));
+		assert_int_equal(conf_load(&e->conf, path, &err), 0);
+		unlink(path);
+		rc = config_check_engine(&err);
+		if (rows[i].text) {
+			assert_true(rc < 0);
+			assert_string_equal(err.msg, rows[i].text);
+		} else {
+			assert_int_equal(rc, 0);
+		}
+		if (i == 1) { /* they fill what a container leaves out */
+			struct create_request cr =
+				parse_ok(HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"2\"}}"), 151);
+
+			member_is(&cr, "LogConfig",
+				  "{\"Type\":\"json-file\",\"Config\":{\"max-file\":\"2\",\"max-size\":\"10m\"}}");
+			create_request_fini(&cr);
+		}
+		conf_free(e->conf);
+		e->conf = NULL;
+	}
+}
+
 static void test_start_checks(void **state)
 {
 	struct create_request cr = parse_ok(HOST("\"DeviceRequests\":[{\"Count\":-1,"
@@ -748,6 +798,7 @@ int main(void)
 		cmocka_unit_test(test_endpoints),     cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_port_bindings), cmocka_unit_test(test_update),
 		cmocka_unit_test(test_start_checks),
+		cmocka_unit_test(test_engine_defaults),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
