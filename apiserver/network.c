@@ -108,6 +108,7 @@ void net_unlink(struct net *n)
 static void member_free(struct net_member *m)
 {
 	free(m->ct_name);
+	strv_free(m->names);
 	free(m);
 }
 
@@ -153,6 +154,27 @@ int network_resolve(const char *ref, char id[65], struct err *err)
 
 /* ---- members ---- */
 
+static void add_name(char ***v, const char *name)
+{
+	if (!str_empty(name) && !(*v && strv_has(*v, name)))
+		strv_add(v, name);
+}
+
+static char **member_names(const struct endpoint *ep, const char *ct_id, const char *ct_name)
+{
+	char short_id[13];
+	char **v = NULL;
+
+	str_copy(short_id, sizeof(short_id), ct_id);
+	add_name(&v, ct_name);
+	add_name(&v, short_id);
+	for (char **a = ep->aliases; a && *a; a++)
+		add_name(&v, *a);
+	for (char **a = ep->dns_names; a && *a; a++)
+		add_name(&v, *a);
+	return v;
+}
+
 static void member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
 		       const char *ct_name, uint32_t ip)
 {
@@ -162,6 +184,7 @@ static void member_add(struct net *n, const struct endpoint *ep, const char *ct_
 	str_copy(m->endpoint_id, sizeof(m->endpoint_id), ep->endpoint_id);
 	str_copy(m->mac, sizeof(m->mac), ep->mac);
 	m->ct_name = xstrdup(ct_name);
+	m->names = member_names(ep, ct_id, ct_name);
 	m->ip = ip;
 	m->next = n->members;
 	n->members = m;
@@ -290,6 +313,8 @@ static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, str
 	if (rc >= 0) {
 		id_generate(ep->endpoint_id);
 		memcpy(ep->network_id, n->id, sizeof(ep->network_id));
+		free(ep->network); /* it may have been named by its id */
+		ep->network = xstrdup(n->name);
 		if (n->driver == NET_BRIDGE) {
 			memcpy(p->bridge, n->bridge, sizeof(p->bridge));
 			memcpy(p->host_ip, n->host_ip, sizeof(p->host_ip));
@@ -306,6 +331,10 @@ static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, str
 				 p->mac[0], p->mac[1], p->mac[2], p->mac[3], p->mac[4], p->mac[5]);
 		}
 		member_add(n, ep, ct_id, ct_name, p->ip);
+		if (!n->builtin) { /* kept with the container: an adoption finds its names there */
+			strv_free(ep->dns_names);
+			ep->dns_names = strv_dup(n->members->names);
+		}
 	}
 	pthread_mutex_unlock(&net_lock);
 	return rc;
@@ -461,6 +490,30 @@ int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err
 int network_free_ifname(int netns_fd, char name[16], struct err *err)
 {
 	return nl_inside_free_name(netns_fd, name, err);
+}
+
+bool network_gives_gateway(const char *ref)
+{
+	struct err ignored = { 0 };
+	struct net *n;
+	bool gives;
+
+	pthread_mutex_lock(&net_lock);
+	gives = net_find(ref, &n, &ignored) >= 0 && n->driver == NET_BRIDGE && !n->internal;
+	pthread_mutex_unlock(&net_lock);
+	return gives;
+}
+
+bool network_is_user_defined(const char *ref)
+{
+	struct err ignored = { 0 };
+	struct net *n;
+	bool is;
+
+	pthread_mutex_lock(&net_lock);
+	is = net_find(ref, &n, &ignored) >= 0 && !n->builtin;
+	pthread_mutex_unlock(&net_lock);
+	return is;
 }
 
 /* ---- recovery ---- */

@@ -70,6 +70,10 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 /* Once, when all live zones have been adopted: drops the redirections that nobody claimed. Before the first attach. */
 void network_adopt_end(void);
 
+/* Whether an endpoint in it can be the container's way out: a bridge that is not internal. */
+bool network_gives_gateway(const char *ref);
+bool network_is_user_defined(const char *ref);
+
 /* Worker. For connect and disconnect of a running zone: the next free ethN inside; removal of ep's device (before
  * network_detach); the default route by ep's gateway (NULL: none). */
 int network_free_ifname(int netns_fd, char name[16], struct err *err);

@@ -21,7 +21,8 @@ enum net_driver { NET_BRIDGE, NET_HOST, NET_NONE };
 /* A zone's endpoint, as the network knows it. */
 struct net_member {
 	char ct_id[65];
-	char *ct_name;
+	char *ct_name; /* "" after an adoption: names has it */
+	char **names;  /* by which others in the network find it: name, short id, aliases */
 	char endpoint_id[65];
 	uint32_t ip; /* 0: none */
 	char mac[18];

@@ -308,31 +308,28 @@ static int check_propagation(const struct ct_mount *m, struct err *err)
 	return 0;
 }
 
-/* A volume with a file system of its own (driver options): mounted in the zone, in place of a bind.
- * 1 when it was. */
-static int put_volume_fs(const struct ct_mount *m, struct jw *w, struct err *err)
+/* A volume with a file system of its own (tmpfs, nfs ...) is mounted here, inside the zone. */
+static bool put_volume_fs(const struct user_mount *um, struct jw *w)
 {
-	struct volume_fs fs = { 0 };
-	size_t i;
-	int rc;
+	struct volume_fs fs;
 
-	if (!str_eq(m->type, "volume") || str_empty(m->name))
-		return 0;
-	if ((rc = volume_fs(m->name, &fs, err)) <= 0)
-		return rc;
+	if (!str_eq(um->m->type, "volume") || str_empty(um->m->name) || !str_empty(um->m->subpath) ||
+	    !volume_fs(um->m->name, &fs))
+		return false;
 	jw_obj(w, NULL);
-	jw_str(w, "destination", m->destination);
+	jw_str(w, "destination", um->dest);
 	jw_str(w, "type", fs.type);
 	jw_str(w, "source", fs.source);
 	jw_arr(w, "options");
-	for (i = 0; fs.options[i]; i++)
-		jw_str(w, NULL, fs.options[i]);
-	if (!m->rw)
+	for (char **o = fs.options; o && *o; o++)
+		jw_str(w, NULL, *o);
+	if (!um->m->rw)
 		jw_str(w, NULL, "ro");
+	jw_str(w, NULL, "rprivate");
 	jw_end(w);
 	jw_end(w);
 	volume_fs_fini(&fs);
-	return 1;
+	return true;
 }
 
 static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
@@ -340,8 +337,8 @@ static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 	const struct ct_mount *m = um->m;
 	int rc;
 
-	if ((rc = put_volume_fs(m, w, err)) != 0)
-		return rc;
+	if (put_volume_fs(um, w))
+		return 0;
 	if (str_eq(m->type, "bind") && !fs_exists(um->source)) {
 		if (m->from_mounts && !m->create_mountpoint)
 			return err_kind(err, ERR_BAD_PARAM,

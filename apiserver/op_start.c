@@ -151,13 +151,16 @@ static bool needs_netns(const struct ct_spec *spec)
 	return !str_eq(mode, "host") && !str_starts(mode, "container:");
 }
 
-/* The endpoint whose gateway is the container's: the one with the highest priority, the first of those. */
+/* The endpoint whose gateway is the container's: of those that have one, the one with the highest priority, the
+ * first of those. */
 static size_t gateway_endpoint(const struct ct_spec *spec)
 {
-	size_t best = 0;
+	size_t best = SIZE_MAX;
 
-	for (size_t i = 1; i < spec->n_endpoints; i++) {
-		if (spec->endpoints[i].gw_priority > spec->endpoints[best].gw_priority)
+	for (size_t i = 0; i < spec->n_endpoints; i++) {
+		if (!network_gives_gateway(spec->endpoints[i].network))
+			continue;
+		if (best == SIZE_MAX || spec->endpoints[i].gw_priority > spec->endpoints[best].gw_priority)
 			best = i;
 	}
 	return best;

@@ -16,6 +16,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -370,7 +372,24 @@ void volume_fs_fini(struct volume_fs *fs)
 	*fs = (struct volume_fs){0};
 }
 
-int volume_fs(const char *name, struct volume_fs *out, struct err *err)
+/* The kernel wants an address where mount(8) takes a name: "addr=server" -> "addr=10.0.0.1". */
+static void resolve_addr(char **options)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *res = NULL;
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	for (; *options; options++) {
+		if (!str_starts(*options, "addr=") || getaddrinfo(*options + 5, NULL, &hints, &res) != 0)
+			continue;
+		if (getnameinfo(res->ai_addr, res->ai_addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST) == 0) {
+			free(*options);
+			*options = xasprintf("addr=%s", ip);
+		}
+		freeaddrinfo(res);
+	}
+}
+
+bool volume_fs(const char *name, struct volume_fs *out)
 {
 	cleanup_json json_t *opts = NULL;
 	char **words;
@@ -380,10 +399,8 @@ int volume_fs(const char *name, struct volume_fs *out, struct err *err)
 	v = map_get(&volumes, name);
 	opts = v ? object_of(v->opts) : NULL;
 	pthread_mutex_unlock(&lock);
-	if (!v)
-		return not_found(name, err);
 	if (!opts || is_bind(opts))
-		return 0;
+		return false;
 	*out = (struct volume_fs){0};
 	out->type = xstrdup(jget_str(opts, "type", ""));
 	out->source = xstrdup(jget_str(opts, "device", ""));
@@ -393,7 +410,9 @@ int volume_fs(const char *name, struct volume_fs *out, struct err *err)
 		if (**w)
 			strv_add(&out->options, *w);
 	strv_free(words);
-	return 1;
+	if (str_starts(out->type, "nfs") || str_eq(out->type, "cifs"))
+		resolve_addr(out->options);
+	return true;
 }
 
 void volume_ref(const char *name, const char *ct_id)

@@ -26,12 +26,13 @@ int volume_create(const char *name, const char *driver, const json_t *labels, co
 /* Host path to bind: paired with volume_unmount. For one with a file system of its own, an empty directory: see volume_fs. Worker. */
 int volume_mount(const char *name, const char *ct_id, char **out_path, struct err *err);
 void volume_unmount(const char *name, const char *ct_id);
-/* What to mount in the zone in place of a bind: 1 and *out owned, 0: bind volume_mount's path. */
+/* What to mount in the zone in place of a bind: true and *out owned; false: bind volume_mount's path. Looks the name of an
+ * NFS server up, so: worker. */
 struct volume_fs {
 	char *type, *source;
 	char **options; /* never NULL; options of mount(8) and of the file system */
 };
-int volume_fs(const char *name, struct volume_fs *out, struct err *err);
+bool volume_fs(const char *name, struct volume_fs *out);
 void volume_fs_fini(struct volume_fs *fs);
 /* References of containers (running or not): a referenced one cannot be removed. */
 void volume_ref(const char *name, const char *ct_id);
