@@ -40,6 +40,7 @@
 #define LOG_MODULE "firewall"
 #include "log.h"
 #include "map.h"
+#include "netns.h"
 #include "str.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -393,4 +394,37 @@ void firewall_adopt_end(void)
 	pthread_mutex_unlock(&lock);
 	if (cmd.len && run(buf_str(&cmd), &err) < 0)
 		log_warn("rules of ports of old stay", "why=%s", log_q(err.msg));
+}
+
+/* ---- inside a zone ---- */
+
+static int run_inside(void *arg, struct err *err)
+{
+	struct nft_ctx *c = nft_ctx_new(NFT_CTX_DEFAULT);
+	int rc = 0;
+
+	nft_ctx_buffer_output(c);
+	nft_ctx_buffer_error(c);
+	if (nft_run_cmd_from_buffer(c, arg) != 0)
+		rc = err_kind(err, ERR_SYSTEM, "nftables in the container's network: %.200s",
+			      nft_ctx_get_error_buffer(c));
+	nft_ctx_free(c);
+	return rc;
+}
+
+int firewall_dns_redirect(int netns_fd, uint16_t udp_port, uint16_t tcp_port, struct err *err)
+{
+	cleanup_buf struct buf cmd = BUF_INIT;
+
+	buf_printf(&cmd,
+		   "add table ip sdc_dns\n"
+		   "add chain ip sdc_dns output { type nat hook output priority -100; policy "
+		   "accept; }\n"
+		   "flush chain ip sdc_dns output\n"
+		   "add rule ip sdc_dns output ip daddr 127.0.0.11 udp dport 53 dnat to "
+		   "127.0.0.11:%u\n"
+		   "add rule ip sdc_dns output ip daddr 127.0.0.11 tcp dport 53 dnat to "
+		   "127.0.0.11:%u\n",
+		   udp_port, tcp_port);
+	return netns_call(netns_fd, run_inside, cmd.p, err);
 }

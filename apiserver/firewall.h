@@ -36,4 +36,7 @@ void firewall_ports_del(const struct port_binding *ports, size_t n);
 int firewall_ports_adopt(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err);
 void firewall_adopt_end(void);
 
+/* In a zone's namespace: what is sent to 127.0.0.11 port 53 goes to these ports of 127.0.0.11. Replaces earlier ones. */
+int firewall_dns_redirect(int netns_fd, uint16_t udp_port, uint16_t tcp_port, struct err *err);
+
 #endif

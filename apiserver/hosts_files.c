@@ -15,6 +15,7 @@
 #include "hosts_files.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -25,6 +26,7 @@
 #include "jget.h"
 #include "network.h"
 #include "network_private.h"
+#include "resolver.h"
 #include "str.h"
 
 #define HOST_FILE_MAX (1024 * 1024)
@@ -244,7 +246,8 @@ static void host_resolv(bool host_network, struct resolv *r)
 	}
 }
 
-static void make_resolv(const struct ct_spec *spec, bool host_network, struct buf *out)
+/* The zone's servers, search domains and options, as if it asked them by itself. */
+static void zone_resolv(const struct ct_spec *spec, bool host_network, struct resolv *r)
 {
 	static const struct {
 		const char *field, *key;
@@ -254,25 +257,45 @@ static void make_resolv(const struct ct_spec *spec, bool host_network, struct bu
 		{"DnsSearch", "dns-search", offsetof(struct resolv, search)},
 		{"DnsOptions", "dns-opt", offsetof(struct resolv, options)},
 	};
-	struct resolv r = {0};
-	bool own_servers = false;
 
-	host_resolv(host_network, &r);
+	host_resolv(host_network, r);
 	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
-		char ***list = (char ***)((char *)&r + settings[i].offset);
+		char ***list = (char ***)((char *)r + settings[i].offset);
 		char **given = jget_strv(spec->host_config, settings[i].field);
 
 		if (!given[0]) {
 			strv_free(given);
 			given = conf_list(settings[i].key);
 		}
-		own_servers |= i == 0 && given && given[0];
+		r->given_servers |= i == 0 && given && given[0];
 		override(list, given);
 	}
-	if (!host_network && !own_servers)
-		resolv_for_zone(&r);
-	resolv_write(&r, out);
-	resolv_fini(&r);
+}
+
+static bool has_option(char **options, const char *prefix)
+{
+	for (; options && *options; options++)
+		if (str_starts(*options, prefix))
+			return true;
+	return false;
+}
+
+/* In a user-defined network the zone asks us (resolver.h), and upstream gets what it would ask
+ * else. Servers on the host's loopback stay: the resolver reaches those. */
+static void point_to_resolver(struct resolv *r, struct buf *upstream)
+{
+	struct resolv servers = {.servers = r->servers};
+
+	if (!r->servers)
+		resolv_for_zone(&servers);
+	resolv_write(&servers, upstream);
+	if (servers.servers != r->servers)
+		strv_free(servers.servers);
+	strv_free(r->servers);
+	r->servers = NULL;
+	strv_add(&r->servers, RESOLVER_ADDRESS);
+	if (!has_option(r->options, "ndots:"))
+		strv_add(&r->options, "ndots:0");
 }
 
 /* ---- the files ---- */
@@ -292,8 +315,8 @@ static const char *host_gateway(const struct ct_spec *spec)
 static void make_hosts(const struct ct_spec *spec, bool host_network, const char *hostname,
 		       const char *domain, struct buf *b)
 {
-	char **extra = jget_strv(spec->host_config, "ExtraHosts");
-	char **links = jget_strv(spec->host_config, "Links");
+	cleanup_strv char **extra = jget_strv(spec->host_config, "ExtraHosts");
+	cleanup_strv char **links = jget_strv(spec->host_config, "Links");
 
 	if (host_network)
 		read_host_file("/etc/hosts", b);
@@ -307,37 +330,169 @@ static void make_hosts(const struct ct_spec *spec, bool host_network, const char
 		add_links(b, &spec->endpoints[i], links);
 	for (size_t i = 0; i < spec->n_endpoints && !host_network; i++)
 		hosts_add_own(b, spec->endpoints[i].ip, hostname, domain);
-	strv_free(extra);
-	strv_free(links);
+}
+
+static char *file_path(const struct ct_spec *spec, const char *name, char path[1024])
+{
+	cleanup_free char *rest = xasprintf("config/%s", name);
+
+	return paths_zone(&engine->paths, spec->uuid, rest, path);
 }
 
 static int write_one(const struct ct_spec *spec, const char *name, const struct buf *b,
 		     struct err *err)
 {
-	char rest[64], path[1024];
-	int rc = str_fmt(rest, sizeof(rest), "config/%s", name);
+	char path[1024];
 
-	if (rc < 0)
-		return err_sysnum(err, rc, "path of %s", name);
-	return fs_write_replace(paths_zone(&engine->paths, spec->uuid, rest, path), buf_str(b),
-				b->len, 0644, err);
+	return fs_write_replace(file_path(spec, name, path), buf_str(b), b->len, 0644, err);
+}
+
+static bool is_host_network(const struct ct_spec *spec)
+{
+	return str_eq(jget_str(spec->host_config, "NetworkMode", ""), "host");
+}
+
+/* A zone that was in user-defined networks only before and is in none any more asks the resolver
+ * still: it is in its resolv.conf. */
+static bool wants_resolver(const struct ct_spec *spec, const struct endpoint *more)
+{
+	for (size_t i = 0; i < spec->n_endpoints; i++)
+		if (network_is_user_defined(spec->endpoints[i].network))
+			return true;
+	return more && network_is_user_defined(more->network);
+}
+
+/* resolv.conf's text, and resolv.upstream and the resolver where the zone has one. */
+static int set_up_names(const struct ct_spec *spec, const struct endpoint *more, struct buf *text,
+			struct err *err)
+{
+	cleanup_buf struct buf upstream = BUF_INIT;
+	bool host_network = is_host_network(spec), own = wants_resolver(spec, more);
+	struct resolv r = {0};
+	int rc = 0;
+
+	zone_resolv(spec, host_network, &r);
+	if (own)
+		point_to_resolver(&r, &upstream);
+	else if (!host_network && !r.given_servers)
+		resolv_for_zone(&r);
+	resolv_write(&r, text);
+	resolv_fini(&r);
+	if (own && (rc = write_one(spec, "resolv.upstream", &upstream, err)) >= 0)
+		rc = network_resolver_start(spec->id, spec->uuid, err);
+	return rc < 0 ? rc : 0;
 }
 
 int network_write_files(const struct ct_spec *spec, struct err *err)
 {
 	cleanup_buf struct buf hosts = BUF_INIT, name = BUF_INIT, resolv = BUF_INIT;
-	const char *mode = jget_str(spec->host_config, "NetworkMode", "");
 	const char *hostname = jget_str(spec->config, "Hostname", "");
 	const char *domain = jget_str(spec->config, "Domainname", "");
-	bool host_network = str_eq(mode, "host");
 	int rc;
 
-	make_hosts(spec, host_network, hostname, domain, &hosts);
+	make_hosts(spec, is_host_network(spec), hostname, domain, &hosts);
 	buf_printf(&name, "%s%s%s\n", hostname, *domain ? "." : "", domain);
-	make_resolv(spec, host_network, &resolv);
 	if ((rc = write_one(spec, "hosts", &hosts, err)) < 0 ||
 	    (rc = write_one(spec, "hostname", &name, err)) < 0 ||
+	    (rc = set_up_names(spec, NULL, &resolv, err)) < 0 ||
 	    (rc = write_one(spec, "resolv.conf", &resolv, err)) < 0)
 		return rc;
 	return 0;
+}
+
+/* ---- of a running zone ---- */
+
+/* In place: the zone has the inode. */
+static int rewrite(const struct ct_spec *spec, const char *name, const struct buf *b,
+		   struct err *err)
+{
+	char path[1024];
+	cleanup_fd int fd =
+		open(file_path(spec, name, path), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	rc = fs_write_all(fd, buf_str(b), b->len);
+	return rc < 0 ? err_sysnum(err, rc, "write %s", path) : 0;
+}
+
+static int read_hosts(const struct ct_spec *spec, struct buf *b, struct err *err)
+{
+	char path[1024];
+
+	return fs_read_file(file_path(spec, "hosts", path), HOST_FILE_MAX, b, err);
+}
+
+int network_files_connect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err)
+{
+	cleanup_buf struct buf hosts = BUF_INIT, resolv = BUF_INIT;
+	int rc;
+
+	if ((rc = read_hosts(spec, &hosts, err)) < 0)
+		return rc;
+	hosts_add_own(&hosts, ep->ip, jget_str(spec->config, "Hostname", ""),
+		      jget_str(spec->config, "Domainname", ""));
+	if ((rc = rewrite(spec, "hosts", &hosts, err)) < 0)
+		return rc;
+	if (wants_resolver(spec, NULL) || !wants_resolver(spec, ep))
+		return 0;
+	if ((rc = set_up_names(spec, ep, &resolv, err)) < 0)
+		return rc;
+	return rewrite(spec, "resolv.conf", &resolv, err);
+}
+
+void hosts_drop_ip(struct buf *b, const char *ip)
+{
+	cleanup_buf struct buf kept = BUF_INIT;
+	size_t ip_len = strlen(ip);
+
+	for (const char *line = buf_str(b); *line;) {
+		size_t len = strcspn(line, "\n") + 1;
+
+		if (!line[len - 1])
+			len--;
+		if (strncmp(line, ip, ip_len) != 0 || !strchr(" \t", line[ip_len]))
+			buf_add(&kept, line, len);
+		line += len;
+	}
+	buf_reset(b);
+	buf_add(b, buf_str(&kept), kept.len);
+}
+
+int network_files_disconnect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err)
+{
+	cleanup_buf struct buf hosts = BUF_INIT;
+	int rc;
+
+	if (!ep->ip[0])
+		return 0;
+	if ((rc = read_hosts(spec, &hosts, err)) < 0)
+		return rc;
+	hosts_drop_ip(&hosts, ep->ip);
+	return rewrite(spec, "hosts", &hosts, err);
+}
+
+/* ---- the resolver ---- */
+
+int network_resolver_start(const char *ct_id, const char *uuid, struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_strv char **upstreams = xcalloc(1, sizeof(char *));
+	struct resolv r = {0};
+	cleanup_fd int netns = -1;
+	char path[1024];
+	int rc;
+
+	if ((rc = fs_read_file(paths_zone(&engine->paths, uuid, "config/resolv.upstream", path),
+			       HOST_FILE_MAX, &text, err)) < 0)
+		return rc;
+	netns = open(paths_zone_run(&engine->paths, uuid, "netns", path), O_RDONLY | O_CLOEXEC);
+	if (netns < 0)
+		return err_sys(err, "open %s", path);
+	resolv_parse(buf_str(&text), &r);
+	for (char **s = r.servers; s && *s; s++)
+		strv_add(&upstreams, *s);
+	resolv_fini(&r);
+	return resolver_start(ct_id, netns, upstreams, err);
 }

@@ -5,14 +5,19 @@
 #ifndef APISERVER_HOSTS_FILES_H
 #define APISERVER_HOSTS_FILES_H
 
+#include <stdbool.h>
+
 #include "buf.h"
 
 /* entry: "name:ip", "name=ip", ip may be in brackets or "host-gateway". What is no clean word is left out. */
 void hosts_add_extra(struct buf *b, const char *entry, const char *host_gateway);
 void hosts_add_own(struct buf *b, const char *ip, const char *hostname, const char *domain);
 
+void hosts_drop_ip(struct buf *b, const char *ip); /* its lines */
+
 struct resolv {
 	char **servers, **search, **options; /* owned vectors or NULL */
+	bool given_servers;		     /* by --dns or the configuration */
 };
 void resolv_parse(const char *text, struct resolv *r); /* adds to r */
 void resolv_fini(struct resolv *r);

@@ -22,6 +22,7 @@
 #include "netlink.h"
 #include "network_private.h"
 #include "ports.h"
+#include "resolver.h"
 #define LOG_MODULE "network"
 #include "log.h"
 #include "str.h"
@@ -109,6 +110,7 @@ static void member_free(struct net_member *m)
 {
 	free(m->ct_name);
 	strv_free(m->names);
+	strv_free(m->links);
 	free(m);
 }
 
@@ -152,6 +154,18 @@ int network_resolve(const char *ref, char id[65], struct err *err)
 	return rc;
 }
 
+int network_name(const char *id, char **name, struct err *err)
+{
+	struct net *n;
+
+	pthread_mutex_lock(&net_lock);
+	n = net_by_id(id);
+	if (n)
+		*name = xstrdup(n->name);
+	pthread_mutex_unlock(&net_lock);
+	return n ? 0 : err_kind(err, ERR_NOT_FOUND, "network %s not found", id);
+}
+
 /* ---- members ---- */
 
 static void add_name(char ***v, const char *name)
@@ -185,6 +199,7 @@ static void member_add(struct net *n, const struct endpoint *ep, const char *ct_
 	str_copy(m->mac, sizeof(m->mac), ep->mac);
 	m->ct_name = xstrdup(ct_name);
 	m->names = member_names(ep, ct_id, ct_name);
+	m->links = ep->links ? strv_dup(ep->links) : NULL;
 	m->ip = ip;
 	m->next = n->members;
 	n->members = m;
@@ -225,15 +240,28 @@ bool network_member_find(const char *network_id, const char *ct_name, char ct_id
 	return m;
 }
 
-static void leave(const struct endpoint *ep)
+static bool has_member(const struct net *n, const char *ct_id)
 {
+	for (const struct net_member *m = n->members; m; m = m->next)
+		if (str_eq(m->ct_id, ct_id))
+			return true;
+	return false;
+}
+
+static void leave(const struct endpoint *ep, const char *ct_id)
+{
+	bool in_any = false;
 	struct net *n;
 
 	pthread_mutex_lock(&net_lock);
 	n = net_by_id(ep->network_id);
 	if (n)
 		member_del(n, ep->endpoint_id);
+	for (n = net_list; n && !in_any; n = n->next)
+		in_any = has_member(n, ct_id);
 	pthread_mutex_unlock(&net_lock);
+	if (!in_any)
+		resolver_stop(ct_id);
 }
 
 /* ---- attach ---- */
@@ -412,7 +440,7 @@ static void reset_endpoint(struct endpoint *ep)
 }
 
 /* Undoes what was done, in reverse. */
-static void undo_attach(struct endpoint *ep, const char *host_name)
+static void undo_attach(struct endpoint *ep, const char *ct_id, const char *host_name)
 {
 	struct err ignored = {0};
 	int ifindex = host_name[0] ? nl_ifindex(host_name) : 0;
@@ -420,7 +448,7 @@ static void undo_attach(struct endpoint *ep, const char *host_name)
 	if (ifindex && nl_link_del(ifindex, &ignored) < 0)
 		log_warn("link stays", "link=%s why=%s", host_name, log_q(ignored.msg));
 	ports_release(ep->endpoint_id);
-	leave(ep);
+	leave(ep, ct_id);
 	reset_endpoint(ep);
 }
 
@@ -448,7 +476,7 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 		if ((rc = publish(ep, &p, ct_name, want, n_want, err)) < 0 ||
 		    (rc = plug_in(&p, ep, netns_fd, ifname, default_route, host_name, err)) < 0 ||
 		    (rc = firewall_ports_add(p.ip, ep->ports, ep->n_ports, err)) < 0) {
-			undo_attach(ep, host_name);
+			undo_attach(ep, ct_id, host_name);
 			return rc;
 		}
 	}
@@ -458,11 +486,10 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 
 void network_detach(struct endpoint *ep, const char *ct_id)
 {
-	(void)ct_id;
 	if (!is_shared(ep->network) && ep->endpoint_id[0]) {
 		firewall_ports_del(ep->ports, ep->n_ports);
 		ports_release(ep->endpoint_id);
-		leave(ep);
+		leave(ep, ct_id);
 	}
 	reset_endpoint(ep);
 }
@@ -494,7 +521,7 @@ int network_free_ifname(int netns_fd, char name[16], struct err *err)
 
 bool network_gives_gateway(const char *ref)
 {
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	struct net *n;
 	bool gives;
 
@@ -506,7 +533,7 @@ bool network_gives_gateway(const char *ref)
 
 bool network_is_user_defined(const char *ref)
 {
-	struct err ignored = { 0 };
+	struct err ignored = {0};
 	struct net *n;
 	bool is;
 
@@ -522,6 +549,7 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 {
 	struct err ignored = {0};
 	uint32_t ip = 0, got;
+	bool serve_names;
 	struct net *n;
 
 	if (is_shared(ep->network) || !ep->endpoint_id[0])
@@ -530,6 +558,7 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 		ip4_parse(ep->ip, &ip);
 	pthread_mutex_lock(&net_lock);
 	n = net_by_id(ep->network_id);
+	serve_names = n && !n->builtin;
 	if (n) {
 		member_del(n, ep->endpoint_id);
 		if (ip && ipam_alloc(&n->ipam, ip, &got, &ignored) < 0)
@@ -540,6 +569,14 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 	pthread_mutex_unlock(&net_lock);
 	if (!n)
 		return err_kind(err, ERR_NOT_FOUND, "network %s not found", ep->network);
+	if (serve_names) {
+		char uuid[37];
+
+		id_to_uuid(uuid, ct_id);
+		if (network_resolver_start(ct_id, uuid, &ignored) < 0)
+			log_warn("a running container is without its name server",
+				 "ct=%.12s why=%s", ct_id, log_q(ignored.msg));
+	}
 	ports_adopt(ep->endpoint_id, ep->ports, ep->n_ports);
 	return firewall_ports_adopt(ip, ep->ports, ep->n_ports, err);
 }

@@ -70,6 +70,8 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 /* Once, when all live zones have been adopted: drops the redirections that nobody claimed. Before the first attach. */
 void network_adopt_end(void);
 
+/* The name of a network by its id; owned. */
+int network_name(const char *id, char **name, struct err *err);
 /* Whether an endpoint in it can be the container's way out: a bridge that is not internal. */
 bool network_gives_gateway(const char *ref);
 bool network_is_user_defined(const char *ref);
@@ -109,6 +111,10 @@ int network_inspect(const char *ref, net_name_fn *name_of, struct buf *out, stru
  * host's resolv.conf without loopback servers). */
 struct ct_spec;
 int network_write_files(const struct ct_spec *spec, struct err *err);
+/* The same files of a running zone, changed in place, when ep has been added, or is about to go. spec->endpoints is
+ * without and with it. */
+int network_files_connect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err);
+int network_files_disconnect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err);
 
 /* The docker name list of networks for events etc. lives in api_networks.c. */
 

@@ -24,6 +24,7 @@
 #include "netlink.h"
 #include "netns.h"
 #include "ports.h"
+#include "resolver.h"
 #include "store.h"
 #include "str.h"
 
@@ -191,6 +192,7 @@ int network_init(struct err *err)
 
 void network_fini(bool last)
 {
+	resolver_fini();
 	pthread_mutex_lock(&admin_lock);
 	while (net_list) {
 		struct net *n = net_list;

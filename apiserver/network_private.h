@@ -23,6 +23,7 @@ struct net_member {
 	char ct_id[65];
 	char *ct_name; /* "" after an adoption: names has it */
 	char **names;  /* by which others in the network find it: name, short id, aliases */
+	char **links;  /* "name:alias", seen by this member only */
 	char endpoint_id[65];
 	uint32_t ip; /* 0: none */
 	char mac[18];
@@ -74,6 +75,9 @@ void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_
 
 /* A zone's address in a network by its container's name; false: not there. Takes net_lock. */
 bool network_member_find(const char *network_id, const char *ct_name, char ct_id[65], char ip[46]);
+
+/* Worker. Serves a zone's names, by its resolv.upstream; its namespace is there. */
+int network_resolver_start(const char *ct_id, const char *uuid, struct err *err);
 
 /* admin_lock held: brings bridge and rules into being. */
 int net_bridge_up(const struct net *n, struct err *err);
