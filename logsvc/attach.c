@@ -79,7 +79,8 @@ static void lose(struct attach *a)
 static void enqueue(struct attach *a, const char *p, size_t n)
 {
 	if (a->q_off + a->q_len + n > a->q_cap) {
-		memmove(a->q, a->q + a->q_off, a->q_len);
+		if (a->q_off)
+			memmove(a->q, a->q + a->q_off, a->q_len);
 		a->q_off = 0;
 		if (a->q_len + n > a->q_cap) {
 			a->q_cap = a->q_len + n > ATTACH_BUFFER ? a->q_len + n + ATTACH_BUFFER / 2
