@@ -19,7 +19,7 @@
 #include "client.h"
 #include "str.h"
 
-#define IDLE_LIMIT_MS (300 * 1000)
+#define IDLE_LIMIT_MS (30 * 60 * 1000)
 #define PIPE_BYTES    (1024 * 1024)
 
 struct body_stream {

@@ -440,7 +440,10 @@ static void after_input(struct client *c)
 	if (c->state == CLIENT_CLOSED)
 		return;
 	if (c->state == CLIENT_BODY && c->eof && !c->req.body_done && can_process(c) && !c->in.len) {
-		client_gone(c); /* the rest of the body will never come */
+		if (c->req.live)
+			reply_bad_body(c, "unexpected EOF");
+		else
+			client_linger(c);
 		return;
 	}
 	if (c->state == CLIENT_LINGER || (c->eof && over && c->in.len == 0)) {
@@ -586,8 +589,11 @@ void client_update_poll(struct client *c)
 
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (wants_input(c))
+	if (wants_input(c)) {
 		events |= UV_READABLE;
+		if (c->tls && tls_has_input(c->tls))
+			defer(c);
+	}
 	if (client_pending(c) || (c->tls && tls_wants_write(c->tls)))
 		events |= UV_WRITABLE;
 	if (events == c->poll_events)
@@ -609,6 +615,8 @@ static void on_idle(uv_idle_t *handle)
 		undefer(c);
 		if (c->broken)
 			client_gone(c);
+		else if (c->tls && tls_has_input(c->tls) && wants_input(c))
+			on_readable(c);
 		else
 			feed(c, NULL, 0);
 	}
@@ -625,6 +633,9 @@ static void on_sweep(uv_timer_t *timer)
 	for (c = first; c; c = next) {
 		next = c->next;
 		if (!c->deadline_ns || now < c->deadline_ns)
+			continue;
+		/* a body that streams has its reader's deadline, and may wait for that reader */
+		if (c->state == CLIENT_BODY && c->req.bs)
 			continue;
 		log_debug("client timed out", "peer=%s state=%d", log_q(c->peer), c->state);
 		client_gone(c);
@@ -643,6 +654,19 @@ int clients_init(void)
 	uv_timer_start(&sweep, on_sweep, 1000, 1000);
 	uv_unref((uv_handle_t *)&sweep);
 	return 0;
+}
+
+void clients_cut_bodies(void)
+{
+	struct client *c, *next;
+
+	for (c = first; c; c = next) {
+		next = c->next;
+		if (!c->req.bs)
+			continue;
+		client_gone(c);
+		next = first; /* its callbacks may have closed the next one */
+	}
 }
 
 void clients_fini(void)

@@ -103,7 +103,8 @@ extern struct client_stats client_stats;
 /* client.c */
 typedef void client_dispatch_fn(struct req *r);
 int clients_init(void);
-void clients_fini(void); /* closes all */
+void clients_cut_bodies(void); /* at the stop: jobs that read from a client come to their end */
+void clients_fini(void);       /* closes all */
 /* Takes fd (non-blocking). tls may be NULL; taken. */
 void client_open(int fd, const char *peer, struct tls_conn *tls);
 struct client *client_first(void);
@@ -151,7 +152,7 @@ void pump_on_input(struct pump *p);		 /* raw: the client's socket is readable */
 bool pump_wants_input(const struct pump *p);
 
 /* reply.c */
-void reply_init(void);
+void reply_bad_body(struct client *c, const char *text);
 void reply_bad_request(struct client *c, int status, const char *text);
 
 #endif

@@ -291,6 +291,11 @@ void job_shutdown(void)
 			finish(job);
 		}
 		lane->tail = &lane->head;
+		/* long ones look at this */
+		for (unsigned k = 0; i == LANE_TRANSFER && k < lane->max_threads; k++) {
+			if (lane->running[k])
+				job_cancel(lane->running[k]);
+		}
 		pthread_cond_broadcast(&lane->work);
 		while (lane->n_threads > 0)
 			pthread_cond_wait(&lane->idle_all, &lane->mutex);

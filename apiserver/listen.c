@@ -190,7 +190,7 @@ static int open_unix(const char *path, const char *group, struct err *err)
 		log_warn("cannot give the socket to its group", "path=%s group=%s", log_q(path), group);
 	if (chmod(path, 0660) < 0)
 		return err_sys(err, "set the mode of %s", path);
-	if (listen(fd, 1024) < 0)
+	if (listen(fd, SOMAXCONN) < 0)
 		return err_sys(err, "listen on %s", path);
 	return add(take_fd(&fd), false, false, path, err);
 }
@@ -219,7 +219,7 @@ static int open_tcp(const char *addr, bool tls, struct err *err)
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 1024) < 0) {
+	if (fd < 0 || bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
 		rc = err_sys(err, "listen on tcp://%s", addr);
 		freeaddrinfo(ai);
 		return rc;

@@ -6,7 +6,7 @@
  * of the host, store, layers, images, volumes, networks, the log service, containers, and only then
  * the first client. Each step finds what a crash of its predecessor left.
  *
- * Stop: no new clients, open requests are told, jobs that run are waited for, zones run on.
+ * Stop: no new clients, no new jobs; those that run are waited for and answered; zones run on.
  */
 #include <curl/curl.h>
 #include <errno.h>
@@ -298,8 +298,9 @@ static void stop(void)
 
 	notify_systemd("STOPPING=1");
 	listen_close_all();
+	clients_cut_bodies();
+	job_shutdown(); /* what runs comes to its end, and is answered */
 	clients_fini();
-	job_shutdown();
 	lifecycle_fini();
 	logclient_fini(last);
 	network_fini(last);

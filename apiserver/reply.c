@@ -239,13 +239,22 @@ void reply_header(uint64_t req, const char *name, const char *value)
 	buf_add(&r->extra_headers, "\r\n", 2);
 }
 
+/* The rest of the body cannot be had. Nobody has acted on the request yet, unless its body streams. */
+void reply_bad_body(struct client *c, const char *text)
+{
+	c->closing_after = true;
+	if (c->req.head_sent || (route_flags(c->req.route) & BODY_STREAM))
+		client_gone(c);
+	else
+		reply_error_status(c->req.id, 400, text);
+}
+
 void reply_bad_request(struct client *c, int status, const char *text)
 {
 	struct buf *b = &c->out;
 
-	/* inside an unfinished request there is nothing to answer any more */
 	if (c->state == CLIENT_BODY && c->req.live) {
-		client_gone(c);
+		reply_bad_body(c, "malformed request body");
 		return;
 	}
 	if (c->state != CLIENT_BODY) {

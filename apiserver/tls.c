@@ -3,8 +3,9 @@
  * tls.c - TLS 1.2 and 1.3 by OpenSSL, right on the non-blocking socket: client.c polls it anyhow, so
  * memory BIOs would only copy more.
  *
- * tls_recv reads until the socket is empty or the caller's buffer has no room for another record, so
- * that nothing decrypted stays behind where no poll would tell of it.
+ * tls_recv reads until the socket is empty or the caller's buffer has no room for another record. What
+ * it has seen beyond what it returned (the peer's close_notify behind the last bytes, an error) no poll
+ * would tell of: tls_has_input does, and client.c asks it before it waits.
  */
 #include "tls.h"
 
@@ -19,7 +20,7 @@
 
 struct tls_conn {
 	SSL *ssl;
-	bool want_write, dead;
+	bool want_write, dead, eof;
 };
 
 static SSL_CTX *ctx;
@@ -97,6 +98,7 @@ static int result(struct tls_conn *t, int rc)
 		t->want_write = true;
 		return -EAGAIN;
 	case SSL_ERROR_ZERO_RETURN:
+		t->eof = true;
 		return 0;
 	default:
 		t->dead = true;
@@ -146,6 +148,11 @@ void tls_shutdown(struct tls_conn *t)
 {
 	if (!t->dead && SSL_shutdown(t->ssl) < 0)
 		ERR_clear_error();
+}
+
+bool tls_has_input(const struct tls_conn *t)
+{
+	return t->eof || t->dead || SSL_pending(t->ssl) > 0;
 }
 
 bool tls_wants_write(const struct tls_conn *t)

@@ -22,6 +22,7 @@ void tls_free(struct tls_conn *t);
 ssize_t tls_recv(struct tls_conn *t, void *p, size_t len);
 ssize_t tls_send(struct tls_conn *t, const void *p, size_t len);
 void tls_shutdown(struct tls_conn *t);
+bool tls_has_input(const struct tls_conn *t); /* the next tls_recv will tell something, whatever poll says */
 bool tls_wants_write(const struct tls_conn *t); /* its handshake waits for the socket to take bytes */
 
 #endif

@@ -436,6 +436,13 @@ static void test_refusals(void **state)
 		{ "not newer by its digits", "GET /v1.151/_ping HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 400 ",
 		  "too new" },
 		{ "swarm", "GET /nodes HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 503 ", "This node is not a swarm manager" },
+		{ "body cut off", "POST /build/prune HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\nabc",
+		  "HTTP/1.1 400 ", "unexpected EOF" },
+		{ "bad chunk", "POST /build/prune HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+		  "HTTP/1.1 400 ", "malformed request body" },
+		{ "chunk size overflow",
+		  "POST /build/prune HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
+		  "HTTP/1.1 400 ", "malformed request body" },
 		{ "body too large", "POST /build/prune HTTP/1.1\r\n" H "Content-Length: 99999999\r\n\r\n",
 		  "HTTP/1.1 400 ", "request body too large" },
 	};
