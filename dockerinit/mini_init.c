@@ -54,8 +54,7 @@ static int reap(pid_t program)
 
 int mini_init_main(int argc, char **argv)
 {
-	static const int not_forwarded[] = { SIGFPE,  SIGILL, SIGSEGV, SIGBUS,	SIGABRT,
-					     SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU, SIGTSTP };
+	static const int not_forwarded[] = { SIGTTIN, SIGTTOU, SIGTSTP };
 	struct sigaction ign = { .sa_handler = SIG_IGN };
 	int sig, code = -1;
 	sigset_t set, old;
