@@ -394,50 +394,6 @@ static void test_mount_checks(void **state)
 	REFUSED(rows);
 }
 
-static void test_log_options(void **state)
-{
-	static const struct refusal rows[] = {
-		{ HOST("\"LogConfig\":{\"Type\":\"foo\"}"),
-		  "logger: no log driver named 'foo' is registered", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"foo\":\"1\",\"zoo\":\"1\"}}"),
-		  "unknown log opt 'foo' for json-file log driver", 0 },
-		{ HOST("\"LogConfig\":{\"Type\":\"local\",\"Config\":{\"foo\":\"1\"}}"),
-		  "unknown log opt 'foo' for log driver local", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"abc\"}}"), "invalid size: 'abc'",
-		  0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"-1\"}}"), "invalid size: '-1'",
-		  0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"10q\"}}"), "invalid suffix: 'q'",
-		  0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"0\"}}"),
-		  "max-size must be a positive number", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"x\"}}"),
-		  "strconv.Atoi: parsing \"x\": invalid syntax", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"0\"}}"),
-		  "max-file cannot be less than 1", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"compress\":\"x\"}}"),
-		  "strconv.ParseBool: parsing \"x\": invalid syntax", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"compress\":\"true\",\"max-size\":\"1m\"}}"),
-		  "compress cannot be true when max-file is less than 2 or max-size is not set",
-		  0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"mode\":\"fast\"}}"),
-		  "logger: logging mode not supported: fast", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"max-buffer-size\":\"1m\"}}"),
-		  "logger: max-buffer-size option is only supported with 'mode=non-blocking'", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"mode\":\"non-blocking\",\"max-buffer-size\":"
-		       "\"abc\"}}"),
-		  "error parsing option max-buffer-size: invalid size: 'abc'", 0 },
-		{ HOST("\"LogConfig\":{\"Config\":{\"cache-disabled\":\"x\"}}"),
-		  "invalid value for option cache-disabled: x", 0 },
-		/* mode is looked at before the driver */
-		{ HOST("\"LogConfig\":{\"Type\":\"foo\",\"Config\":{\"mode\":\"fast\"}}"),
-		  "logger: logging mode not supported: fast", 0 },
-	};
-
-	(void)state;
-	REFUSED(rows);
-}
-
 /* ---- what is made of the rest ---------------------------------------------------------------- */
 
 static struct create_request parse_ok(const char *body, int version)
@@ -723,56 +679,6 @@ static void test_update(void **state)
 	}
 }
 
-static void test_engine_defaults(void **state)
-{
-	struct engine *e = engine_mutable();
-	static const struct {
-		const char *line;
-		const char *text; /* NULL: fine */
-	} rows[] = {
-		{ "", NULL },
-		{ "DEFAULT_LOG_OPTS = max-size=10m,max-file=3", NULL },
-		{ "DEFAULT_LOG_OPTS = nope=1",
-		  "failed to set log opts: unknown log opt 'nope' for json-file log driver" },
-		{ "DEFAULT_LOG_DRIVER = foo",
-		  "failed to set log opts: logger: no log driver named 'foo' is registered" },
-		{ "default-runtime = kata",
-		  "default-runtime: unknown or invalid runtime name: kata" },
-		{ "default-shm-size = much", "default-shm-size: invalid size: 'much'" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		char path[] = "/tmp/test_ct_config.XXXXXX";
-		cleanup_fd int fd = mkstemp(path);
-		struct err err = { 0 };
-		int rc;
-
-		assert_true(fd >= 0);
-		assert_int_equal(write(fd, rows[i].line, strlen(rows[i].line)),
-				 strlen(rows[i].line));
-		assert_int_equal(conf_load(&e->conf, path, &err), 0);
-		unlink(path);
-		rc = config_check_engine(&err);
-		if (rows[i].text) {
-			assert_true(rc < 0);
-			assert_string_equal(err.msg, rows[i].text);
-		} else {
-			assert_int_equal(rc, 0);
-		}
-		if (i == 1) { /* they fill what a container leaves out */
-			struct create_request cr =
-				parse_ok(HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"2\"}}"), 151);
-
-			member_is(&cr, "LogConfig",
-				  "{\"Type\":\"json-file\",\"Config\":{\"max-file\":\"2\",\"max-size\":\"10m\"}}");
-			create_request_fini(&cr);
-		}
-		conf_free(e->conf);
-		e->conf = NULL;
-	}
-}
-
 static void test_start_checks(void **state)
 {
 	struct create_request cr = parse_ok(HOST("\"DeviceRequests\":[{\"Count\":-1,"
@@ -793,12 +699,10 @@ int main(void)
 		cmocka_unit_test(test_bad_json),      cmocka_unit_test(test_wrong_types),
 		cmocka_unit_test(test_config_checks), cmocka_unit_test(test_resource_checks),
 		cmocka_unit_test(test_host_checks),   cmocka_unit_test(test_network_conflicts),
-		cmocka_unit_test(test_mount_checks),  cmocka_unit_test(test_log_options),
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_completed),
-		cmocka_unit_test(test_endpoints),     cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_port_bindings), cmocka_unit_test(test_update),
-		cmocka_unit_test(test_start_checks),
-		cmocka_unit_test(test_engine_defaults),
+		cmocka_unit_test(test_mount_checks),  cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_completed),     cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_merge),	      cmocka_unit_test(test_port_bindings),
+		cmocka_unit_test(test_update),	      cmocka_unit_test(test_start_checks),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
