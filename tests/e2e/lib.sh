@@ -84,12 +84,14 @@ engine_start() { # engine_start [apiserver arguments]: also after engine_kill
 	engine_root
 	setsid "$BIN/apiserver" --root "$ROOT" "$@" >>"$ROOT.t/apiserver.log" 2>&1 </dev/null &
 	APISERVER_PID=$!
+	echo "$APISERVER_PID" >"$ROOT.t/apiserver.pid" # a case, being a subshell, may start it anew
 	disown "$APISERVER_PID"
 	UNTIL=20 until_ok curl -sf -m 2 --unix-socket "$SOCK" http://d/_ping || {
 		echo "the engine did not start:"; tail -30 "$ROOT.t/apiserver.log"; exit 1; }
 }
-engine_kill() { kill -9 "$APISERVER_PID" 2>/dev/null; until_ok gone "$APISERVER_PID"; }
-engine_term() { kill -TERM "$APISERVER_PID" 2>/dev/null; UNTIL=20 until_ok gone "$APISERVER_PID" || echo "apiserver does not end"; }
+engine_pid() { APISERVER_PID=$(cat "$ROOT.t/apiserver.pid"); }
+engine_kill() { engine_pid; kill -9 "$APISERVER_PID" 2>/dev/null; until_ok gone "$APISERVER_PID"; }
+engine_term() { engine_pid; kill -TERM "$APISERVER_PID" 2>/dev/null; UNTIL=20 until_ok gone "$APISERVER_PID" || echo "apiserver does not end"; }
 gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 # pids of this engine's programs of a name
 pids_of() {
