@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * dockerinit.c - the zone's first process until it becomes the user's; the same for `docker exec`; and,
- * by name, the mdata-* tools.
+ * dockerinit.c - the zone's first process until it becomes the user's; the same for `docker exec`;
+ * and, by name, the mdata-* tools.
  *
  * The table of steps below is what happens, in order. A step that fails is told to zoneadmd (see
- * exec_spec.h), to /var/log/sdc-dockerinit.log where that file exists (the engine binds it in: nothing
- * is created in the zone's own layer), and by an exit status of its own. The exec ones end with Docker's.
+ * exec_spec.h), to /var/log/sdc-dockerinit.log where that file exists (the engine binds it in:
+ * nothing is created in the zone's own layer), and by an exit status of its own. The exec ones end
+ * with Docker's.
  *
  * Security: it runs as the zone's root with a little more than the user's process may have (see
  * zone_run.c), among processes of the zone when it serves an exec. So it is not dumpable, keeps its
@@ -41,8 +42,9 @@
 #include "privs.h"
 #include "user.h"
 
-#define EXIT_START_FAILED 128 /* Docker's for a start that failed for another reason than the command */
-#define EXIT_EXEC_FAILED  255 /* runc's, when execve(2) itself refuses the file */
+#define EXIT_START_FAILED                                                                          \
+	128 /* Docker's for a start that failed for another reason than the command */
+#define EXIT_EXEC_FAILED 255 /* runc's, when execve(2) itself refuses the file */
 
 struct dockerinit {
 	bool is_exec;
@@ -85,7 +87,8 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 		self.log_fd = -1; /* full or gone: the zone goes on without */
 }
 
-/* ---- steps ------------------------------------------------------------------------------------ */
+/* ---- steps ------------------------------------------------------------------------------------
+ */
 
 static int open_log(struct dockerinit *d, struct err *err)
 {
@@ -95,7 +98,8 @@ static int open_log(struct dockerinit *d, struct err *err)
 	(void)err;
 	if (d->is_exec)
 		return 0;
-	fd = open(DOCKERINIT_LOG, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	fd = open(DOCKERINIT_LOG,
+		  O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
 		close(fd);
 		fd = -1;
@@ -141,7 +145,8 @@ static int make_env(struct dockerinit *d, struct err *err)
 /* A pty of the zone's own devpts becomes stdin, stdout and stderr; its master goes to zoneadmd. */
 static int open_terminal(struct dockerinit *d, struct err *err)
 {
-	struct winsize ws = { .ws_row = (unsigned short)d->rows, .ws_col = (unsigned short)d->cols };
+	struct winsize ws = { .ws_row = (unsigned short)d->rows,
+			      .ws_col = (unsigned short)d->cols };
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -190,8 +195,8 @@ static int open_terminal(struct dockerinit *d, struct err *err)
 	return 0;
 }
 
-/* /dev/stdout and friends can be opened by the user's process only when it owns what is behind them.
- * PID 1 may lack CAP_CHOWN: zoneadmd does it then. */
+/* /dev/stdout and friends can be opened by the user's process only when it owns what is behind
+ * them. PID 1 may lack CAP_CHOWN: zoneadmd does it then. */
 static int own_stdio(struct dockerinit *d, struct err *err)
 {
 	struct stat null = { 0 }, st;
@@ -209,7 +214,8 @@ static int own_stdio(struct dockerinit *d, struct err *err)
 	}
 	stat("/dev/null", &null);
 	for (i = 0; i < 3; i++)
-		if (fstat(i, &st) == 0 && st.st_rdev != null.st_rdev && fchown(i, d->user.uid, -1) < 0)
+		if (fstat(i, &st) == 0 && st.st_rdev != null.st_rdev &&
+		    fchown(i, d->user.uid, -1) < 0)
 			say("chown of descriptor %d: %s", i, strerror(errno));
 	return 0;
 }
@@ -233,7 +239,8 @@ static int enter_workdir(struct dockerinit *d, struct err *err)
 {
 	(void)err;
 	umask(022);
-	if (chdir(d->orders.cwd) < 0 && errno == ENOENT && !d->is_exec && mkdir_p(d->orders.cwd) == 0)
+	if (chdir(d->orders.cwd) < 0 && errno == ENOENT && !d->is_exec &&
+	    mkdir_p(d->orders.cwd) == 0)
 		say("made the working directory");
 	d->cwd_done = chdir(d->orders.cwd) == 0;
 	return 0;
@@ -253,14 +260,16 @@ static int check_workdir(struct dockerinit *d, struct err *err)
 
 	if (!d->cwd_done && chdir(d->orders.cwd) < 0) {
 		d->exit_code = d->is_exec || errno == EACCES ? 126 : errno == ENOTDIR ? 127 : 128;
-		return err_kind(err, ERR_BAD_PARAM, "chdir to cwd (\"%s\") set in config.json failed: %s",
+		return err_kind(err, ERR_BAD_PARAM,
+				"chdir to cwd (\"%s\") set in config.json failed: %s",
 				d->orders.cwd, environ_strerror(errno));
 	}
 	/* a directory outside of the root reads as "(unreachable)..." (CVE-2024-21626) */
 	if (syscall(SYS_getcwd, cwd, sizeof(cwd)) < 0 || cwd[0] != '/') {
 		d->exit_code = 126;
-		return err_kind(err, ERR_BAD_PARAM,
-				"current working directory is outside of container mount namespace root");
+		return err_kind(
+			err, ERR_BAD_PARAM,
+			"current working directory is outside of container mount namespace root");
 	}
 	return 0;
 }
@@ -274,8 +283,8 @@ static int find_exec(struct dockerinit *d, struct err *err)
 	return rc;
 }
 
-/* The program is there: now it is docker-init's argument. A new program, because execve also settles
- * the capabilities, which a filter may forbid us to do. */
+/* The program is there: now it is docker-init's argument. A new program, because execve also
+ * settles the capabilities, which a filter may forbid us to do. */
 static int make_init_command(struct dockerinit *d, struct err *err)
 {
 	size_t n = 0;
@@ -303,7 +312,8 @@ static int load_filter(struct dockerinit *d, struct err *err)
 	return d->orders.bpf ? privs_seccomp(d->orders.bpf, d->orders.bpf_len, err) : 0;
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------
+ */
 
 struct step {
 	const char *name;

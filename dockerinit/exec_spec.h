@@ -18,10 +18,10 @@
 #ifndef DOCKERINIT_EXEC_SPEC_H
 #define DOCKERINIT_EXEC_SPEC_H
 
-#define EXEC_SPEC_MAX  (60 * 1024)
-#define EXEC_SPEC_FD   3 /* where dockerinit finds the socket in exec mode */
-#define ZC_SOCKET      "/native/.zonecontrol/metadata.sock"
+#define EXEC_SPEC_MAX	(60 * 1024)
+#define EXEC_SPEC_FD	3 /* where dockerinit finds the socket in exec mode */
+#define ZC_SOCKET	"/native/.zonecontrol/metadata.sock"
 #define DOCKERINIT_PATH "/native/usr/sbin/dockerinit"
-#define DOCKERINIT_LOG "/var/log/sdc-dockerinit.log"
+#define DOCKERINIT_LOG	"/var/log/sdc-dockerinit.log"
 
 #endif

@@ -29,8 +29,8 @@ struct json {
 	uint32_t cap;
 };
 
-/* Reads text (changed in place, must outlive j). 0, -EINVAL, -E2BIG (more than max_values), -ENOMEM;
- * j is empty on failure. */
+/* Reads text (changed in place, must outlive j). 0, -EINVAL, -E2BIG (more than max_values),
+ * -ENOMEM; j is empty on failure. */
 int json_parse(struct json *j, char *text, size_t len, uint32_t max_values);
 void json_fini(struct json *j);
 

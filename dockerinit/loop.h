@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * loop.h - zoneadmd's event loop: epoll, one event per turn (so a handler may free any source), and a
- * few timers. One thread.
+ * loop.h - zoneadmd's event loop: epoll, one event per turn (so a handler may free any source), and
+ * a few timers. One thread.
  */
 #ifndef DOCKERINIT_LOOP_H
 #define DOCKERINIT_LOOP_H

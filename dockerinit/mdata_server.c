@@ -2,12 +2,12 @@
  *
  * mdata_server.c - see mdata_server.h.
  *
- * The peer is hostile: at most CONNS_MAX connections (the longest idle one makes room), a bounded line,
- * one bounded answer at a time; while it is not taken, nothing more is read. Frames that do not parse
- * are dropped. Nothing here waits.
+ * The peer is hostile: at most CONNS_MAX connections (the longest idle one makes room), a bounded
+ * line, one bounded answer at a time; while it is not taken, nothing more is read. Frames that do
+ * not parse are dropped. Nothing here waits.
  *
- * dockerinit's connection begins with DOCKERINIT, which is granted once per run and only while the run
- * is being started: no process of the user's exists then. On it, STDIO <uid> gives the standard
+ * dockerinit's connection begins with DOCKERINIT, which is granted once per run and only while the
+ * run is being started: no process of the user's exists then. On it, STDIO <uid> gives the standard
  * streams to a user, ERR ... reports the step that failed.
  */
 #include "mdata_server.h"
@@ -35,7 +35,7 @@ struct mconn {
 	struct buf in, out;
 	size_t out_pos;
 	bool v2, is_init, reported;
-	bool heard; /* something was read, or tried to be */
+	bool heard;    /* something was read, or tried to be */
 	uint64_t used; /* turn of the last activity */
 	struct mconn *next;
 };
@@ -90,7 +90,8 @@ static bool flush(struct mconn *c)
 	return true;
 }
 
-/* ---- V1 --------------------------------------------------------------------------------------- */
+/* ---- V1 ---------------------------------------------------------------------------------------
+ */
 
 /* Every line of the value, a leading dot doubled, then a lone dot. */
 static void v1_value(struct mconn *c, const char *v, size_t len)
@@ -139,7 +140,8 @@ static void v1_line(struct mconn *c, const char *line)
 	}
 }
 
-/* ---- V2 --------------------------------------------------------------------------------------- */
+/* ---- V2 ---------------------------------------------------------------------------------------
+ */
 
 static void v2_answer(struct mconn *c, const struct mdata_frame *f, const char *word, const char *p,
 		      size_t len)
@@ -212,7 +214,8 @@ static void v2_line(struct mconn *c, char *line, size_t line_len)
 	}
 }
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------------
+ */
 
 static bool init_line(struct mconn *c, char *line)
 {

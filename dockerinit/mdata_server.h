@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * mdata_server.h - the metadata socket of the zone: guests' protocol (V1 and V2), and the channel of
- * dockerinit while a run is being started.
+ * mdata_server.h - the metadata socket of the zone: guests' protocol (V1 and V2), and the channel
+ * of dockerinit while a run is being started.
  */
 #ifndef DOCKERINIT_MDATA_SERVER_H
 #define DOCKERINIT_MDATA_SERVER_H
@@ -16,8 +16,8 @@
 struct mdata_hooks {
 	bool (*grant)(void); /* the first process of a run; true once per run */
 	void (*own_stdio)(uint32_t uid);
-	void (*failed)(char *report);	    /* the ERR line, without "ERR " */
-	void (*running)(void);		    /* its end of the connection closed without ERR */
+	void (*failed)(char *report); /* the ERR line, without "ERR " */
+	void (*running)(void);	      /* its end of the connection closed without ERR */
 };
 
 /* path must fit a socket address. store_path and hooks are borrowed for ever. */

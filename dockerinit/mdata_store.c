@@ -38,7 +38,8 @@ int mdata_store_load(struct mdata_store *s, struct err *err)
 		mdata_store_drop(s);
 		return rc;
 	}
-	if (json_parse(&s->j, s->text.p ? s->text.p : (char[]){ "" }, s->text.len, VALUES_MAX) < 0 ||
+	if (json_parse(&s->j, s->text.p ? s->text.p : (char[]){ "" }, s->text.len, VALUES_MAX) <
+		    0 ||
 	    s->j.v->type != JSON_OBJ) {
 		mdata_store_drop(s);
 		return err_kind(err, ERR_SYSTEM, "%s is not a JSON object", s->path);
@@ -90,7 +91,8 @@ static int check_limits(const struct mdata_store *s, const char *key, size_t len
 	const struct json_val *k, *v = NULL;
 
 	if (len > MDATA_VALUE_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "value is longer than %d bytes", MDATA_VALUE_MAX);
+		return err_kind(err, ERR_BAD_PARAM, "value is longer than %d bytes",
+				MDATA_VALUE_MAX);
 	while ((k = next_pair(s, v, &v))) {
 		if (mdata_is_readonly(k->s) || strcmp(k->s, key) == 0)
 			continue;

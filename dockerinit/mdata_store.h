@@ -15,7 +15,7 @@
 #include "json.h"
 
 #define MDATA_KEY_MAX	 1024
-#define MDATA_VALUE_MAX	 (64 * 1024)   /* of a guest's key */
+#define MDATA_VALUE_MAX	 (64 * 1024) /* of a guest's key */
 #define MDATA_GUEST_KEYS 256
 #define MDATA_GUEST_MAX	 (1024 * 1024) /* all keys and values of the guest's together */
 

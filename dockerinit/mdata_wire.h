@@ -15,13 +15,14 @@
 uint32_t mdata_crc32(const void *p, size_t len);
 /* out takes 4 * ((len + 2) / 3) bytes and a NUL; returns the length. */
 size_t base64_encode(char *out, const void *p, size_t len);
-/* Decodes in place is allowed. White space is not. Returns the length, or -1. out takes 3/4 of len. */
+/* Decodes in place is allowed. White space is not. Returns the length, or -1. out takes 3/4 of len.
+ */
 long base64_decode(void *out, const char *s, size_t len);
 
 struct mdata_frame {
 	char reqid[9];
-	char word[16];	  /* GET KEYS PUT DELETE; SUCCESS NOTFOUND FAILURE */
-	char *payload;	  /* decoded, NUL-terminated, inside the line given */
+	char word[16]; /* GET KEYS PUT DELETE; SUCCESS NOTFOUND FAILURE */
+	char *payload; /* decoded, NUL-terminated, inside the line given */
 	size_t payload_len;
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * mini_init.c - docker-init: starts the user's program in a process group of its own (in the foreground
- * of the terminal), forwards signals to it, reaps whatever ends up with PID 1, and ends as it ended.
+ * mini_init.c - docker-init: starts the user's program in a process group of its own (in the
+ * foreground of the terminal), forwards signals to it, reaps whatever ends up with PID 1, and ends
+ * as it ended.
  */
 #include "mini_init.h"
 

@@ -18,10 +18,14 @@
 enum key { K_ENTRYPOINT, K_CMD, K_ENV, K_USER, K_WORKDIR, K_TTY, K_HOSTNAME, K_PROCESS, N_KEYS };
 
 static const char *const keys[N_KEYS] = {
-	[K_ENTRYPOINT] = "docker:entrypoint", [K_CMD] = "docker:cmd",
-	[K_ENV] = "docker:env",		      [K_USER] = "docker:user",
-	[K_WORKDIR] = "docker:workdir",	      [K_TTY] = "docker:tty",
-	[K_HOSTNAME] = "sdc:hostname",	      [K_PROCESS] = "docker:process",
+	[K_ENTRYPOINT] = "docker:entrypoint",
+	[K_CMD] = "docker:cmd",
+	[K_ENV] = "docker:env",
+	[K_USER] = "docker:user",
+	[K_WORKDIR] = "docker:workdir",
+	[K_TTY] = "docker:tty",
+	[K_HOSTNAME] = "sdc:hostname",
+	[K_PROCESS] = "docker:process",
 };
 
 static int bad(struct err *err, const char *what)
@@ -121,8 +125,8 @@ int orders_from_metadata(struct orders *o, struct mdata_client *c, struct err *e
 
 	memset(o, 0, sizeof(*o));
 	if ((rc = fetch(c, v, err)) < 0 ||
-	    (rc = read_list(v[K_ENTRYPOINT], keys[K_ENTRYPOINT], &entrypoint, &n_entrypoint,
-			    err)) < 0 ||
+	    (rc = read_list(v[K_ENTRYPOINT], keys[K_ENTRYPOINT], &entrypoint, &n_entrypoint, err)) <
+		    0 ||
 	    (rc = read_list(v[K_CMD], keys[K_CMD], &cmd, &n_cmd, err)) < 0 ||
 	    (rc = read_list(v[K_ENV], keys[K_ENV], &o->env, NULL, err)) < 0 ||
 	    (rc = join_argv(o, entrypoint, n_entrypoint, cmd, n_cmd, err)) < 0)

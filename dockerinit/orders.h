@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * orders.h - what dockerinit has to do: from the zone's metadata (PID 1), or from the spec of an exec.
- * Everything is allocated once and never freed: the process ends in execve.
+ * orders.h - what dockerinit has to do: from the zone's metadata (PID 1), or from the spec of an
+ * exec. Everything is allocated once and never freed: the process ends in execve.
  */
 #ifndef DOCKERINIT_ORDERS_H
 #define DOCKERINIT_ORDERS_H

@@ -15,9 +15,9 @@
 /* CAP_NAME's bit number, or -1. */
 int privs_cap_number(const char *name);
 
-/* Groups, bounding set (caps: the bits that stay), ambient set, ids; and capabilities: what the user's
- * process may have, plus CAP_SYS_ADMIN while for_seccomp, which a later execve takes away as it is
- * no longer in the bounding set. */
+/* Groups, bounding set (caps: the bits that stay), ambient set, ids; and capabilities: what the
+ * user's process may have, plus CAP_SYS_ADMIN while for_seccomp, which a later execve takes away as
+ * it is no longer in the bounding set. */
 int privs_drop(const struct user *u, uint64_t caps, bool no_new_privs, bool for_seccomp,
 	       struct err *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * user.c - see user.h. Docker's rules: a number is only ever compared with ids, never with names; an
- * unknown number is fine (group 0), an unknown name is not; with an explicit group there are no
+ * user.c - see user.h. Docker's rules: a number is only ever compared with ids, never with names;
+ * an unknown number is fine (group 0), an unknown name is not; with an explicit group there are no
  * supplementary ones; fields that are missing or no numbers count as empty or 0. The files belong
  * to the image: only regular files of a bounded size are read.
  */

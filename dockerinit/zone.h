@@ -22,17 +22,24 @@
  *                  |  +------------- BACKOFF <-----------+ by policy
  *                  +--> ENDED: the start failed
  */
-enum phase { PHASE_IDLE, PHASE_LAUNCHING, PHASE_RUNNING, PHASE_DRAINING, PHASE_BACKOFF, PHASE_ENDED };
+enum phase {
+	PHASE_IDLE,
+	PHASE_LAUNCHING,
+	PHASE_RUNNING,
+	PHASE_DRAINING,
+	PHASE_BACKOFF,
+	PHASE_ENDED
+};
 
 struct zone {
 	char uuid[37];
 	char id[65];
-	char *dir;	/* <zones>/UUID */
-	char *run_dir;	/* <run>/zones/UUID */
-	int run_dir_fd; /* short socket paths: /proc/PID/fd/N/name */
+	char *dir;	   /* <zones>/UUID */
+	char *run_dir;	   /* <run>/zones/UUID */
+	int run_dir_fd;	   /* short socket paths: /proc/PID/fd/N/name */
 	int oom_score_own; /* what we were given; children get it back */
-	int init_fd;	/* dockerinit, read-only mount: for execs */
-	int netns_fd;	/* -1 without private_netns */
+	int init_fd;	   /* dockerinit, read-only mount: for execs */
+	int netns_fd;	   /* -1 without private_netns */
 
 	/* from zone.json, read at each start */
 	char *cgroup;
@@ -41,9 +48,9 @@ struct zone {
 	int oom_score_adj;
 
 	enum phase phase;
-	uint32_t run;	       /* counts from 1; 0 before the first */
-	uint32_t drained_run;  /* the last that logsvc has told */
-	pid_t init_pid;	       /* 0: none */
+	uint32_t run;	      /* counts from 1; 0 before the first */
+	uint32_t drained_run; /* the last that logsvc has told */
+	pid_t init_pid;	      /* 0: none */
 	int init_pidfd;
 	int mnt_fd; /* its mount namespace */
 	int64_t started_ns, started_mono_ns;
@@ -90,11 +97,11 @@ void zone_close(int *fd);
 
 /* zone_tty.c */
 int zone_tty_listen(struct zone *z, char path[64], struct err *err); /* console socket */
-void zone_tty_settle(void);   /* the runtime is done: take what it sent */
-int zone_tty_master(void);    /* -1: none (yet) */
+void zone_tty_settle(void); /* the runtime is done: take what it sent */
+int zone_tty_master(void);  /* -1: none (yet) */
 void zone_tty_own(uint32_t uid);
 int zone_tty_resize(int master, uint32_t rows, uint32_t cols);
-void zone_tty_hangup(void);   /* the first process is dead: drain to the end, then close out_w */
+void zone_tty_hangup(void); /* the first process is dead: drain to the end, then close out_w */
 bool zone_tty_is_done(void);
 void zone_tty_reset(void);
 
@@ -113,6 +120,7 @@ void zone_ctl_event(Zone__Message *m); /* to all that want events */
 void zone_ctl_run(struct zone *z);     /* the new run's ends, to those that asked for stdio */
 
 /* zone_child.c: in a child, before it executes something */
-void zone_child_prepare(const struct zone *z, int oom_score); /* signals, oom score, session keyring */
+void zone_child_prepare(const struct zone *z,
+			int oom_score); /* signals, oom score, session keyring */
 
 #endif

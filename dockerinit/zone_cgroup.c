@@ -2,9 +2,9 @@
  *
  * zone_cgroup.c - see zone_cgroup.h.
  *
- * Joining on v1 writes "0" to tasks, not to cgroup.procs: moving one thread that is the writer itself
- * skips the kernel's cgroup_threadgroup_rwsem, whose first taking waits for an RCU grace period, some
- * 8 ms (cgroup_procs_write_start, since 5.4).
+ * Joining on v1 writes "0" to tasks, not to cgroup.procs: moving one thread that is the writer
+ * itself skips the kernel's cgroup_threadgroup_rwsem, whose first taking waits for an RCU grace
+ * period, some 8 ms (cgroup_procs_write_start, since 5.4).
  */
 #include "zone_cgroup.h"
 
@@ -127,7 +127,8 @@ static const struct hierarchy *with_controller(const char *name)
 	return NULL;
 }
 
-/* ---- joining ---------------------------------------------------------------------------------- */
+/* ---- joining ----------------------------------------------------------------------------------
+ */
 
 /* The hierarchy of a line of /proc/PID/cgroup, "4:memory:/path"; *path is its third field. */
 static const struct hierarchy *of_line(char *line, char **path)
@@ -197,9 +198,11 @@ int zone_cgroup_v2_fd(pid_t pid)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* ---- out of memory ---------------------------------------------------------------------------- */
+/* ---- out of memory ----------------------------------------------------------------------------
+ */
 
-static int memory_file(const char *path, const char *v1_name, const char *v2_name, char out[PATH_MAX])
+static int memory_file(const char *path, const char *v1_name, const char *v2_name,
+		       char out[PATH_MAX])
 {
 	const struct hierarchy *h = with_controller("memory");
 
@@ -251,7 +254,8 @@ int zone_cgroup_oom_watch(const char *path)
 	return take_fd(&fd);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------
+ */
 
 static int kill_in(const char *dir)
 {

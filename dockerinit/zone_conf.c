@@ -18,8 +18,10 @@ static int check(const struct zone_conf *c, const char *path, struct err *err)
 
 	if (strlen(c->id) != 64 || strlen(c->uuid) != 36)
 		return err_kind(err, ERR_SYSTEM, "%s: id or uuid is missing", path);
-	if (c->runtime[0] != '/' || c->runtime_root[0] != '/' || c->cgroup[0] != '/' || !c->cgroup[1])
-		return err_kind(err, ERR_SYSTEM, "%s: runtime, runtime_root or cgroup is missing", path);
+	if (c->runtime[0] != '/' || c->runtime_root[0] != '/' || c->cgroup[0] != '/' ||
+	    !c->cgroup[1])
+		return err_kind(err, ERR_SYSTEM, "%s: runtime, runtime_root or cgroup is missing",
+				path);
 	if (c->target[0] != '/' || c->n_lowers == 0 || !c->upper != !c->work)
 		return err_kind(err, ERR_SYSTEM, "%s: rootfs is not complete", path);
 	for (i = 0; i < c->n_lowers; i++)

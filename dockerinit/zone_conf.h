@@ -21,9 +21,9 @@ struct zone_conf {
 	const char *workdir; /* "" */
 	bool tty, open_stdin, private_netns;
 	int64_t oom_score_adj;
-	int shm_pid;	     /* whose /dev/shm the zone shares; 0: none */
-	const char *shm_at;  /* the directory that config.json binds then */
-	char **lowers; /* topmost first; lowers[0] is the native layer */
+	int shm_pid;	    /* whose /dev/shm the zone shares; 0: none */
+	const char *shm_at; /* the directory that config.json binds then */
+	char **lowers;	    /* topmost first; lowers[0] is the native layer */
 	size_t n_lowers;
 	const char *upper, *work; /* NULL: read-only */
 	const char *target;

@@ -63,7 +63,8 @@ static void send_to(struct conn *c, const Zone__Message *m, const int *fds, size
 	rc = frame_send(c->src.fd, p, len, fds, n_fds, SEND_MS);
 	if (rc < 0) {
 		if (rc != -EPIPE)
-			log_warn("client dropped", "conn=%llu errno=%d", (unsigned long long)c->id, -rc);
+			log_warn("client dropped", "conn=%llu errno=%d", (unsigned long long)c->id,
+				 -rc);
 		/* our own turn may still use c: epoll reports the hang-up */
 		c->broken = true;
 		loop_mod(&c->src, EPOLLIN | EPOLLOUT);
@@ -140,7 +141,8 @@ static void result(struct asker who, int rc, const struct err *err)
 		reply_ok(who);
 }
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------
+ */
 
 static Zone__Status status_of(const struct zone *z)
 {
@@ -279,7 +281,8 @@ static void dispatch(struct conn *c, const Zone__Request *r)
 		zone_exec_start(zone, r->exec, who);
 		break;
 	case ZONE__REQUEST__OP_EXEC_SIGNAL:
-		result(who, zone_exec_signal(r->exec_signal->id, r->exec_signal->signo, &err), &err);
+		result(who, zone_exec_signal(r->exec_signal->id, r->exec_signal->signo, &err),
+		       &err);
 		break;
 	case ZONE__REQUEST__OP_RESIZE:
 		result(who, handle_resize(r->resize, &err), &err);

@@ -2,16 +2,16 @@
  *
  * zone_exec.c - `docker exec`: another process in the zone.
  *
- * The child joins the first process's cgroups and namespaces and executes the host's dockerinit through
- * a descriptor (of a read-only mount: the zone's root could open /proc/PID/exe for writing). What is to
- * be done goes over a socketpair, which is closed by the user's program being executed.
+ * The child joins the first process's cgroups and namespaces and executes the host's dockerinit
+ *through a descriptor (of a read-only mount: the zone's root could open /proc/PID/exe for writing).
+ *What is to be done goes over a socketpair, which is closed by the user's program being executed.
  *
  *	zoneadmd					child
  *	setns(its pid namespace, for children)
  *	clone into the v2 cgroup, setns back		v1 cgroups, setns, rlimits, stdio
- *							dockerinit: TTY + the pty's master, or nothing
- *	reply ExecStarted, or Failure			end of the socketpair, or ERR
- *	waitpid: event ExecExited
+ *							dockerinit: TTY + the pty's master, or
+ *nothing reply ExecStarted, or Failure			end of the socketpair, or ERR waitpid: event
+ *ExecExited
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -78,7 +78,8 @@ static void exec_free(struct exec *e)
 	free(e);
 }
 
-/* ---- the child -------------------------------------------------------------------------------- */
+/* ---- the child --------------------------------------------------------------------------------
+ */
 
 static int set_limits(const struct zone *z, struct err *err)
 {
@@ -90,8 +91,8 @@ static int set_limits(const struct zone *z, struct err *err)
 	return 0;
 }
 
-static int become_dockerinit(const struct zone *z, const Zone__Exec *x, int chan, const int theirs[],
-			     struct err *err)
+static int become_dockerinit(const struct zone *z, const Zone__Exec *x, int chan,
+			     const int theirs[], struct err *err)
 {
 	char rows[12], cols[12];
 	char *argv[] = { (char[]){ "dockerinit" }, (char[]){ "exec" }, rows, cols, NULL };
@@ -103,8 +104,8 @@ static int become_dockerinit(const struct zone *z, const Zone__Exec *x, int chan
 	zone_child_prepare(z, z->oom_score_adj);
 	if ((rc = zone_cgroup_join(z->init_pid, false, err)) < 0)
 		return rc;
-	if (setns(z->init_pidfd, CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC |
-					 CLONE_NEWCGROUP) < 0)
+	if (setns(z->init_pidfd,
+		  CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP) < 0)
 		return err_sys(err, "join the zone's namespaces");
 	if ((rc = set_limits(z, err)) < 0)
 		return rc;
@@ -153,7 +154,8 @@ static pid_t fork_into(const struct zone *z, struct err *err)
 	return pid < 0 ? err_sys(err, "fork") : pid;
 }
 
-/* ---- starting --------------------------------------------------------------------------------- */
+/* ---- starting ---------------------------------------------------------------------------------
+ */
 
 static int make_streams(struct exec *e, const Zone__Exec *x, int theirs[N_FDS], struct err *err)
 {
@@ -324,7 +326,8 @@ static int spawn(struct zone *z, struct exec *e, const Zone__Exec *x, struct err
 		rc = err_sys(err, "pass the exec spec");
 	if (rc == 0 && (rc = fork_into(z, err)) == 0) {
 		become_dockerinit(z, x, pair[1], theirs, err);
-		i = snprintf(text, sizeof(text), "ERR 126 %d %d %s\n", -err->code, err->kind, err->msg);
+		i = snprintf(text, sizeof(text), "ERR 126 %d %d %s\n", -err->code, err->kind,
+			     err->msg);
 		send(pair[1], text, (size_t)(i < (int)sizeof(text) ? i : (int)sizeof(text) - 1),
 		     MSG_NOSIGNAL);
 		_exit(126);
@@ -369,7 +372,8 @@ void zone_exec_start(struct zone *z, const Zone__Exec *x, struct asker who)
 	}
 }
 
-/* ---- afterwards ------------------------------------------------------------------------------- */
+/* ---- afterwards -------------------------------------------------------------------------------
+ */
 
 bool zone_exec_on_child(struct zone *z, pid_t pid, int status)
 {

@@ -2,15 +2,15 @@
  *
  * zone_exit.c - the end of a run, and of the zone.
  *
- * 1. The first process has been reaped: the exit is on disk at once (exit.json; not synced: a machine
- *    that stops takes the run with it), the cgroup and the runtime's state are removed.
+ * 1. The first process has been reaped: the exit is on disk at once (exit.json; not synced: a
+ * machine that stops takes the run with it), the cgroup and the runtime's state are removed.
  * 2. logsvc tells that every byte is in the log (Drained), or nothing can be lost: then Exited is
- *    sent. After ten seconds it is sent all the same, with truncated set; but the pipes stay open, so
- *    that nothing is lost when logsvc comes back, and a restart waits for it.
+ *    sent. After ten seconds it is sent all the same, with truncated set; but the pipes stay open,
+ * so that nothing is lost when logsvc comes back, and a restart waits for it.
  * 3. The zone runs again after its delay, or zoneadmd ends. The run directory keeps exit.json.
  *
- * We hold the zone's mount namespace until Exited is sent: else its last process would have to unmount
- * the overlay before it can be reaped, and that syncs the upper layer's file system.
+ * We hold the zone's mount namespace until Exited is sent: else its last process would have to
+ * unmount the overlay before it can be reaped, and that syncs the upper layer's file system.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -51,13 +51,14 @@ void zone_close(int *fd)
 	*fd = -1;
 }
 
-/* ---- records ---------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------
+ */
 
 static const char *phase_name(const struct zone *z)
 {
 	static const char *const names[] = {
-		[PHASE_IDLE] = "created",      [PHASE_LAUNCHING] = "starting",
-		[PHASE_RUNNING] = "running",   [PHASE_DRAINING] = "draining",
+		[PHASE_IDLE] = "created",	[PHASE_LAUNCHING] = "starting",
+		[PHASE_RUNNING] = "running",	[PHASE_DRAINING] = "draining",
 		[PHASE_BACKOFF] = "restarting", [PHASE_ENDED] = "exited",
 	};
 
@@ -128,8 +129,12 @@ void zone_exit_fill(const struct zone *z, Zone__Exited *e)
  * same files. From then on this one touches nothing on disk. */
 static void remove_files(const struct zone *z)
 {
-	static const char *const files[] = { "zoneadmd.sock", "pid",	     "netns",
-					     "state.json",    "runtime.log", "init.pid",
+	static const char *const files[] = { "zoneadmd.sock",
+					     "pid",
+					     "netns",
+					     "state.json",
+					     "runtime.log",
+					     "init.pid",
 					     "zonecontrol/metadata.sock" };
 	size_t i;
 
@@ -150,7 +155,8 @@ static void send_exited(struct zone *z)
 	x.reported = true;
 }
 
-/* ---- what the end waits for ------------------------------------------------------------------- */
+/* ---- what the end waits for -------------------------------------------------------------------
+ */
 
 static int unread(int fd)
 {
@@ -280,7 +286,8 @@ void zone_exit_drained(struct zone *z, uint32_t run)
 	zone_exit_check(z);
 }
 
-/* ---- being told ------------------------------------------------------------------------------- */
+/* ---- being told -------------------------------------------------------------------------------
+ */
 
 void zone_exit_set_policy(struct zone *z, const Zone__SetPolicy *p)
 {

@@ -2,16 +2,18 @@
  *
  * zone_mount.c - see zone_mount.h.
  *
- * Nothing is mounted in the host's namespace: there is nothing to leak. Propagation stays as it was,
- * but for the mounts that hold the target and /sys/fs/cgroup: they become private, in our namespace
- * only, so that what we mount there is not seen outside. (A bind with propagation "shared" of a source
- * on the very file system that holds the zones therefore does not propagate back.)
+ * Nothing is mounted in the host's namespace: there is nothing to leak. Propagation stays as it
+ * was, but for the mounts that hold the target and /sys/fs/cgroup: they become private, in our
+ * namespace only, so that what we mount there is not seen outside. (A bind with propagation
+ * "shared" of a source on the very file system that holds the zones therefore does not propagate
+ * back.)
  *
- * The helper, `zoneadmd --rootfs <zones>/UUID/config/zone.json`, serves docker cp, export and volume
- * copy-up of a zone that does not run. Descriptor 0 is one end of a SEQPACKET or STREAM socketpair. It
- * mounts the root file system and the binds of config.json beneath it, sends one message "OK\n" with
- * an O_PATH descriptor of the root, or "ERR <text>\n", and stays until descriptor 0 is closed at the
- * other end. Paths are then used relative to the descriptor (openat2, RESOLVE_IN_ROOT).
+ * The helper, `zoneadmd --rootfs <zones>/UUID/config/zone.json`, serves docker cp, export and
+ * volume copy-up of a zone that does not run. Descriptor 0 is one end of a SEQPACKET or STREAM
+ * socketpair. It mounts the root file system and the binds of config.json beneath it, sends one
+ * message "OK\n" with an O_PATH descriptor of the root, or "ERR <text>\n", and stays until
+ * descriptor 0 is closed at the other end. Paths are then used relative to the descriptor (openat2,
+ * RESOLVE_IN_ROOT).
  */
 #include "zone_mount.h"
 
@@ -36,9 +38,10 @@
 #include "str.h"
 #include "zone_shm.h"
 
-#define LOWERS_MAX   500	/* the kernel's */
-#define OPTIONS_ROOM 3900	/* mount(2) silently cuts its data at a page */
-#define NO_FEATURES  ",index=off,metacopy=off,redirect_dir=off" /* diff and commit read plain layers */
+#define LOWERS_MAX   500  /* the kernel's */
+#define OPTIONS_ROOM 3900 /* mount(2) silently cuts its data at a page */
+#define NO_FEATURES                                                                                \
+	",index=off,metacopy=off,redirect_dir=off" /* diff and commit read plain layers */
 
 /* The mount that path is on, which need not be a mount point itself. */
 static int make_private(const char *path, struct err *err)
@@ -59,7 +62,8 @@ static int make_private(const char *path, struct err *err)
 	}
 }
 
-/* ---- overlay ---------------------------------------------------------------------------------- */
+/* ---- overlay ----------------------------------------------------------------------------------
+ */
 
 static int overlay_options(const struct zone_conf *c, bool links, struct buf *o)
 {
@@ -135,14 +139,16 @@ static int bind_native(const struct zone_conf *c, struct err *err)
 		return err_sysnum(err, ENAMETOOLONG, "bind /native");
 	if (mount(from, to, NULL, MS_BIND, NULL) < 0)
 		return err_sys(err, "bind %s", from);
-	if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+	if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) <
+	    0)
 		return err_sys(err, "make %s read-only", to);
 	return 0;
 }
 
 static int open_in_root(int root_fd, const char *path, int flags)
 {
-	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = RESOLVE_IN_ROOT };
+	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC),
+				.resolve = RESOLVE_IN_ROOT };
 
 	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
@@ -177,7 +183,8 @@ static void make_workdir(const struct zone_conf *c)
 	umask(old);
 }
 
-/* ---- /sys/fs/cgroup as crun wants it ---------------------------------------------------------- */
+/* ---- /sys/fs/cgroup as crun wants it ----------------------------------------------------------
+ */
 
 static bool unified_has_controllers(void)
 {
@@ -222,7 +229,8 @@ static int hide_unified(const char *target, struct err *err)
 
 	if ((rc = make_private("/sys/fs/cgroup", err)) < 0)
 		return rc;
-	if (mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755") < 0)
+	if (mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755") <
+	    0)
 		return err_sys(err, "mount a tmpfs on %s", target);
 	if (!(d = opendir("/sys/fs/cgroup")))
 		return err_sys(err, "open /sys/fs/cgroup");
@@ -257,7 +265,8 @@ int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
 	return 0;
 }
 
-/* ---- the helper ------------------------------------------------------------------------------- */
+/* ---- the helper -------------------------------------------------------------------------------
+ */
 
 static bool is_bind(const struct json *j, const struct json_val *m)
 {
@@ -266,7 +275,8 @@ static bool is_bind(const struct json *j, const struct json_val *m)
 	if (strcmp(json_str(j, m, "type", ""), "bind") == 0)
 		return true;
 	for (e = json_first(j, o); e; e = json_next(j, o, e))
-		if (e->type == JSON_STR && (strcmp(e->s, "bind") == 0 || strcmp(e->s, "rbind") == 0))
+		if (e->type == JSON_STR &&
+		    (strcmp(e->s, "bind") == 0 || strcmp(e->s, "rbind") == 0))
 			return true;
 	return false;
 }

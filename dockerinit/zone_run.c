@@ -8,8 +8,8 @@
  * root/		empty directory, the mount point (rootfs.target)
  * diff/ work/		overlay upper and work directories
  * config/metadata.json	one flat object, string -> string, mode 0600. Every key of the metadata
- *			socket: sdc:uuid, sdc:alias, sdc:hostname, docker:id, ... Read by dockerinit:
- *	docker:entrypoint docker:cmd	JSON arrays of strings ("[]" or absent: none)
+ *			socket: sdc:uuid, sdc:alias, sdc:hostname, docker:id, ... Read by
+ *dockerinit: docker:entrypoint docker:cmd	JSON arrays of strings ("[]" or absent: none)
  *	docker:env			JSON array of K=V: image's and user's, merged, without the
  *					defaults (dockerinit puts PATH, HOSTNAME, TERM, HOME)
  *	docker:user			"" | user[:group]; names are looked up in the zone
@@ -20,17 +20,15 @@
  *		"caps":["CAP_CHOWN",..]	what the user's process may have (bounding set)
  *		"no_new_privs":bool	"seccomp":"base64 of struct sock_filter[]" or absent
  *		"group_add":["name or gid",..]	"umask":N (absent: 18 = 0022)
- *		"init":bool		dockerinit stays as PID 1, forwards signals and reaps (--init)
- *			Guests may PUT and DELETE keys of their own in this file; zoneadmd rewrites
- *			it then. While a zoneadmd lives, apiserver changes it only by zone.Metadata.
- * config/zone.json	mode 0600, read again at each run:
- *	"id" "uuid" "name" "hostname"
- *	"runtime":"/usr/bin/crun"	"runtime_root":"<run>/runtime" (made when missing)
- *	"tty" "open_stdin" "stdin_once" "private_netns": bool
- *	"cgroup":"/sdc<tag>-<id32>"	same as config.json's linux.cgroupsPath
+ *		"init":bool		dockerinit stays as PID 1, forwards signals and reaps
+ *(--init) Guests may PUT and DELETE keys of their own in this file; zoneadmd rewrites it then.
+ *While a zoneadmd lives, apiserver changes it only by zone.Metadata. config/zone.json	mode 0600,
+ *read again at each run: "id" "uuid" "name" "hostname" "runtime":"/usr/bin/crun"
+ *"runtime_root":"<run>/runtime" (made when missing) "tty" "open_stdin" "stdin_once"
+ *"private_netns": bool "cgroup":"/sdc<tag>-<id32>"	same as config.json's linux.cgroupsPath
  *	"workdir":"/x"			optional: made in the rootfs when missing, as Docker does
- *	"oom_score_adj":N		for execs; the zone's own is config.json's process.oomScoreAdj
- *	"rootfs":{"lowers":[absolute, topmost first],"upper","work","target"}
+ *	"oom_score_adj":N		for execs; the zone's own is config.json's
+ *process.oomScoreAdj "rootfs":{"lowers":[absolute, topmost first],"upper","work","target"}
  *		lowers[0] is the native layer: it has native/usr/sbin/dockerinit and the directory
  *		native/.zonecontrol. zoneadmd also binds lowers[0]/native over /native read-only: a
  *		guest must never be able to replace the program that runs as its first process.
@@ -53,8 +51,8 @@
  *	zoneadmd.sock	0600, proto/zone.proto		pid		zoneadmd's
  *	zonecontrol/metadata.sock			netns -> /proc/<zoneadmd>/fd/N
  *	state.json	{"zoneadmd":PID,"pid":PID of init,"run":N,"started_ns":N,"restart_count":N,
- *			"cgroup":"/..","status":"running|restarting|.."}: what to clean after kill -9
- *	exit.json	the last exit (also in config/): {"run","exit_code","oom_killed","started_ns",
+ *			"cgroup":"/..","status":"running|restarting|.."}: what to clean after kill
+ *-9 exit.json	the last exit (also in config/): {"run","exit_code","oom_killed","started_ns",
  *			"finished_ns","restart_count","will_restart","truncated","error"}
  *
  * zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]: writes one NUL byte to N when the
@@ -87,9 +85,10 @@
 #define LOG_MODULE "run"
 #include "log.h"
 
-#define PIPE_BYTES	  (1024 * 1024)
-#define EXIT_START_FAILED 128 /* Docker's, for a start that fails for other reasons than the command */
-#define EARLY_MAX	  32
+#define PIPE_BYTES (1024 * 1024)
+#define EXIT_START_FAILED                                                                          \
+	128 /* Docker's, for a start that fails for other reasons than the command */
+#define EARLY_MAX 32
 
 /* Docker's words before what the runtime or dockerinit says; clients look for parts of them. */
 #define PREFIX                                                                                     \
@@ -104,9 +103,9 @@ static struct {
 	pid_t runtime_pid;
 	int runtime_status;
 	bool runtime_done;
-	bool granted;	 /* the channel to the first process is taken */
-	bool exec_done;	 /* it became the user's process */
-	bool failed;	 /* it said so: err, exit_code */
+	bool granted;	/* the channel to the first process is taken */
+	bool exec_done; /* it became the user's process */
+	bool failed;	/* it said so: err, exit_code */
 	bool init_dead;
 	int init_status;
 	int err_pipe; /* what our own child says before it becomes the runtime */
@@ -119,7 +118,8 @@ static struct {
 	size_t n_early;
 } l = { .err_pipe = -1 };
 
-/* ---- pipes ------------------------------------------------------------------------------------ */
+/* ---- pipes ------------------------------------------------------------------------------------
+ */
 
 static int make_pipe(int *r, int *w, bool big, struct err *err)
 {
@@ -143,7 +143,8 @@ static int make_output(struct zone *z, struct err *err)
 	return rc;
 }
 
-/* ---- the runtime ------------------------------------------------------------------------------ */
+/* ---- the runtime ------------------------------------------------------------------------------
+ */
 
 static int null_or(int fd, int target)
 {
@@ -167,12 +168,13 @@ static int become_runtime(const struct zone *z, const struct zone_conf *c, int i
 			  const char *console, struct err *err)
 {
 	char *const env[] = {
-		(char[]){ "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" }, NULL
+		(char[]){ "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+		NULL
 	};
 	char config[PATH_MAX], logfile[PATH_MAX], pidfile[PATH_MAX];
-	const char *argv[24] = { c->runtime, "--root", c->runtime_root, "--log", logfile,
-				 "--log-format", "json", "run", "-d", "--bundle", config,
-				 "--pid-file", pidfile };
+	const char *argv[24] = { c->runtime,	 "--root",     c->runtime_root, "--log", logfile,
+				 "--log-format", "json",       "run",		"-d",	 "--bundle",
+				 config,	 "--pid-file", pidfile };
 	size_t n = 13;
 	int rc;
 
@@ -257,7 +259,8 @@ static int launch(struct zone *z, struct err *err)
 	return spawn_runtime(z, &c, err);
 }
 
-/* ---- how a start ends ------------------------------------------------------------------------- */
+/* ---- how a start ends -------------------------------------------------------------------------
+ */
 
 static void close_pipes(struct zone *z)
 {
@@ -359,7 +362,8 @@ static int classify(struct err *err)
 	if (strcasestr(err->msg, "not a directory")) {
 		err->kind = ERR_BAD_PARAM;
 		snprintf(err->msg + n, sizeof(err->msg) - n,
-			 ": Are you trying to mount a directory onto a file (or vice-versa)? Check if "
+			 ": Are you trying to mount a directory onto a file (or vice-versa)? Check "
+			 "if "
 			 "the specified host path exists and is the expected type");
 		return 127;
 	}
@@ -457,7 +461,8 @@ void zone_run_start(struct zone *z, struct asker who)
 		start_failed(&l.err, EXIT_START_FAILED);
 }
 
-/* ---- what happens meanwhile ------------------------------------------------------------------- */
+/* ---- what happens meanwhile -------------------------------------------------------------------
+ */
 
 static void runtime_ended(struct zone *z, int status)
 {
@@ -548,8 +553,8 @@ static void on_failed(char *report)
 	kind = strtol(report, &report, 10);
 	report += *report == ' ';
 	if (kind == ERR_BAD_PARAM)
-		err_kind(&l.err, ERR_BAD_PARAM, PREFIX "error during container init: %.700s: unknown",
-			 report);
+		err_kind(&l.err, ERR_BAD_PARAM,
+			 PREFIX "error during container init: %.700s: unknown", report);
 	else
 		err_kind(&l.err, ERR_SYSTEM, "%s", report);
 	l.exit_code = code >= 125 && code <= 128 ? (int)code : EXIT_START_FAILED;
@@ -577,7 +582,8 @@ int zone_run_open_metadata(struct zone *z, struct err *err)
 	return mdata_server_listen(path, xasprintf("%s/config/metadata.json", z->dir), &hooks, err);
 }
 
-/* ---- out of memory, live ---------------------------------------------------------------------- */
+/* ---- out of memory, live ----------------------------------------------------------------------
+ */
 
 static struct source oom = { .fd = -1 };
 static int64_t oom_seen;

@@ -2,13 +2,13 @@
  *
  * zone_tty.c - the terminal of a zone: received from the runtime, pumped into the log pipe.
  *
- * So logsvc has one mechanism for both kinds of zone. A full pipe stops the reading of the terminal,
- * which stops the zone: Docker's back-pressure.
+ * So logsvc has one mechanism for both kinds of zone. A full pipe stops the reading of the
+ * terminal, which stops the zone: Docker's back-pressure.
  *
- * While the zone runs we hold its other side open, or the master would report a hang-up each time no
- * process happens to have it open. At the end we close ours; the kernel then delivers what is still
- * queued before it says EIO, which is the only sure sign that all was read (EAGAIN is not: the line
- * discipline passes bytes on from a work queue).
+ * While the zone runs we hold its other side open, or the master would report a hang-up each time
+ * no process happens to have it open. At the end we close ours; the kernel then delivers what is
+ * still queued before it says EIO, which is the only sure sign that all was read (EAGAIN is not:
+ * the line discipline passes bytes on from a work queue).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,7 +38,12 @@ static struct {
 	bool ending, done;
 	char *rest; /* read, not yet written */
 	size_t rest_len;
-} t = { .console.fd = -1, .peer.fd = -1, .master.fd = -1, .pipe.fd = -1, .slave_fd = -1, .done = true };
+} t = { .console.fd = -1,
+	.peer.fd = -1,
+	.master.fd = -1,
+	.pipe.fd = -1,
+	.slave_fd = -1,
+	.done = true };
 
 static void drop_source(struct source *s)
 {
@@ -61,7 +66,8 @@ static void pump_done(void)
 		zone_exit_check(t.z);
 }
 
-/* False when the pipe is full: then on_pipe goes on. A reader that is gone takes the bytes with it. */
+/* False when the pipe is full: then on_pipe goes on. A reader that is gone takes the bytes with it.
+ */
 static bool push(const char *p, size_t len)
 {
 	struct err ignored;

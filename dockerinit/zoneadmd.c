@@ -5,18 +5,18 @@
  *	zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]
  *	zoneadmd --rootfs <zones>/UUID/config/zone.json		(zone_mount.c)
  *
- * Read next: zone.h (the states), zone_run.c (what it finds and makes on disk), zone_exit.c, zone_ctl.c.
+ * Read next: zone.h (the states), zone_run.c (what it finds and makes on disk), zone_exit.c,
+ *zone_ctl.c.
  *
  * Invariants
  *	It ends only with its zone (or by Shutdown): signals that ask it to go are ignored.
  *	It holds the read ends of a run's pipes until logsvc has said that the run is in the log.
  *	Nothing but the loop waits. One thread.
  * Failure
- *	kill -9: the zone's processes go on (their pipes are held by logsvc too); state.json names the
- *	first process and the cgroup for whoever cleans up. Nothing is mounted in the host's namespace.
- * Memory
- *	There is one of these for each running zone: static, without stdio buffers, the configuration
- *	and the metadata in memory only while they are used.
+ *	kill -9: the zone's processes go on (their pipes are held by logsvc too); state.json names
+ *the first process and the cgroup for whoever cleans up. Nothing is mounted in the host's
+ *namespace. Memory There is one of these for each running zone: static, without stdio buffers, the
+ *configuration and the metadata in memory only while they are used.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -86,8 +86,8 @@ static void on_sigchld(struct source *s, uint32_t events)
 
 static int setup_signals(struct err *err)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2,
-				       SIGTSTP, SIGTTIN, SIGTTOU };
+	static const int ignored[] = { SIGHUP,	SIGINT,	 SIGTERM, SIGQUIT, SIGPIPE,
+				       SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU };
 	struct sigaction ign = { .sa_handler = SIG_IGN };
 	sigset_t set;
 	size_t i;
@@ -145,7 +145,8 @@ static int open_dockerinit(struct zone *z, struct err *err)
 	return 0;
 }
 
-/* ---- the network namespace -------------------------------------------------------------------- */
+/* ---- the network namespace --------------------------------------------------------------------
+ */
 
 static int loopback_up(struct err *err)
 {
@@ -178,7 +179,8 @@ static int make_netns(struct zone *z, struct err *err)
 	return 0;
 }
 
-/* ---- set-up ----------------------------------------------------------------------------------- */
+/* ---- set-up -----------------------------------------------------------------------------------
+ */
 
 static int read_first_conf(struct zone *z, struct err *err)
 {
@@ -233,7 +235,8 @@ static int setup(struct zone *z, struct err *err)
 	return zone_ctl_listen(z, err); /* last: who can connect finds all else there */
 }
 
-/* What our parent forgot to keep to itself could be a zone's pipe: then its EOF would never come. */
+/* What our parent forgot to keep to itself could be a zone's pipe: then its EOF would never come.
+ */
 static void close_inherited(int keep)
 {
 	if (keep > 3)
@@ -254,8 +257,9 @@ static void tell_ready(int fd, const struct err *err)
 
 static int usage(void)
 {
-	static const char text[] = "usage: zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]\n"
-				   "       zoneadmd --rootfs ZONE_JSON\n";
+	static const char text[] =
+		"usage: zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]\n"
+		"       zoneadmd --rootfs ZONE_JSON\n";
 
 	fs_write_all(STDERR_FILENO, text, sizeof(text) - 1);
 	return 2;
@@ -264,9 +268,12 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "uuid", required_argument, NULL, 'u' },     { "zones", required_argument, NULL, 'z' },
-		{ "run", required_argument, NULL, 'r' },      { "ready-fd", required_argument, NULL, 'f' },
-		{ "rootfs", required_argument, NULL, 'R' },   { 0 },
+		{ "uuid", required_argument, NULL, 'u' },
+		{ "zones", required_argument, NULL, 'z' },
+		{ "run", required_argument, NULL, 'r' },
+		{ "ready-fd", required_argument, NULL, 'f' },
+		{ "rootfs", required_argument, NULL, 'R' },
+		{ 0 },
 	};
 	const char *uuid = NULL, *zones = NULL, *run = NULL;
 	int64_t ready_fd = -1;

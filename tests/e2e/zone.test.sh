@@ -121,7 +121,7 @@ ok "exec: capabilities" "$(zc exec -q -c CAP_KILL sh -c 'grep -E "^Cap(Eff|Bnd)"
 INIT=$(zc state | sed 's/.*pid=\([0-9]*\).*/\1/')
 ok "exec: cgroups" "$(zc exec -q cat /proc/self/cgroup)" "$(cat "/proc/$INIT/cgroup")"
 zc exec -q -d touch /done; for _ in $(seq 50); do [ -e "$T/zones/$U/diff/done" ] && break; sleep 0.02; done
-ok "exec: detached" "$(ls "$T/zones/$U/diff")" done
+ok "exec: detached" "$(ls "$T/zones/$U/diff")" "done"
 ok "execs at once" "$(for _ in $(seq 40); do zc exec -q echo x & done; wait)" "$(for _ in $(seq 40); do echo x; done)"
 zc freeze 1; zc exec -q true 2>"$T/err"; has "exec: paused" "$(cat "$T/err")" "is paused, unpause the container before exec"; zc freeze 0
 ok "exec: dockerinit's file is read-only" "$(zc exec -q sh -c 'echo >/proc/self/exe' 2>&1 | grep -c "Read-only\|busy")" 1

@@ -71,9 +71,9 @@ static void print_exited(const Zone__Exited *e)
 		fprintf(stderr,
 			"[exited after %.2f ms run=%u code=%d oom=%d truncated=%d will_restart=%d "
 			"delay=%u count=%u error=%s]\n",
-			(double)(mono_ns() - t0) / 1e6,
-			e->run, e->exit_code, e->oom_killed, e->truncated, e->will_restart,
-			e->restart_delay_ms, e->restart_count, e->error);
+			(double)(mono_ns() - t0) / 1e6, e->run, e->exit_code, e->oom_killed,
+			e->truncated, e->will_restart, e->restart_delay_ms, e->restart_count,
+			e->error);
 }
 
 static int failure(const Zone__Failure *f)
@@ -149,7 +149,9 @@ static int watch(const char *exec_id)
 	bool over = false;
 
 	for (;;) {
-		struct pollfd p[3] = { { sock, POLLIN, 0 }, { out_fd, POLLIN, 0 }, { err_fd, POLLIN, 0 } };
+		struct pollfd p[3] = { { sock, POLLIN, 0 },
+				       { out_fd, POLLIN, 0 },
+				       { err_fd, POLLIN, 0 } };
 		struct frame f = FRAME_INIT;
 		Zone__Message *m;
 
@@ -251,9 +253,10 @@ static int cmd_run(bool start)
 
 static int cmd_exec(int argc, char **argv)
 {
-	static const char def[] = "CAP_CHOWN,CAP_DAC_OVERRIDE,CAP_FSETID,CAP_FOWNER,CAP_MKNOD,CAP_NET_RAW,"
-				  "CAP_SETGID,CAP_SETUID,CAP_SETFCAP,CAP_SETPCAP,CAP_NET_BIND_SERVICE,"
-				  "CAP_SYS_CHROOT,CAP_KILL,CAP_AUDIT_WRITE";
+	static const char def[] =
+		"CAP_CHOWN,CAP_DAC_OVERRIDE,CAP_FSETID,CAP_FOWNER,CAP_MKNOD,CAP_NET_RAW,"
+		"CAP_SETGID,CAP_SETUID,CAP_SETFCAP,CAP_SETPCAP,CAP_NET_BIND_SERVICE,"
+		"CAP_SYS_CHROOT,CAP_KILL,CAP_AUDIT_WRITE";
 	const char *user = "", *cwd = "", *caps = def;
 	struct buf b = BUF_INIT;
 	struct jw w = JW(&b);

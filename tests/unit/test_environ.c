@@ -12,9 +12,11 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "dockerinit/environ.h"
+#include "fs.h"
 
 static char **kept[8]; /* never freed, as in dockerinit */
 static size_t n_kept;
@@ -36,7 +38,8 @@ static void check_env(char **env, const char *const want[])
 
 static void test_defaults(void **state)
 {
-	static const char *const want[] = { "PATH=" ENVIRON_PATH, "HOSTNAME=h", "HOME=/root", NULL };
+	static const char *const want[] = { "PATH=" ENVIRON_PATH, "HOSTNAME=h", "HOME=/root",
+					    NULL };
 	static const char *const want_tty[] = { "PATH=" ENVIRON_PATH, "HOSTNAME=h", "TERM=xterm",
 						"HOME=/", NULL };
 	char *none[] = { NULL };
@@ -48,8 +51,9 @@ static void test_defaults(void **state)
 
 static void test_replace(void **state)
 {
-	static const char *const want[] = { "PATH=/p", "TERM=vt100", "A=2", "B=x=y", "HOME=/root", NULL };
-	char *user[] = { (char[]){ "A=1" },	(char[]){ "PATH=/p" }, (char[]){ "TERM=vt100" },
+	static const char *const want[] = { "PATH=/p", "TERM=vt100", "A=2",
+					    "B=x=y",   "HOME=/root", NULL };
+	char *user[] = { (char[]){ "A=1" },	(char[]){ "PATH=/p" },	(char[]){ "TERM=vt100" },
 			 (char[]){ "A=2" },	(char[]){ "HOSTNAME" }, (char[]){ "B=x=y" },
 			 (char[]){ "MISSING" }, (char[]){ "HOME=" },	NULL };
 
@@ -93,11 +97,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char cmd[100];
+	struct err err = { 0 };
 
 	(void)state;
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
-	return system(cmd);
+	return fs_remove_tree(AT_FDCWD, dir, &err);
 }
 
 static void test_find(void **state)
@@ -150,7 +153,8 @@ static void test_relative(void **state)
 	assert_non_null(getcwd(cwd, sizeof(cwd)));
 	assert_int_equal(chdir(dir), 0);
 	assert_true(environ_find_exec("prog", ".", out, &err) < 0);
-	assert_non_null(strstr(err.msg, "cannot run executable found relative to current directory"));
+	assert_non_null(
+		strstr(err.msg, "cannot run executable found relative to current directory"));
 	assert_int_equal(environ_find_exec("./prog", "", out, &err), 0);
 	assert_int_equal(chdir(cwd), 0);
 }

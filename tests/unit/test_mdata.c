@@ -21,10 +21,15 @@ static void test_crc_and_base64(void **state)
 {
 	static const struct {
 		const char *in, *out;
-	} rows[] = { { "", "" },	 { "f", "Zg==" },	{ "fo", "Zm8=" },
-		     { "foo", "Zm9v" },	 { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" },
+	} rows[] = { { "", "" },
+		     { "f", "Zg==" },
+		     { "fo", "Zm8=" },
+		     { "foo", "Zm9v" },
+		     { "foob", "Zm9vYg==" },
+		     { "fooba", "Zm9vYmE=" },
 		     { "\xff\xfe\xfd", "//79" } };
-	static const char *const bad[] = { "Z", "Zg=", "Zg=\n", "Z===", "====", "Zm9v ", "Zm 9", "=g==" };
+	static const char *const bad[] = { "Z",	   "Zg=",   "Zg=\n", "Z===",
+					   "====", "Zm9v ", "Zm 9",  "=g==" };
 	char out[64];
 	size_t i;
 
@@ -87,14 +92,15 @@ static void test_bad_frames(void **state)
 		assert_int_equal(mdata_frame_parse(copy, i, &f), -1);
 	}
 	free(good);
-	strcpy(copy, "V2 99999999999999999999999999 00000000 x");
+	snprintf(copy, sizeof(copy), "V2 99999999999999999999999999 00000000 x");
 	assert_int_equal(mdata_frame_parse(copy, strlen(copy), &f), -1);
 }
 
 static void test_json(void **state)
 {
-	char text[] = " {\"a\":[1,-2.5,3e2,true,null,{\"x\":{}}],\"s\":\"q\\\"\\u00e9\\ud83d\\ude00\\n\","
-		      "\"n\":9223372036854775808,\"e\":[],\"t\":\"\"} ";
+	char text[] =
+		" {\"a\":[1,-2.5,3e2,true,null,{\"x\":{}}],\"s\":\"q\\\"\\u00e9\\ud83d\\ude00\\n\","
+		"\"n\":9223372036854775808,\"e\":[],\"t\":\"\"} ";
 	const struct json_val *a, *e;
 	cleanup_free char **v = NULL;
 	struct json j;
@@ -119,23 +125,25 @@ static void test_json(void **state)
 
 static void test_bad_json(void **state)
 {
-	static const char *const bad[] = { "",	   "{",	      "[1,]",	 "{\"a\"}",  "{\"a\":1,}", "[1 2]",
-					   "\"x",  "\"\\",   "\"\\u12\"", "\"\\x\"", "01x",	   "-",
-					   "1.",   "1e",      "tru",	 "[]]",	     "\"\\u0000\"", "{1:2}" };
+	static const char *const bad[] = {
+		"",    "{",    "[1,]",	    "{\"a\"}", "{\"a\":1,}",  "[1 2]",
+		"\"x", "\"\\", "\"\\u12\"", "\"\\x\"", "01x",	      "-",
+		"1.",  "1e",   "tru",	    "[]]",     "\"\\u0000\"", "{1:2}"
+	};
 	struct json j;
 	char text[200];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		strcpy(text, bad[i]);
+		snprintf(text, sizeof(text), "%s", bad[i]);
 		if (json_parse(&j, text, strlen(text), 100) == 0)
 			fail_msg("%s was read", bad[i]);
 		assert_null(j.v);
 	}
 	memset(text, '[', 100);
 	assert_true(json_parse(&j, text, 100, 1000) < 0);
-	strcpy(text, "[1,2,3,4]");
+	snprintf(text, sizeof(text), "[1,2,3,4]");
 	assert_int_equal(json_parse(&j, text, strlen(text), 4), -E2BIG);
 }
 

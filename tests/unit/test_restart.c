@@ -55,8 +55,8 @@ static void test_policies(void **state)
 
 static void test_delays(void **state)
 {
-	static const uint32_t want[] = { 100,  200,   400,   800,   1600,  3200, 6400,
-					 12800, 25600, 51200, 60000, 60000 };
+	static const uint32_t want[] = { 100,  200,   400,   800,   1600,  3200,
+					 6400, 12800, 25600, 51200, 60000, 60000 };
 	struct restart r = { .policy = RESTART_ALWAYS };
 	uint32_t delay;
 	size_t i;

@@ -54,7 +54,7 @@ static void test_resolve(void **state)
 {
 	static const struct {
 		const char *spec;
-		const char *add;   /* one name, or NULL */
+		const char *add;  /* one name, or NULL */
 		const char *want; /* "uid gid home groups" or the error */
 	} rows[] = {
 		{ "", NULL, "0 0 /root 0 10" },
@@ -75,7 +75,8 @@ static void test_resolve(void **state)
 		{ "bob", "wheel", "1000 1001 /home/bob 1001 10 4" },
 		{ "1234", "adm", "1234 0 / 0 4" },
 		{ "1234", "77", "1234 0 / 0 77" },
-		{ "nobody", NULL, "unable to find user nobody: no matching entries in passwd file" },
+		{ "nobody", NULL,
+		  "unable to find user nobody: no matching entries in passwd file" },
 		{ "bob:nog", NULL, "unable to find group nog: no matching entries in group file" },
 		{ "bob", "nog", "unable to find group nog: no matching entries in group file" },
 		{ "2147483648", NULL, "uids and gids must be in range 0-2147483647" },
