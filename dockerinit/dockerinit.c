@@ -42,9 +42,8 @@
 #include "privs.h"
 #include "user.h"
 
-#define EXIT_START_FAILED                                                                          \
-	128 /* Docker's for a start that failed for another reason than the command */
-#define EXIT_EXEC_FAILED 255 /* runc's, when execve(2) itself refuses the file */
+#define EXIT_START_FAILED 128 /* Docker's, when it is not the command's fault */
+#define EXIT_EXEC_FAILED  255 /* runc's, when execve(2) itself refuses the file */
 
 struct dockerinit {
 	bool is_exec;
@@ -87,8 +86,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *fmt, ...)
 		self.log_fd = -1; /* full or gone: the zone goes on without */
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps --------------------------------------------------------------------------------- */
 
 static int open_log(struct dockerinit *d, struct err *err)
 {
@@ -312,8 +310,7 @@ static int load_filter(struct dockerinit *d, struct err *err)
 	return d->orders.bpf ? privs_seccomp(d->orders.bpf, d->orders.bpf_len, err) : 0;
 }
 
-/* ---- the table --------------------------------------------------------------------------------
- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 struct step {
 	const char *name;

@@ -90,8 +90,7 @@ static bool flush(struct mconn *c)
 	return true;
 }
 
-/* ---- V1 ---------------------------------------------------------------------------------------
- */
+/* ---- V1 ------------------------------------------------------------------------------------ */
 
 /* Every line of the value, a leading dot doubled, then a lone dot. */
 static void v1_value(struct mconn *c, const char *v, size_t len)
@@ -140,8 +139,7 @@ static void v1_line(struct mconn *c, const char *line)
 	}
 }
 
-/* ---- V2 ---------------------------------------------------------------------------------------
- */
+/* ---- V2 ------------------------------------------------------------------------------------ */
 
 static void v2_answer(struct mconn *c, const struct mdata_frame *f, const char *word, const char *p,
 		      size_t len)
@@ -214,8 +212,7 @@ static void v2_line(struct mconn *c, char *line, size_t line_len)
 	}
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines --------------------------------------------------------------------------------- */
 
 static bool init_line(struct mconn *c, char *line)
 {

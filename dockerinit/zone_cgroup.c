@@ -127,8 +127,7 @@ static const struct hierarchy *with_controller(const char *name)
 	return NULL;
 }
 
-/* ---- joining ----------------------------------------------------------------------------------
- */
+/* ---- joining ------------------------------------------------------------------------------- */
 
 /* The hierarchy of a line of /proc/PID/cgroup, "4:memory:/path"; *path is its third field. */
 static const struct hierarchy *of_line(char *line, char **path)
@@ -198,8 +197,7 @@ int zone_cgroup_v2_fd(pid_t pid)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* ---- out of memory ----------------------------------------------------------------------------
- */
+/* ---- out of memory ------------------------------------------------------------------------- */
 
 static int memory_file(const char *path, const char *v1_name, const char *v2_name,
 		       char out[PATH_MAX])
@@ -254,8 +252,7 @@ int zone_cgroup_oom_watch(const char *path)
 	return take_fd(&fd);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 static int kill_in(const char *dir)
 {

@@ -141,8 +141,7 @@ static void result(struct asker who, int rc, const struct err *err)
 		reply_ok(who);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------
- */
+/* ---- requests ------------------------------------------------------------------------------ */
 
 static Zone__Status status_of(const struct zone *z)
 {

@@ -78,8 +78,7 @@ static void exec_free(struct exec *e)
 	free(e);
 }
 
-/* ---- the child --------------------------------------------------------------------------------
- */
+/* ---- the child ----------------------------------------------------------------------------- */
 
 static int set_limits(const struct zone *z, struct err *err)
 {
@@ -154,8 +153,7 @@ static pid_t fork_into(const struct zone *z, struct err *err)
 	return pid < 0 ? err_sys(err, "fork") : pid;
 }
 
-/* ---- starting ---------------------------------------------------------------------------------
- */
+/* ---- starting ------------------------------------------------------------------------------ */
 
 static int make_streams(struct exec *e, const Zone__Exec *x, int theirs[N_FDS], struct err *err)
 {
@@ -372,8 +370,7 @@ void zone_exec_start(struct zone *z, const Zone__Exec *x, struct asker who)
 	}
 }
 
-/* ---- afterwards -------------------------------------------------------------------------------
- */
+/* ---- afterwards ---------------------------------------------------------------------------- */
 
 bool zone_exec_on_child(struct zone *z, pid_t pid, int status)
 {

@@ -51,8 +51,7 @@ void zone_close(int *fd)
 	*fd = -1;
 }
 
-/* ---- records ----------------------------------------------------------------------------------
- */
+/* ---- records ------------------------------------------------------------------------------- */
 
 static const char *phase_name(const struct zone *z)
 {
@@ -155,8 +154,7 @@ static void send_exited(struct zone *z)
 	x.reported = true;
 }
 
-/* ---- what the end waits for -------------------------------------------------------------------
- */
+/* ---- what the end waits for ---------------------------------------------------------------- */
 
 static int unread(int fd)
 {
@@ -286,8 +284,7 @@ void zone_exit_drained(struct zone *z, uint32_t run)
 	zone_exit_check(z);
 }
 
-/* ---- being told -------------------------------------------------------------------------------
- */
+/* ---- being told ---------------------------------------------------------------------------- */
 
 void zone_exit_set_policy(struct zone *z, const Zone__SetPolicy *p)
 {

@@ -62,8 +62,7 @@ static int make_private(const char *path, struct err *err)
 	}
 }
 
-/* ---- overlay ----------------------------------------------------------------------------------
- */
+/* ---- overlay ------------------------------------------------------------------------------- */
 
 static int overlay_options(const struct zone_conf *c, bool links, struct buf *o)
 {
@@ -183,8 +182,7 @@ static void make_workdir(const struct zone_conf *c)
 	umask(old);
 }
 
-/* ---- /sys/fs/cgroup as crun wants it ----------------------------------------------------------
- */
+/* ---- /sys/fs/cgroup as crun wants it ------------------------------------------------------- */
 
 static bool unified_has_controllers(void)
 {
@@ -265,8 +263,7 @@ int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
 	return 0;
 }
 
-/* ---- the helper -------------------------------------------------------------------------------
- */
+/* ---- the helper ---------------------------------------------------------------------------- */
 
 static bool is_bind(const struct json *j, const struct json_val *m)
 {

@@ -118,8 +118,7 @@ static struct {
 	size_t n_early;
 } l = { .err_pipe = -1 };
 
-/* ---- pipes ------------------------------------------------------------------------------------
- */
+/* ---- pipes --------------------------------------------------------------------------------- */
 
 static int make_pipe(int *r, int *w, bool big, struct err *err)
 {
@@ -143,8 +142,7 @@ static int make_output(struct zone *z, struct err *err)
 	return rc;
 }
 
-/* ---- the runtime ------------------------------------------------------------------------------
- */
+/* ---- the runtime --------------------------------------------------------------------------- */
 
 static int null_or(int fd, int target)
 {
@@ -259,8 +257,7 @@ static int launch(struct zone *z, struct err *err)
 	return spawn_runtime(z, &c, err);
 }
 
-/* ---- how a start ends -------------------------------------------------------------------------
- */
+/* ---- how a start ends ---------------------------------------------------------------------- */
 
 static void close_pipes(struct zone *z)
 {
@@ -461,8 +458,7 @@ void zone_run_start(struct zone *z, struct asker who)
 		start_failed(&l.err, EXIT_START_FAILED);
 }
 
-/* ---- what happens meanwhile -------------------------------------------------------------------
- */
+/* ---- what happens meanwhile ---------------------------------------------------------------- */
 
 static void runtime_ended(struct zone *z, int status)
 {
@@ -582,8 +578,7 @@ int zone_run_open_metadata(struct zone *z, struct err *err)
 	return mdata_server_listen(path, xasprintf("%s/config/metadata.json", z->dir), &hooks, err);
 }
 
-/* ---- out of memory, live ----------------------------------------------------------------------
- */
+/* ---- out of memory, live ------------------------------------------------------------------- */
 
 static struct source oom = { .fd = -1 };
 static int64_t oom_seen;

@@ -145,8 +145,7 @@ static int open_dockerinit(struct zone *z, struct err *err)
 	return 0;
 }
 
-/* ---- the network namespace --------------------------------------------------------------------
- */
+/* ---- the network namespace ----------------------------------------------------------------- */
 
 static int loopback_up(struct err *err)
 {
@@ -179,8 +178,7 @@ static int make_netns(struct zone *z, struct err *err)
 	return 0;
 }
 
-/* ---- set-up -----------------------------------------------------------------------------------
- */
+/* ---- set-up -------------------------------------------------------------------------------- */
 
 static int read_first_conf(struct zone *z, struct err *err)
 {
