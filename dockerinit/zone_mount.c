@@ -265,28 +265,73 @@ int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
 
 /* ---- the helper ---------------------------------------------------------------------------- */
 
-static bool is_bind(const struct json *j, const struct json_val *m)
+static bool has_option(const struct json *j, const struct json_val *m, const char *name)
 {
 	const struct json_val *o = json_get(j, m, "options"), *e;
 
-	if (strcmp(json_str(j, m, "type", ""), "bind") == 0)
-		return true;
 	for (e = json_first(j, o); e; e = json_next(j, o, e))
-		if (e->type == JSON_STR &&
-		    (strcmp(e->s, "bind") == 0 || strcmp(e->s, "rbind") == 0))
+		if (e->type == JSON_STR && strcmp(e->s, name) == 0)
 			return true;
 	return false;
 }
 
-/* One bind of config.json; a destination that cannot be reached is left out. */
-static void bind_one(int root_fd, const char *source, const char *dest)
+static bool is_bind(const struct json *j, const struct json_val *m)
 {
-	cleanup_fd int fd = open_in_root(root_fd, dest, O_PATH);
-	char proc[64];
+	return strcmp(json_str(j, m, "type", ""), "bind") == 0 || has_option(j, m, "bind") ||
+	       has_option(j, m, "rbind");
+}
 
-	if (fd < 0 || str_fmt(proc, sizeof(proc), "/proc/self/fd/%d", fd) < 0)
+/* The place to mount on, made as the runtime would make it when the zone starts. -1: it cannot be. */
+static int open_target(int root_fd, const char *dest, bool is_dir)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (dest[0] != '/' || str_fmt(path, sizeof(path), "%s", dest) < 0)
+		return -1;
+	for (char *p = path; p;) {
+		char *start = p + 1, *slash = strchr(start, '/');
+		cleanup_fd int parent = -1;
+
+		if (slash)
+			*slash = '\0';
+		fd = open_in_root(root_fd, path, O_PATH);
+		if (fd < 0 && errno == ENOENT && *start) {
+			*p = '\0';
+			parent = open_in_root(root_fd, *path ? path : "/", O_PATH | O_DIRECTORY);
+			*p = '/';
+			if (slash || is_dir)
+				mkdirat(parent, start, 0755);
+			else
+				close(openat(parent, start, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+					     0644));
+			fd = open_in_root(root_fd, path, O_PATH);
+		}
+		if (!slash || fd < 0)
+			return fd;
+		close(fd);
+		*slash = '/';
+		p = slash;
+	}
+	return -1;
+}
+
+/* One bind of config.json; what cannot be mounted is left out. */
+static void bind_one(int root_fd, const char *source, const char *dest, bool read_only)
+{
+	cleanup_fd int fd = -1, mounted = -1;
+	char proc[64];
+	struct stat st;
+
+	if (stat(source, &st) < 0)
 		return;
-	mount(source, proc, NULL, MS_BIND | MS_REC, NULL);
+	fd = open_target(root_fd, dest, S_ISDIR(st.st_mode));
+	if (fd < 0 || str_fmt(proc, sizeof(proc), "/proc/self/fd/%d", fd) < 0 ||
+	    mount(source, proc, NULL, MS_BIND | MS_REC, NULL) < 0 || !read_only)
+		return;
+	mounted = open_in_root(root_fd, dest, O_PATH);
+	if (mounted >= 0 && str_fmt(proc, sizeof(proc), "/proc/self/fd/%d", mounted) > 0)
+		mount(NULL, proc, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
 }
 
 static int bind_volumes(const char *zone_json, int root_fd, struct err *err)
@@ -310,7 +355,8 @@ static int bind_volumes(const char *zone_json, int root_fd, struct err *err)
 		const char *dest = json_str(&j, m, "destination", "");
 
 		if (is_bind(&j, m) && strncmp(dest, "/native/", 8) != 0)
-			bind_one(root_fd, json_str(&j, m, "source", ""), dest);
+			bind_one(root_fd, json_str(&j, m, "source", ""), dest,
+				 has_option(&j, m, "ro") || has_option(&j, m, "rro"));
 	}
 	json_fini(&j);
 	return 0;
