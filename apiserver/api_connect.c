@@ -33,6 +33,7 @@ struct connect_op {
 	char network_id[65];
 	struct endpoint ep; /* to connect; after a disconnect's job: what is left of it */
 	size_t index;	    /* to disconnect: in ct->endpoints */
+	size_t gateway;	    /* that took over its ports; SIZE_MAX: none */
 	struct ct_spec *spec;
 };
 
@@ -73,7 +74,7 @@ static void record_del(struct container *ct, size_t index)
 /* Which of ct's endpoints is in the network; SIZE_MAX: none. */
 static size_t find_endpoint(const struct container *ct, const char *network_id)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	char id[65];
 
 	for (size_t i = 0; i < ct->n_endpoints; i++) {
@@ -117,7 +118,7 @@ static int connect_run(struct job *job, struct err *err)
 	size_t n_want = 0, gw = gateway_of(op->spec, SIZE_MAX);
 	bool is_gw = gw == SIZE_MAX || op->ep.gw_priority > op->spec->endpoints[gw].gw_priority;
 	cleanup_fd int netns = -1;
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	char ifname[16];
 	int rc;
 
@@ -140,9 +141,10 @@ static int disconnect_run(struct job *job, struct err *err)
 {
 	struct connect_op *op = container_of(job, struct connect_op, job);
 	struct endpoint *ep = &op->spec->endpoints[op->index];
-	size_t gw = gateway_of(op->spec, op->index);
+	size_t gw = gateway_of(op->spec, op->index), n_want = 0;
+	cleanup_free struct port_binding *want = NULL;
 	cleanup_fd int netns = -1;
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	int rc;
 
 	if ((rc = zone_get_netns(op->spec->uuid, &netns, err)) < 0 ||
@@ -155,7 +157,18 @@ static int disconnect_run(struct job *job, struct err *err)
 	if (network_files_disconnect(op->spec, ep, &ignored) < 0)
 		log_warn("a disconnected container's hosts files stay", "ct=%.12s why=%s",
 			 op->spec->id, log_q(ignored.msg));
+	if (ep->n_ports) {
+		want = xcalloc(ep->n_ports, sizeof(*want));
+		memcpy(want, ep->ports, ep->n_ports * sizeof(*want));
+		n_want = ep->n_ports;
+	}
 	network_detach(ep, op->spec->id);
+	/* the way in moves with the way out */
+	if (gw != SIZE_MAX && n_want &&
+	    network_publish(&op->spec->endpoints[gw], op->spec->name, want, n_want, &ignored) < 0)
+		log_warn("ports of a container are not published any more", "ct=%.12s why=%s",
+			 op->spec->id, log_q(ignored.msg));
+	op->gateway = gw;
 	return 0;
 }
 
@@ -172,6 +185,11 @@ static void job_done(struct job *job)
 		lifecycle_network_event(op->ct, &op->ep, "connect");
 	} else {
 		lifecycle_network_event(op->ct, &op->ct->endpoints[op->index], "disconnect");
+		if (op->gateway < op->ct->n_endpoints) {
+			endpoint_fini(&op->ct->endpoints[op->gateway]);
+			endpoint_copy(&op->ct->endpoints[op->gateway],
+				      &op->spec->endpoints[op->gateway]);
+		}
 		record_del(op->ct, op->index);
 	}
 	reply_empty(op->req, 200);
@@ -183,16 +201,16 @@ static void job_done(struct job *job)
 static void start_job(struct connect_op *op)
 {
 	op->spec = container_spec(op->ct);
-	op->job = (struct job){.run = op->connect ? connect_run : disconnect_run,
-			       .done = job_done,
-			       .what = op->connect ? "network connect" : "network disconnect"};
+	op->job = (struct job){ .run = op->connect ? connect_run : disconnect_run,
+				.done = job_done,
+				.what = op->connect ? "network connect" : "network disconnect" };
 	job_submit(LANE_LIFECYCLE, &op->job);
 }
 
 static void on_turn(struct container *ct, void *arg, bool cancelled)
 {
 	struct connect_op *op = arg;
-	struct err err = {0};
+	struct err err = { 0 };
 
 	op->holds_op = !cancelled;
 	if (cancelled) {
@@ -301,10 +319,11 @@ static int begin(struct req *r, struct connect_op *op, struct err *err)
 static void handle(struct req *r, bool connect)
 {
 	struct connect_op *op = xcalloc(1, sizeof(*op));
-	struct err err = {0};
+	struct err err = { 0 };
 
 	op->req = req_id(r);
 	op->connect = connect;
+	op->gateway = SIZE_MAX;
 	if (begin(r, op, &err) < 0) {
 		reply_error(op->req, &err);
 		if (op->ct)

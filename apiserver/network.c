@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "conntrack.h"
 #include "netlink.h"
 #include "network_private.h"
 #include "ports.h"
@@ -135,10 +136,10 @@ void net_free(struct net *n)
 
 struct fw_net net_firewall(const struct net *n)
 {
-	return (struct fw_net){.bridge = n->bridge,
-			       .subnet = n->subnet,
-			       .internal = n->internal,
-			       .masquerade = n->masquerade};
+	return (struct fw_net){ .bridge = n->bridge,
+				.subnet = n->subnet,
+				.internal = n->internal,
+				.masquerade = n->masquerade };
 }
 
 int network_resolve(const char *ref, char id[65], struct err *err)
@@ -399,12 +400,12 @@ static int publish(struct endpoint *ep, const struct plan *p, const char *ct_nam
 static int plug_in(const struct plan *p, const struct endpoint *ep, int netns_fd,
 		   const char *ifname, bool default_route, char host_name[16], struct err *err)
 {
-	struct nl_veth v = {.peer_name = ifname,
-			    .netns_fd = netns_fd,
-			    .mtu = p->mtu,
-			    .isolated = !p->icc,
-			    .hairpin = ep->n_ports};
-	struct nl_inside in = {.ifname = ifname, .ip = p->ip, .prefix = p->prefix};
+	struct nl_veth v = { .peer_name = ifname,
+			     .netns_fd = netns_fd,
+			     .mtu = p->mtu,
+			     .isolated = !p->icc,
+			     .hairpin = ep->n_ports };
+	struct nl_inside in = { .ifname = ifname, .ip = p->ip, .prefix = p->prefix };
 	int rc = -EEXIST;
 
 	v.master = nl_ifindex(p->bridge);
@@ -442,7 +443,7 @@ static void reset_endpoint(struct endpoint *ep)
 /* Undoes what was done, in reverse. */
 static void undo_attach(struct endpoint *ep, const char *ct_id, const char *host_name)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	int ifindex = host_name[0] ? nl_ifindex(host_name) : 0;
 
 	if (ifindex && nl_link_del(ifindex, &ignored) < 0)
@@ -462,7 +463,7 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 		   size_t n_want, struct err *err)
 {
 	char host_name[16] = "";
-	struct plan p = {0};
+	struct plan p = { 0 };
 	int rc;
 
 	if (is_shared(ep->network)) {
@@ -479,6 +480,7 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 			undo_attach(ep, ct_id, host_name);
 			return rc;
 		}
+		conntrack_forget_udp(p.ip, ep->ports, ep->n_ports);
 	}
 	ep->connected = true;
 	return 0;
@@ -487,11 +489,44 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 void network_detach(struct endpoint *ep, const char *ct_id)
 {
 	if (!is_shared(ep->network) && ep->endpoint_id[0]) {
+		uint32_t ip = 0;
+
 		firewall_ports_del(ep->ports, ep->n_ports);
+		if (ip4_parse(ep->ip, &ip) == 0)
+			conntrack_forget_udp(ip, ep->ports, ep->n_ports);
 		ports_release(ep->endpoint_id);
 		leave(ep, ct_id);
 	}
 	reset_endpoint(ep);
+}
+
+int network_publish(struct endpoint *ep, const char *ct_name, const struct port_binding *want,
+		    size_t n_want, struct err *err)
+{
+	struct plan p = { 0 };
+	struct net *n;
+	int rc;
+
+	pthread_mutex_lock(&net_lock);
+	n = net_by_id(ep->network_id);
+	if (n) {
+		memcpy(p.host_ip, n->host_ip, sizeof(p.host_ip));
+		p.internal = n->internal;
+	}
+	pthread_mutex_unlock(&net_lock);
+	if (!n || ip4_parse(ep->ip, &p.ip) < 0 || ep->n_ports)
+		return 0;
+	if ((rc = publish(ep, &p, ct_name, want, n_want, err)) < 0)
+		return rc;
+	if ((rc = firewall_ports_add(p.ip, ep->ports, ep->n_ports, err)) < 0) {
+		ports_release(ep->endpoint_id);
+		free(ep->ports);
+		ep->ports = NULL;
+		ep->n_ports = 0;
+		return rc;
+	}
+	conntrack_forget_udp(p.ip, ep->ports, ep->n_ports);
+	return 0;
 }
 
 int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err)
@@ -506,7 +541,7 @@ int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err)
 int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err)
 {
 	uint32_t gateway = 0;
-	uint8_t mac[6] = {0};
+	uint8_t mac[6] = { 0 };
 
 	if (ep && ep->gateway[0] &&
 	    (ip4_parse(ep->gateway, &gateway) < 0 || parse_mac(ep->mac, mac) < 0))
@@ -521,7 +556,7 @@ int network_free_ifname(int netns_fd, char name[16], struct err *err)
 
 bool network_gives_gateway(const char *ref)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	struct net *n;
 	bool gives;
 
@@ -533,7 +568,7 @@ bool network_gives_gateway(const char *ref)
 
 bool network_is_user_defined(const char *ref)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	struct net *n;
 	bool is;
 
@@ -547,7 +582,7 @@ bool network_is_user_defined(const char *ref)
 
 int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	uint32_t ip = 0, got;
 	bool serve_names;
 	struct net *n;

@@ -80,6 +80,9 @@ bool network_is_user_defined(const char *ref);
  * network_detach); the default route by ep's gateway (NULL: none). */
 int network_free_ifname(int netns_fd, char name[16], struct err *err);
 int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err);
+/* Publishes ports on an endpoint that is connected and has none. */
+int network_publish(struct endpoint *ep, const char *ct_name, const struct port_binding *want, size_t n_want,
+		    struct err *err);
 int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err);
 
 /* ---- the networks themselves (network_admin.c) ---- */

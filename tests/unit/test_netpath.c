@@ -41,7 +41,7 @@ static struct err err;
 
 #define OK(expr)                                                                                   \
 	do {                                                                                       \
-		err = (struct err){0};                                                             \
+		err = (struct err){ 0 };                                                           \
 		if ((expr) < 0)                                                                    \
 			fail_msg("%s: %s", #expr, err.msg);                                        \
 	} while (0)
@@ -70,7 +70,7 @@ static int sock(int ns, int type)
 
 static struct sockaddr_in addr(const char *ip, int port)
 {
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 
 	inet_pton(AF_INET, ip, &sa.sin_addr);
 	return sa;
@@ -93,7 +93,7 @@ static int try_tcp(int ns, const char *ip, int port, int ms)
 {
 	struct sockaddr_in sa = addr(ip, port);
 	cleanup_fd int fd = sock(ns, SOCK_STREAM | SOCK_NONBLOCK);
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	socklen_t len = sizeof(int);
 	int so = 0;
 
@@ -112,7 +112,7 @@ static bool try_udp(int ns, const char *ip, int port, int srv)
 {
 	struct sockaddr_in sa = addr(ip, port), from;
 	cleanup_fd int fd = sock(ns, SOCK_DGRAM);
-	struct timeval t = {.tv_usec = 400000};
+	struct timeval t = { .tv_usec = 400000 };
 	socklen_t len = sizeof(from);
 	char buf[8];
 
@@ -134,7 +134,7 @@ struct zone {
 
 static void zone_up(struct zone *z, const char *network, const struct port_binding *ports, size_t n)
 {
-	*z = (struct zone){.ns = new_netns()};
+	*z = (struct zone){ .ns = new_netns() };
 	id_generate(z->id);
 	z->ep.network = xstrdup(network);
 	OK(network_attach(&z->ep, z->id, "zone", z->ns, "eth0", true, ports, n, &err));
@@ -149,7 +149,7 @@ static void zone_down(struct zone *z)
 
 static int group_setup(void **state)
 {
-	uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
+	uint8_t mac[6] = { 2, 0, 0, 0, 0, 9 };
 	int br;
 
 	(void)state;
@@ -163,16 +163,16 @@ static int group_setup(void **state)
 	OK(nl_addr_add(br, 0x0a090001, 24, &err));
 	OK(nl_link_up(br, &err));
 	ext_fd = new_netns();
-	OK(nl_veth_make(&(struct nl_veth){.host_name = "ext0p",
-					  .peer_name = "eth0",
-					  .netns_fd = ext_fd,
-					  .master = br,
-					  .mac = {2, 0, 0, 0, 0, 8}},
+	OK(nl_veth_make(&(struct nl_veth){ .host_name = "ext0p",
+					   .peer_name = "eth0",
+					   .netns_fd = ext_fd,
+					   .master = br,
+					   .mac = { 2, 0, 0, 0, 0, 8 } },
 			&err));
 	OK(nl_inside_setup(
 		ext_fd,
 		&(struct nl_inside){
-			.ifname = "eth0", .ip = 0x0a090002, .prefix = 24, .gateway = 0x0a090001},
+			.ifname = "eth0", .ip = 0x0a090002, .prefix = 24, .gateway = 0x0a090001 },
 		&err));
 	OK(paths_init(&the_engine.paths, root, &err));
 	OK(conf_load(&the_engine.conf, NULL, &err));
@@ -198,7 +198,8 @@ static int group_teardown(void **state)
 }
 
 static const struct port_binding tcp_any = {
-	.ct_port = 80, .proto = "tcp", .host_port = 8080, .host_port_end = 8080};
+	.ct_port = 80, .proto = "tcp", .host_port = 8080, .host_port_end = 8080
+};
 
 static void test_published_port(void **state)
 {
@@ -227,11 +228,11 @@ static void test_published_port(void **state)
 
 static void test_only_published(void **state)
 {
-	struct port_binding lo = {.ct_port = 80,
-				  .proto = "tcp",
-				  .host_ip = "127.0.0.1",
-				  .host_port = 8081,
-				  .host_port_end = 8081};
+	struct port_binding lo = { .ct_port = 80,
+				   .proto = "tcp",
+				   .host_ip = "127.0.0.1",
+				   .host_port = 8081,
+				   .host_port_end = 8081 };
 	cleanup_fd int srv = -1, srv81 = -1, host = -1, out = -1;
 	struct zone a;
 
@@ -262,7 +263,7 @@ static void test_only_published(void **state)
 
 static void test_udp(void **state)
 {
-	struct port_binding udp = {.ct_port = 53, .proto = "udp"};
+	struct port_binding udp = { .ct_port = 53, .proto = "udp" };
 	cleanup_fd int srv = -1;
 	struct zone a;
 
@@ -275,11 +276,43 @@ static void test_udp(void **state)
 	zone_down(&a);
 }
 
+/* A client that keeps its port finds the zone that has the port now. */
+static void test_udp_flows(void **state)
+{
+	struct port_binding udp = {
+		.ct_port = 53, .proto = "udp", .host_port = 5300, .host_port_end = 5300
+	};
+	struct sockaddr_in to = addr("10.9.0.1", 5300), me = addr("10.9.0.2", 7777), from;
+	struct timeval t = { .tv_usec = 500000 };
+	cleanup_fd int client = sock(ext_fd, SOCK_DGRAM);
+	char buf[8];
+
+	(void)state;
+	assert_int_equal(bind(client, (struct sockaddr *)&me, sizeof(me)), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		socklen_t len = sizeof(from);
+		struct zone a;
+		int srv;
+
+		/* without a zone: the flow is known to the kernel as one to the host */
+		sendto(client, "no", 2, 0, (struct sockaddr *)&to, sizeof(to));
+		zone_up(&a, "bridge", &udp, 1);
+		srv = server(a.ns, SOCK_DGRAM, "0.0.0.0", 53);
+		setsockopt(srv, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+		sendto(client, "hi", 2, 0, (struct sockaddr *)&to, sizeof(to));
+		assert_int_equal(recvfrom(srv, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len),
+				 2);
+		close(srv);
+		zone_down(&a);
+	}
+}
+
 static void test_conflicts(void **state)
 {
 	struct port_binding range = {
-		.ct_port = 80, .proto = "tcp", .host_port = 8080, .host_port_end = 8082};
-	struct endpoint ep = {.network = xstrdup("bridge")};
+		.ct_port = 80, .proto = "tcp", .host_port = 8080, .host_port_end = 8082
+	};
+	struct endpoint ep = { .network = xstrdup("bridge") };
 	cleanup_fd int host = -1, ns = new_netns();
 	struct sockaddr_in sa = addr("0.0.0.0", 8080);
 	struct zone a, b;
@@ -287,7 +320,7 @@ static void test_conflicts(void **state)
 
 	(void)state;
 	zone_up(&a, "bridge", &tcp_any, 1);
-	err = (struct err){0};
+	err = (struct err){ 0 };
 	assert_true(network_attach(&ep, "x", "other", ns, "eth0", true, &tcp_any, 1, &err) < 0);
 	assert_non_null(strstr(
 		err.msg, "driver failed programming external connectivity on endpoint other ("));
@@ -305,7 +338,7 @@ static void test_conflicts(void **state)
 	zone_down(&a);
 	assert_int_equal(bind(host, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(host, 1), 0);
-	err = (struct err){0};
+	err = (struct err){ 0 };
 	assert_true(network_attach(&ep, "x", "other", ns, "eth0", true, &tcp_any, 1, &err) < 0);
 	assert_non_null(strstr(
 		err.msg, "failed to bind host port 0.0.0.0:8080/tcp: address already in use"));
@@ -316,7 +349,7 @@ static void test_restart(void **state)
 {
 	cleanup_fd int srv = -1;
 	struct zone a, b, gone;
-	struct port_binding other = {.ct_port = 80, .proto = "tcp", .host_port = 8090};
+	struct port_binding other = { .ct_port = 80, .proto = "tcp", .host_port = 8090 };
 	char old_ip[16];
 
 	(void)state;
@@ -356,7 +389,7 @@ static void test_user_networks(void **state)
 	zone_up(&a, "n1", &tcp_any, 1);
 	zone_up(&b, "bridge", NULL, 0);
 	zone_up(&c, "n2", NULL, 0);
-	*(&d) = (struct zone){.ns = new_netns()};
+	*(&d) = (struct zone){ .ns = new_netns() };
 	d.ep.network = xstrdup("n2");
 	d.ep.want_ip = xstrdup("10.77.0.5");
 	OK(network_attach(&d.ep, "d", "d", d.ns, "eth0", true, NULL, 0, &err));
@@ -397,8 +430,8 @@ static void bench(void)
 	for (int i = 0; i < 2 * N; i++)
 		ns[i] = new_netns();
 	for (int i = 0; i < 2 * N; i++) {
-		struct endpoint ep = {.network = xstrdup("bridge")};
-		struct port_binding p = {.ct_port = 80, .proto = "tcp"};
+		struct endpoint ep = { .network = xstrdup("bridge") };
+		struct port_binding p = { .ct_port = 80, .proto = "tcp" };
 		int64_t t = mono_ns();
 
 		OK(network_attach(&ep, "bench", "bench", ns[i], "eth0", true, &p, i & 1, &err));
@@ -418,6 +451,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_published_port),
 		cmocka_unit_test(test_only_published),
 		cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_udp_flows),
 		cmocka_unit_test(test_conflicts),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_user_networks),
