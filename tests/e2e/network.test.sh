@@ -16,7 +16,7 @@ t_ports() {
 	out D run -d --name "$C" -p 127.0.0.1::80 -p 8081:81 busybox sh -c 'httpd -p 80 -h /etc; httpd -p 81 -h /etc; sleep 300'
 	local p; p=$(port_of "$C" 80); like "$p" '^[0-9]+$'; until_ok curl -sf -m 2 "http://127.0.0.1:$p/hostname" || fail "127.0.0.1:$p"
 	until_ok curl -sf -m 2 "http://127.0.0.1:8081/hostname" || fail "127.0.0.1:8081"; local gw; gw=$(i "$C" '{{.NetworkSettings.Gateway}}'); until_ok curl -sf -m 2 "http://$gw:8081/hostname" || fail "host address"
-	out D run --rm busybox wget -qO- -T 3 "http://$gw:8081/hostname"
+	out D run --rm busybox wget -qO- "http://$gw:8081/hostname"
 	rc 125 D run --rm -p 8081:81 busybox true; has "$ERR" "port is already allocated"; out D stop -t 0 "$C"; out D run --rm -p 8081:81 busybox true
 	rc 125 D run --rm -p 99999:1 busybox true; has "$ERR" "nvalid"
 }
