@@ -81,9 +81,9 @@ def add(t, name, data):
     i = tarfile.TarInfo(name); i.size = len(data); i.mode = 0o755; t.addfile(i, io.BytesIO(data))
 for k in range(120):
     b = io.BytesIO(); t = tarfile.open(fileobj=b, mode='w')
-    if k == 0: add(t, 'hello', open(sys.argv[1] + '/../bb.busybox', 'rb').read())
+    if k == 0: add(t, 'busybox', open(sys.argv[1] + '/../bb.busybox', 'rb').read())
     add(t, 'layer%d' % k, b'%d' % k); t.close(); ids.append('sha256:' + hashlib.sha256(b.getvalue()).hexdigest()); names.append('%d/layer.tar' % k); add(out, names[-1], b.getvalue())
-c = json.dumps({'architecture': 'amd64', 'os': 'linux', 'config': {'Entrypoint': ['/hello']}, 'rootfs': {'type': 'layers', 'diff_ids': ids}}).encode()
+c = json.dumps({'architecture': 'amd64', 'os': 'linux', 'config': {'Entrypoint': ['/busybox']}, 'rootfs': {'type': 'layers', 'diff_ids': ids}}).encode()
 n = hashlib.sha256(c).hexdigest() + '.json'; add(out, n, c); add(out, 'manifest.json', json.dumps([{'Config': n, 'RepoTags': ['many:120'], 'Layers': names}]).encode()); out.close()
 P
 	out D load -q -i "$T/m.tar"; has "$OUT" "Loaded image: many:120"; out D run --rm many:120 ls /; eq "$(grep -c layer <<<"$OUT")" 120; out D rmi many:120
