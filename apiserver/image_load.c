@@ -82,6 +82,21 @@ static int name_image(struct load *l, const char *id, const struct image_ref *re
 	return 0;
 }
 
+/* Before anything is added: a name that is none must not leave a nameless image. */
+static int check_names(char *const *names, struct err *err)
+{
+	struct image_ref ref;
+	int rc;
+
+	for (; *names; names++) {
+		if ((rc = image_ref_parse(*names, &ref, err)) < 0)
+			return rc;
+		if (!ref.tag[0])
+			return err_kind(err, ERR_SYSTEM, "invalid tag \"%s\"", *names);
+	}
+	return 0;
+}
+
 /* names: references with a tag each. */
 int image_load_one(struct load *l, const char *config_text, size_t len, char *const *layer_paths,
 		   char *const *names, const char *parent, char out_id[72], struct err *err)
@@ -93,7 +108,7 @@ int image_load_one(struct load *l, const char *config_text, size_t len, char *co
 
 	if (++l->n_images > IMAGES_MAX)
 		return err_kind(err, ERR_SYSTEM, "the archive has too many images");
-	if ((rc = jparse(config_text, len, &config, err)) < 0)
+	if ((rc = check_names(names, err)) < 0 || (rc = jparse(config_text, len, &config, err)) < 0)
 		return rc;
 	os = jget_str(config, "os", "");
 	if (*os && !str_eq(os, "linux"))
@@ -106,8 +121,6 @@ int image_load_one(struct load *l, const char *config_text, size_t len, char *co
 
 		if ((rc = image_ref_parse(*names, &ref, err)) < 0)
 			return rc;
-		if (!ref.tag[0])
-			return err_kind(err, ERR_SYSTEM, "invalid tag \"%s\"", *names);
 		ref.digest[0] = '\0';
 		if ((rc = name_image(l, out_id, &ref, err)) < 0)
 			return rc;

@@ -1,0 +1,145 @@
+#!/bin/bash
+# Images: odd layers come back byte for byte, hostile ones stay inside, every form of archive loads, a crash in the
+# middle leaves nothing, names and removal follow Docker's rules.
+. "$(dirname "$0")/lib.sh"
+need docker curl busybox python3 tar zstd
+engine_start; busybox_image
+TARS=$top/tests/e2e/image_tars.py
+id() { D image inspect -f '{{.Id}}' "$1"; }
+layers() { find "$ROOT/lib/layers/sha256" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
+xattrs() { python3 -c 'import os,sys; print(*sorted("%s=%s" % (a, os.getxattr(sys.argv[1], a, follow_symlinks=False).decode()) for a in os.listxattr(sys.argv[1], follow_symlinks=False)))' "$1"; }
+tmp_layers() { find "$ROOT/lib/layers/tmp" -mindepth 1 -maxdepth 1 | wc -l; }
+
+t_exact() { # what comes in by import comes out by save
+	local f n h; python3 "$TARS" exact "$T" || fail tars
+	for f in "$T"/exact/*.tar; do
+		n=$(basename "$f" .tar); out D import "$f" "$C:x"; D save "$C:x" >"$T/s.tar" || fail "$n: save"
+		h=$(sha256sum <"$f" | cut -d' ' -f1); tar -xOf "$T/s.tar" "blobs/sha256/$h" >"$T/l" 2>/dev/null || fail "$n: no layer of that digest"
+		cmp -s "$f" "$T/l" || fail "$n: differs"; eq "$(D image inspect -f '{{index .RootFS.Layers 0}}' "$C:x")" "sha256:$h"
+		case $n in
+		same-twice) rc 127 D run --rm --entrypoint /nope "$C:x"; l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(cat "$l/f")$(cat "$l/d")$(cat "$l/g")" "secondnow a file4" ;;
+		gnu) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(stat -c '%a %u %g' "$l/d/suid")" "4755 7 8"; eq "$(stat -c '%h %Y' "$l/d/h")" "2 1700000000"; eq "$(stat -c '%F %t,%T' "$l/d/null")" "character special file 1,3" ;;
+		pax-records) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(xattrs "$l/f")" user.a=b; eq "$(stat -c %u "$l/f")" 4000000 ;;
+		sparse*) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); cmp -s "$T/work/sparse" "$l/sparse" || fail "$n: content"; [ "$(stat -c %b "$l/sparse")" -lt 2000 ] || fail "$n: not sparse" ;;
+		whiteouts) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); [ ! -e "$l/gone" ] || fail "a whiteout in a first layer" ;;
+		esac
+		out D rmi "$C:x"
+	done
+	eq "$(layers) $(tmp_layers)" "1 0"
+}
+t_hostile() {
+	local f n; python3 "$TARS" hostile "$T" || fail tars; rm -f /tmp/sdc-escape /etc/sdc-escape
+	for f in "$T"/hostile/*.tar; do
+		n=$(basename "$f" .tar); D import "$f" "$C:x" >"$T/o" 2>"$T/e"
+		case $?,$n in 0,no-*) fail "$n: taken" ;; [1-9]*,ok-*) fail "$n: $(cat "$T/e")" ;; esac
+		[ ! -e /tmp/sdc-escape ] && [ ! -e /etc/sdc-escape ] || fail "$n: escaped"
+		if [ "$n" = ok-overlay-xattrs ]; then l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(xattrs "$l/d")" user.fine=yes; fi
+		case $n in ok-*) D save "$C:x" | tar -xO "blobs/sha256/$(sha256sum <"$f" | cut -d' ' -f1)" 2>/dev/null | cmp -s - "$f" || fail "$n: differs" ;; esac
+		D rmi "$C:x" >/dev/null 2>&1
+	done
+	eq "$(layers) $(tmp_layers)" "1 0"
+}
+t_forms() {
+	local f want; python3 "$TARS" forms "$T" || fail tars; want=$(cat "$T/forms/id")
+	for f in "$T"/forms/*.tar*; do
+		out D load -q -i "$f"
+		case $f in
+		*/no-tag.tar) eq "$OUT" "Loaded image ID: $want"; out D rmi "$want" ;;
+		*/v1.tar) eq "$OUT" "Loaded image: form:v1"; eq "$(D image inspect -f '{{json .Config.Cmd}} {{len .RootFS.Layers}}' form:v1)" '["old"] 2'; has "$(D history form:v1)" "cmd 1"; out D rmi form:v1 ;;
+		*) like "$OUT" "^Loaded image: form:[a-z-]+$"; eq "$(id "${OUT#Loaded image: }")" "$want"; eq "$(D image inspect -f '{{len .RootFS.Layers}}' "$want")" 4; out D rmi "${OUT#Loaded image: }" ;;
+		esac
+	done
+	for f in "$T"/forms/bad/*.tar; do
+		D load -i "$f" >"$T/o" 2>"$T/e" && fail "$f: loaded: $(cat "$T/o")"
+		[ -s "$T/e" ] || fail "$f: no reason"
+	done
+	eq "$(layers) $(tmp_layers)" "1 0"; eq "$(D images -aq | wc -l)" 1
+}
+t_load_twice_at_once() {
+	local k; python3 "$TARS" forms "$T"; for k in 1 2 3 4 5 6; do D load -q -i "$T/forms/docker.tar" >"$T/o$k" 2>&1 & done; wait
+	for k in 1 2 3 4 5 6; do eq "$(cat "$T/o$k")" "Loaded image: form:docker"; done; out D rmi form:docker; eq "$(layers) $(tmp_layers)" "1 0"
+}
+t_crash_in_load() { # kill -9 at ten moments of a load: no temp layers, and what is listed works
+	local k; mkdir "$T/r"; for k in $(seq 60); do head -c 200000 /dev/urandom >"$T/r/f$k"; done; tar -C "$T/r" -cf "$T/r.tar" .; D import "$T/r.tar" "$C:big" >/dev/null; D save "$C:big" >"$T/s.tar"; D rmi "$C:big" >/dev/null
+	for k in 0 5 10 20 30 40 60 80 120 200; do
+		D load -q -i "$T/s.tar" >/dev/null 2>&1 & sleep "$(printf '0.%03d' "$k")"; engine_kill; wait $!; engine_start
+		eq "$(tmp_layers)" 0 "temp layers after $k ms"; D image inspect busybox >/dev/null || fail "busybox lost after $k ms"
+		if D image inspect "$C:big" >/dev/null 2>&1; then D save "$C:big" | cmp -s - "$T/s.tar" || fail "damaged after $k ms"; out D rmi "$C:big"; fi
+		eq "$(layers)" 1 "layers after $k ms"
+	done
+}
+t_client_goes_in_load() {
+	mkdir "$T/r"; head -c 30000000 /dev/urandom >"$T/r/f"; tar -C "$T/r" -cf "$T/r.tar" .
+	(cat "$T/r.tar"; sleep 30) | timeout 1 curl -s --unix-socket "$SOCK" -T - -X POST "http://d/images/create?fromSrc=-&repo=$C" >/dev/null
+	until_ok test "$(tmp_layers)" = 0 || fail "temp layers stay"; rc 1 D image inspect "$C"
+	D tag busybox "$C:a"; for _ in 1 2 3; do D save busybox | head -c 5000 >/dev/null; done; out D rmi "$C:a"; out D version
+}
+t_tag_rmi() {
+	local b; b=$(id busybox); out D tag busybox "$C"; out D tag busybox "$C:b"; out D tag "${b#sha256:}" "localhost:5000/x/$C:c"; out D tag "$C:b" "docker.io/library/$C:d"
+	eq "$(D images --format '{{.Repository}}:{{.Tag}}' | grep "$C" | sort | tr '\n' ' ')" "$C:b $C:d $C:latest localhost:5000/x/$C:c "
+	rc 1 D rmi "$b"; has "$ERR" "conflict: unable to delete ${b:7:12} (must be forced) - image is referenced in multiple repositories"
+	out D rmi "$C:b" "$C:d" "$C" "localhost:5000/x/$C:c"; hasnt "$OUT" Deleted
+	rc 1 D tag busybox "$C:bad:tag"; has "$ERR" "invalid reference format"; rc 1 D tag busybox "x/Up$C"; has "$ERR" "must be lowercase"
+	api POST "/v1.43/images/busybox/tag?repo=sha256&tag=x" >/dev/null; eq "$(status)" 400; api POST "/v1.43/images/busybox/tag?repo=$C@$b" >/dev/null; eq "$(status)" 400; api POST "/v1.43/images/busybox/tag?repo=$C&tag=-x" | grep -q 'invalid tag format' || fail "tag"
+	rc 1 D rmi "$C"; has "$ERR" "No such image: $C:latest"
+}
+t_rmi_in_use() {
+	local i; D import "$ROOT.t/bb.tar" "$C:x" >/dev/null; i=$(id "$C:x"); out D run -d --name "$C" "$C:x" sleep 300
+	rc 1 D rmi "$C:x"; has "$ERR" "conflict: unable to remove repository reference \"$C:x\" (must force) - container $(D ps -q --filter "name=$C") is using its referenced image ${i:7:12}"
+	rc 1 D rmi -f "$i"; has "$ERR" "conflict: unable to delete ${i:7:12} (cannot be forced) - image is being used by running container"
+	out D rmi -f "$C:x"; has "$OUT" "Untagged: $C:x"; eq "$(D images -q --no-trunc --filter dangling=true)" "$i"
+	out D stop -t 0 "$C"; rc 1 D rmi "$i"; has "$ERR" "(must be forced) - image is being used by stopped container"
+	out D rmi -f "$i"; has "$OUT" "Deleted: $i"; rc 1 D image inspect "$i"
+	out D start "$C"; eq "$(D exec "$C" echo alive)" alive; out D rm -f "$C" # a forced removal leaves the container its layers
+	engine_term; engine_start; rc 1 D image inspect "$i"; out D image prune -f; eq "$(layers)" 1
+}
+t_children_prune() {
+	local a b; out D create --name "$C" busybox sh; a=$(D commit "$C"); out D create --name "${C}b" "$a" sh; b=$(D commit "${C}b" "$C:two")
+	eq "$(D image inspect -f '{{.Parent}}' "$b")" "$a"; eq "$(D images -q --no-trunc --filter dangling=true)" ""; eq "$(D images -aq --no-trunc | grep -c "$a")" 1
+	out D rm "$C" "${C}b"; rc 1 D rmi "$a"; has "$ERR" "image has dependent child images"; out D rmi --no-prune "$C:two"; eq "$(D images -q --no-trunc --filter dangling=true)" "$a"
+	out D image prune -f; has "$OUT" "deleted: $a"; D image inspect busybox >/dev/null || fail "busybox pruned"
+}
+t_list() {
+	local i; D import -c 'LABEL k=v' -c "LABEL who=$C" "$ROOT.t/bb.tar" "$C:a" >/dev/null; i=$(id "$C:a"); D tag "$C:a" "$C:b"
+	eq "$(D images -q --filter "label=who=$C" | wc -l)" 2; eq "$(D images -q --filter label=who=no)" ""; eq "$(D images --format '{{.Tag}}' --filter "reference=$C:a")" a; eq "$(D images --format '{{.Tag}}' --filter "reference=c*:b")" b
+	eq "$(D images -q --no-trunc --filter since=busybox | sort -u)" "$i"; hasnt "$(D images -q --no-trunc --filter "before=$C:a")" "$i"; eq "$(D images -q --filter until=1h)" ""; has "$(D images -q --no-trunc --filter until=0s)" "$i"
+	rc 1 D images --filter bad=1; has "$ERR" "invalid filter 'bad'"; rc 1 D images --filter dangling=maybe; has "$ERR" "invalid filter 'dangling=[maybe]'"; rc 1 D images --filter since=nosuch; has "$ERR" "No such image: nosuch:latest"
+	api GET '/v1.41/images/json?filters=%7B%22dangling%22%3A%5B%22false%22%5D%7D' | python3 -c 'import json,sys; l=json.load(sys.stdin); assert all(x["VirtualSize"] == x["Size"] and x["Containers"] == -1 and x["SharedSize"] == -1 for x in l), l; assert len(l) == 2'
+	out D rmi "$C:a"; out D commit "$(D create --name "$C" "$C:b" sh)" "$C:b"; api GET '/v1.42/images/json?all=1' | python3 -c 'import json,sys; l=json.load(sys.stdin); assert any(x["RepoTags"] == ["<none>:<none>"] and x["RepoDigests"] == ["<none>@<none>"] for x in l), l' || fail "none"; api GET '/v1.43/images/json?all=1' | grep -q '"RepoTags":\[\]' || fail "empty"
+	api GET '/v1.43/images/json?shared-size=1' | python3 -c 'import json,sys; l=json.load(sys.stdin); assert any(x["SharedSize"] > 0 for x in l), l'
+	out D rm "$C"; out D rmi -f "$C:b"; D image prune -f >/dev/null
+}
+t_inspect_versions() {
+	api GET /v1.43/images/busybox/json | python3 -c '
+import json, sys; o = json.load(sys.stdin)
+for k in "Id RepoTags RepoDigests Parent Comment Created Container ContainerConfig DockerVersion Author Config Architecture Os Size VirtualSize GraphDriver RootFS Metadata".split(): assert k in o, k
+assert o["Config"]["Hostname"] == "" and o["GraphDriver"]["Name"] == "overlay2" and o["RootFS"]["Type"] == "layers" and o["Metadata"]["LastTagTime"][:2] == "20"'
+	api GET /v1.51/images/busybox/json | python3 -c '
+import json, sys; o = json.load(sys.stdin)
+assert "VirtualSize" not in o and "Container" not in o and "Hostname" not in o["Config"] and o["Config"]["Cmd"] == ["sh"] and o["Config"]["Volumes"] is None'
+	local i; i=$(id busybox); eq "$(id "${i:7:10}")" "$i"; eq "$(id "${i:0:20}")" "$i"; eq "$(id "${i#sha256:}")" "$i"; rc 1 D image inspect Busybox; has "$ERR" "repository name (library/Busybox) must be lowercase"; rc 1 D image inspect 'a b'; has "$ERR" "invalid reference format"
+}
+t_import_changes() {
+	D import -m hi -c 'CMD ["/bin/busybox","id"]' -c 'ENV A=1 B="two words"' -c 'ENV OLD style $A' -c 'EXPOSE 80 53/udp 7000-7001' -c 'LABEL x="y z" n=1' -c 'USER nobody' -c 'VOLUME /v1 "/v 2"' -c 'VOLUME ["/v3"]' -c 'WORKDIR /a' -c 'WORKDIR b' -c 'STOPSIGNAL 9' -c 'ONBUILD RUN true' -c 'HEALTHCHECK --interval=5s --retries=2 CMD true' -c 'ENTRYPOINT exec top' "$ROOT.t/bb.tar" "$C" >/dev/null || fail import
+	eq "$(D image inspect -f '{{json .Config.Env}} {{json .Config.ExposedPorts}} {{json .Config.Labels}} {{.Config.User}} {{json .Config.Volumes}} {{.Config.WorkingDir}} {{.Config.StopSignal}} {{json .Config.OnBuild}} {{json .Config.Healthcheck}} {{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Comment}}' "$C")" \
+		'["A=1","B=two words","OLD=style 1"] {"53/udp":{},"7000/tcp":{},"7001/tcp":{},"80/tcp":{}} {"n":"1","x":"y z"} nobody {"/v 2":{},"/v1":{},"/v3":{}} /a/b 9 ["RUN true"] {"Test":["CMD-SHELL","true"],"Interval":5000000000,"Retries":2} ["/bin/sh","-c","exec top"] ["/bin/busybox","id"] hi'
+	out D rmi "$C"; for bad in 'RUN x' 'FROM x' 'EXPOSE x' 'ENV' 'STOPSIGNAL NOPE' 'HEALTHCHECK x' 'ONBUILD FROM x' 'CMD [1]'; do rc 1 D import -c "$bad" "$ROOT.t/bb.tar" "$C"; done; has "$ERR" "JSON"; eq "$(tmp_layers)" 0
+	rc 1 D import "$ROOT.t/bb.tar" "Bad"; has "$ERR" "must be lowercase"; rc 1 D import --platform windows/amd64 "$ROOT.t/bb.tar" "$C"
+}
+t_import_url() {
+	(cd "$ROOT.t" && exec python3 -m http.server 18437 --bind 127.0.0.1 >/dev/null 2>&1) & local p=$!; until_ok curl -s -o /dev/null http://127.0.0.1:18437/
+	out D import http://127.0.0.1:18437/bb.tar "$C"; has "$OUT" "Downloading from http://127.0.0.1:18437/bb.tar"; eq "$(id "$C")" "$(tail -1 <<<"$OUT")"; eq "$(D image inspect -f '{{.Comment}}' "$C")" "Imported from http://127.0.0.1:18437/bb.tar"; out D rmi "$C"
+	rc 1 D import http://127.0.0.1:18437/nope "$C"; has "$ERR" 404; kill $p; rc 1 D import http://127.0.0.1:1/x "$C"
+	rc 1 D import file:///etc/passwd "$C"; rc 1 D pull nosuch.invalid/x; has "$ERR" "dial tcp: lookup nosuch.invalid"
+}
+t_events() {
+	local s; s=$(date +%s.%N); D import "$ROOT.t/bb.tar" "$C:e" >/dev/null; D tag "$C:e" "$C:f"; D save "$C:e" >"$T/s"; D rmi "$C:f" >/dev/null; D load -q -i "$T/s" >/dev/null; D rmi "$C:e" >/dev/null; D image prune -f >/dev/null; sleep 1.1
+	eq "$(D events --since "$s" --until "$(date +%s)" --filter type=image --format '{{.Action}}' | tr '\n' ' ')" "tag import tag save untag load untag delete prune "
+}
+t_commit_exact() { # whiteouts, opaque directories, hard links, attributes of an upper come through
+	out D run --name "$C" busybox sh -c 'rm /etc/group; rm -r /home; mkdir /home; echo new >/home/n; ln /home/n /hard; mkfifo /p; chmod 4711 /home/n; chown 5:6 /p; rm -r /usr/bin'
+	out D commit -p=false -c 'ENV X=1' "$C" "$C:v"; D save "$C:v" >"$T/s.tar"; l=$(tar -xOf "$T/s.tar" manifest.json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["Layers"][1])'); tar -xOf "$T/s.tar" "$l" | tar tvf - >"$T/l"
+	has "$(cat "$T/l")" "etc/.wh.group"; has "$(cat "$T/l")" "home/.wh..wh..opq"; has "$(cat "$T/l")" "usr/.wh.bin"; grep -q 'link to' "$T/l" || fail "no hard link"; hasnt "$(cat "$T/l")" native; hasnt "$(cat "$T/l")" dockerenv
+	out D run --rm "$C:v" sh -c 'ls /home; ls /usr; stat -c "%a %h" /home/n; stat -c "%u %g %F" /p; echo $X; [ -e /etc/group ] || echo none'; eq "$OUT" $'n\n4711 2\n5 6 fifo\n1\nnone'; out D rm "$C"; out D rmi "$C:v"
+}
+for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
