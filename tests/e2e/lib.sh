@@ -50,6 +50,7 @@ until_ok() { # until_ok COMMAND...: waits up to UNTIL (default 10) seconds
 }
 api() { # api METHOD PATH [curl arguments]: body on stdout, status in $T/status
 	local m=$1 p=$2; shift 2
+	: >"$T/body"
 	curl -s -m 30 --unix-socket "$SOCK" -o "$T/body" -w '%{http_code}' -X "$m" "http://d$p" "$@" >"$T/status"
 	cat "$T/body"
 }

@@ -85,7 +85,8 @@ t_attach() {
 	out D run -d --name "$C" busybox sh -c 'while [ ! -e /go ]; do sleep 0.05; done; echo both'
 	D attach --no-stdin "$C" >"$T/a" & local a=$!; D attach --no-stdin "$C" >"$T/b" & local b=$!
 	sleep 0.8; out D exec "$C" touch /go; wait $a $b; eq "$(cat "$T/a") $(cat "$T/b")" "both both"
-	out D run -d -i --name "${C}b" busybox cat; eq "$(printf 'one\ntwo\n' | timeout 10 docker attach "${C}b")" $'one\ntwo'
+	out D run -d -i --name "${C}b" busybox cat; D logs "${C}b" >/dev/null
+	printf 'one\ntwo\n' | timeout -k 1 2 docker attach --sig-proxy=false "${C}b" >"$T/o"; eq "$(cat "$T/o")" $'one\ntwo' "late output"; eq "$(state "${C}b")" running
 }
 t_attach_detach_keys() {
 	out D run -dit --name "$C" busybox sh
