@@ -101,7 +101,6 @@ int config_check(json_t *config, struct err *err)
 {
 	const char *dir = jget_str(config, "WorkingDir", "");
 	const char *signal = jget_str(config, "StopSignal", "");
-	const char *mac = jget_str(config, "MacAddress", "");
 	json_t *item;
 	size_t i;
 	int signo;
@@ -126,8 +125,6 @@ int config_check(json_t *config, struct err *err)
 			return err_kind(err, ERR_BAD_PARAM, "invalid environment variable: %s",
 					env);
 	}
-	if (mac[0] && strlen(mac) != 17)
-		return err_kind(err, ERR_BAD_PARAM, "invalid MAC address: %s", mac);
 	if ((rc = check_names(config, err)) < 0)
 		return rc;
 	return config_check_health(jget_obj(config, "Healthcheck"), err);
@@ -164,6 +161,9 @@ static int decode(const char *body, size_t len, struct create_request *cr, struc
 		return rc;
 	if (!has_config(raw))
 		return bad(err, "config cannot be empty in order to create a container");
+	if (!jhas(cr->config, "Image") && !jhas(cr->config, "Cmd") &&
+	    !jhas(cr->config, "Entrypoint"))
+		return bad(err, "no command specified");
 	sub = jget_obj(cr->config, "HostConfig");
 	if (sub) {
 		cr->host_config = json_incref(sub);

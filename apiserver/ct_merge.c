@@ -178,7 +178,8 @@ static int resolve_mode(json_t *host, const char *key, bool must_exist, struct e
 		if (!must_exist)
 			return 0;
 		*err = why;
-		return why.code;
+		err->kind = ERR_BAD_PARAM;
+		return err->code;
 	}
 	json_object_set_new(host, key, json_sprintf("container:%s", ct->id));
 	return 0;

@@ -65,6 +65,13 @@ static int check_bindings(const json_t *list, struct err *err)
 	return 0;
 }
 
+/* Docker names the number without the protocol. */
+static int err_port(const char *port, struct err *err)
+{
+	return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%.*s\"",
+			(int)strcspn(port, "/"), port);
+}
+
 int ports_check(const json_t *config, const json_t *host, struct err *err)
 {
 	uint16_t first, last;
@@ -75,15 +82,13 @@ int ports_check(const json_t *config, const json_t *host, struct err *err)
 
 	json_object_foreach (jget_obj(host, "PortBindings"), port, list) {
 		if (port_spec_parse(port, &first, &last, proto) < 0 || first != last)
-			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"",
-					port);
+			return err_port(port, err);
 		if ((rc = check_bindings(list, err)) < 0)
 			return rc;
 	}
 	json_object_foreach (jget_obj(config, "ExposedPorts"), port, list)
 		if (port_spec_parse(port, &first, &last, proto) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid port specification: \"%s\"",
-					port);
+			return err_port(port, err);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "apiserver/ct_check.h"
 #include "apiserver/engine.h"
+#include "apiserver/host_cgroups.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "jget.h"
@@ -43,9 +44,81 @@ static bool is_set(const json_t *host, const char *key)
 	return v && !json_is_null(v);
 }
 
-static bool is_v2(void)
+/* Puts the zero value in place of a limit; whether there was one. */
+static bool reset(json_t *host, const char *key)
 {
-	return engine && engine->cgroup_mode == CGROUP_V2;
+	const json_t *v = json_object_get(host, key);
+
+	if (json_is_array(v)	? json_array_size(v) == 0
+	    : json_is_string(v) ? json_string_length(v) == 0
+				: json_integer_value(v) <= 0)
+		return false;
+	if (json_is_array(v))
+		json_object_set_new(host, key, json_array());
+	else if (json_is_string(v))
+		json_object_set_new(host, key, json_string(""));
+	else if (strcmp(key, "PidsLimit") == 0)
+		json_object_set_new(host, key, json_null());
+	else
+		set_num(host, key, 0);
+	return true;
+}
+
+/* What the host cannot keep is not kept, and said so, as Docker does. */
+static void discard(json_t *host, char ***warnings)
+{
+	const struct host_cgroups *have = host_cgroups();
+	const struct {
+		bool kept;
+		const char *keys[2];
+		const char *warning; /* the words in front of " or the cgroup is not mounted." */
+		const char *what;
+	} rows[] = {
+		{ have->memory, { "Memory" }, "memory limit capabilities", "Limitation" },
+		{ have->reservation,
+		  { "MemoryReservation" },
+		  "memory soft limit capabilities",
+		  "Limitation" },
+		{ have->pids, { "PidsLimit" }, "PIDs limit capabilities", "PIDs limit" },
+		{ have->cpu_shares, { "CpuShares" }, "CPU shares", "Shares" },
+		{ have->cpuset, { "CpusetCpus", "CpusetMems" }, "cpuset", "Cpuset" },
+		{ have->blkio_weight, { "BlkioWeight" }, "Block I/O weight", "Weight" },
+		{ have->blkio_weight_device,
+		  { "BlkioWeightDevice" },
+		  "Block I/O weight_device",
+		  "Weight-device" },
+		{ have->read_bps,
+		  { "BlkioDeviceReadBps" },
+		  "BPS Block I/O read limit",
+		  "Block I/O BPS read limit" },
+		{ have->write_bps,
+		  { "BlkioDeviceWriteBps" },
+		  "BPS Block I/O write limit",
+		  "Block I/O BPS write limit" },
+		{ have->read_iops,
+		  { "BlkioDeviceReadIOps" },
+		  "IOPS Block read limit",
+		  "Block I/O IOPS read limit" },
+		{ have->write_iops,
+		  { "BlkioDeviceWriteIOps" },
+		  "IOPS Block write limit",
+		  "Block I/O IOPS write limit" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool asked = false;
+
+		for (size_t k = 0; k < 2 && rows[i].keys[k] && !rows[i].kept; k++)
+			asked = reset(host, rows[i].keys[k]) || asked;
+		if (!asked)
+			continue;
+		warn_add(warnings,
+			 "Your kernel does not support %s or the cgroup is not mounted. %s "
+			 "discarded.",
+			 rows[i].warning, rows[i].what);
+		if (i == 0) /* the memory limit */
+			set_num(host, "MemorySwap", -1);
+	}
 }
 
 static int check_swap(json_t *host, bool update, char ***warnings, struct err *err)
@@ -82,7 +155,7 @@ static int check_memory(json_t *host, bool update, char ***warnings, struct err 
 		return bad(err, "Minimum memory limit allowed is 6MB");
 	if ((rc = check_swap(host, update, warnings, err)) < 0)
 		return rc;
-	if (is_set(host, "MemorySwappiness") && is_v2()) {
+	if (is_set(host, "MemorySwappiness") && !host_cgroups()->swappiness) {
 		warn_add(warnings, "Your kernel does not support memory swappiness capabilities or "
 				   "the cgroup is not mounted. "
 				   "Memory swappiness discarded.");
@@ -117,7 +190,7 @@ static void check_oom(json_t *host, char ***warnings)
 {
 	bool disable = jget_bool(host, "OomKillDisable", false);
 
-	if (is_v2()) {
+	if (!host_cgroups()->oom_control) {
 		if (disable)
 			warn_add(warnings, "Your kernel does not support OomKillDisable. "
 					   "OomKillDisable discarded.");
@@ -145,6 +218,10 @@ static int check_cpu(json_t *host, char ***warnings, struct err *err)
 			err, ERR_BAD_PARAM,
 			"Range of CPUs is from 0.01 to %d.00, as there are only %d CPUs available",
 			ncpu, ncpu);
+	if (nano > 0 && !host_cgroups()->cpu_cfs)
+		return bad(err, "NanoCPUs can not be set, as your kernel does not support CPU CFS "
+				"scheduler or "
+				"the cgroup is not mounted");
 	if (num(host, "CpuShares") < 0)
 		return err_kind(err, ERR_BAD_PARAM,
 				"invalid CPU shares (%" PRId64
@@ -292,6 +369,7 @@ int resources_check(json_t *host, bool update, char ***warnings, struct err *err
 {
 	int rc;
 
+	discard(host, warnings);
 	if ((rc = check_memory(host, update, warnings, err)) < 0)
 		return rc;
 	check_oom(host, warnings);

@@ -246,7 +246,8 @@ int log_opts_check(const char *driver, const json_t *opts, struct err *err)
 		return rc;
 	if (!d)
 		return err_kind(err, ERR_BAD_PARAM,
-				"logger: no log driver named '%s' is registered", driver);
+				"error looking up logging plugin %s: plugin \"%s\" not found",
+				driver, driver);
 	return check_options(d, opts, err);
 }
 

@@ -12,15 +12,20 @@
 
 #include "apiserver/ct_config.h"
 #include "apiserver/engine_init.h"
+#include "apiserver/host_cgroups.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
+
+static const struct host_cgroups all_limits = { true, true, true, true, true, true, true,
+						true, true, true, true, true, true, true };
 
 static int setup(void **state)
 {
 	struct engine *e = engine_mutable();
 
 	(void)state;
+	host_cgroups_set(&all_limits);
 	e->ncpu = 4;
 	e->swap_limit = true;
 	e->cgroup_mode = CGROUP_V1;
@@ -160,9 +165,9 @@ static void test_config_checks(void **state)
 		  "Retries in Healthcheck cannot be negative", 0 },
 		{ OUTSIDE "\"Hostname\":\"a b\"}", "invalid hostname format: a b", 0 },
 		{ OUTSIDE "\"ExposedPorts\":{\"99999/tcp\":{}}}",
-		  "invalid port specification: \"99999/tcp\"", 0 },
-		{ OUTSIDE "\"ExposedPorts\":{\"80/xyz\":{}}}",
-		  "invalid port specification: \"80/xyz\"", 0 },
+		  "invalid port specification: \"99999\"", 0 },
+		{ OUTSIDE "\"ExposedPorts\":{\"80/xyz\":{}}}", "invalid port specification: \"80\"",
+		  0 },
 	};
 
 	(void)state;
@@ -279,8 +284,7 @@ static void test_host_checks(void **state)
 		  "sysctl \"kernel.shmmax\" is not allowed in the hosts ipc namespace", 0 },
 		{ HOST("\"DeviceCgroupRules\":[\"x\"]"), "invalid device cgroup rule format: 'x'",
 		  0 },
-		{ HOST("\"PortBindings\":{\"x/tcp\":[]}"), "invalid port specification: \"x/tcp\"",
-		  0 },
+		{ HOST("\"PortBindings\":{\"x/tcp\":[]}"), "invalid port specification: \"x\"", 0 },
 		{ HOST("\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"66666\"}]}"),
 		  "invalid port specification: \"66666\"", 0 },
 	};
@@ -520,6 +524,33 @@ static void test_completed(void **state)
 	}
 }
 
+static void test_limits_the_host_lacks(void **state)
+{
+	static const struct host_cgroups none;
+	struct create_request cr;
+
+	(void)state;
+	host_cgroups_set(&none);
+	cr = parse_ok(
+		HOST("\"Memory\":67108864,\"BlkioWeight\":5,\"PidsLimit\":9,\"CpusetCpus\":\"0\","
+		     "\"BlkioDeviceReadBps\":[{\"Path\":\"/dev/"
+		     "x\",\"Rate\":1}],\"MemorySwappiness\":5"),
+		151);
+	member_is(&cr, "Memory", "0");
+	member_is(&cr, "MemorySwap", "-1");
+	member_is(&cr, "BlkioWeight", "0");
+	member_is(&cr, "PidsLimit", "null");
+	member_is(&cr, "CpusetCpus", "\"\"");
+	member_is(&cr, "BlkioDeviceReadBps", "[]");
+	member_is(&cr, "MemorySwappiness", "null");
+	assert_int_equal(strv_len(cr.warnings), 6);
+	assert_string_equal(cr.warnings[0],
+			    "Your kernel does not support memory limit capabilities or the "
+			    "cgroup is not mounted. Limitation discarded.");
+	create_request_fini(&cr);
+	host_cgroups_set(&all_limits);
+}
+
 static void test_endpoints(void **state)
 {
 	struct create_request cr;
@@ -696,13 +727,21 @@ static void test_start_checks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bad_json),      cmocka_unit_test(test_wrong_types),
-		cmocka_unit_test(test_config_checks), cmocka_unit_test(test_resource_checks),
-		cmocka_unit_test(test_host_checks),   cmocka_unit_test(test_network_conflicts),
-		cmocka_unit_test(test_mount_checks),  cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_completed),     cmocka_unit_test(test_endpoints),
-		cmocka_unit_test(test_merge),	      cmocka_unit_test(test_port_bindings),
-		cmocka_unit_test(test_update),	      cmocka_unit_test(test_start_checks),
+		cmocka_unit_test(test_bad_json),
+		cmocka_unit_test(test_wrong_types),
+		cmocka_unit_test(test_config_checks),
+		cmocka_unit_test(test_resource_checks),
+		cmocka_unit_test(test_host_checks),
+		cmocka_unit_test(test_network_conflicts),
+		cmocka_unit_test(test_mount_checks),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_completed),
+		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_limits_the_host_lacks),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_port_bindings),
+		cmocka_unit_test(test_update),
+		cmocka_unit_test(test_start_checks),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

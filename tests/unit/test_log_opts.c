@@ -25,7 +25,7 @@ static void test_log_options(void **state)
 		const char *body, *text;
 	} rows[] = {
 		{ HOST("\"LogConfig\":{\"Type\":\"foo\"}"),
-		  "logger: no log driver named 'foo' is registered" },
+		  "error looking up logging plugin foo: plugin \"foo\" not found" },
 		{ HOST("\"LogConfig\":{\"Config\":{\"foo\":\"1\",\"zoo\":\"1\"}}"),
 		  "unknown log opt 'foo' for json-file log driver" },
 		{ HOST("\"LogConfig\":{\"Type\":\"local\",\"Config\":{\"foo\":\"1\"}}"),
@@ -82,8 +82,8 @@ static void test_engine_defaults(void **state)
 		{ "DEFAULT_LOG_OPTS = max-size=10m,max-file=3", NULL },
 		{ "DEFAULT_LOG_OPTS = nope=1",
 		  "failed to set log opts: unknown log opt 'nope' for json-file log driver" },
-		{ "DEFAULT_LOG_DRIVER = foo",
-		  "failed to set log opts: logger: no log driver named 'foo' is registered" },
+		{ "DEFAULT_LOG_DRIVER = foo", "failed to set log opts: error looking up logging "
+					      "plugin foo: plugin \"foo\" not found" },
 		{ "default-runtime = kata",
 		  "default-runtime: unknown or invalid runtime name: kata" },
 		{ "default-shm-size = much", "default-shm-size: invalid size: 'much'" },
