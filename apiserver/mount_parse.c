@@ -86,7 +86,7 @@ static const char *propagation_in(const char *mode)
 bool mount_mode_valid(const char *mode)
 {
 	cleanup_strv char **v = strv_split(mode, ',');
-	unsigned rw = 0, label = 0, prop = 0, copy = 0;
+	unsigned rw = 0, label = 0, prop = 0, copy = 0, consistency = 0;
 	size_t i, k;
 
 	if (!v || !v[0])
@@ -98,6 +98,9 @@ bool mount_mode_valid(const char *mode)
 			label++;
 		else if (strcmp(v[i], "nocopy") == 0)
 			copy++;
+		else if (strcmp(v[i], "consistent") == 0 || strcmp(v[i], "cached") == 0 ||
+			 strcmp(v[i], "delegated") == 0)
+			consistency++; /* of other systems: accepted, without effect */
 		else {
 			for (k = 0;
 			     k < ARRAY_SIZE(propagations) && strcmp(v[i], propagations[k]) != 0;
@@ -108,7 +111,7 @@ bool mount_mode_valid(const char *mode)
 			prop++;
 		}
 	}
-	return rw <= 1 && label <= 1 && prop <= 1 && copy <= 1;
+	return rw <= 1 && label <= 1 && prop <= 1 && copy <= 1 && consistency <= 1;
 }
 
 static int invalid_spec(const char *text, struct err *err)
@@ -146,10 +149,8 @@ int mount_parse_bind(const char *text, struct ct_mount *out, struct err *err)
 	if (n == 0 || n > 3 || !v[0][0] || (n == 2 && mount_mode_valid(v[1])))
 		return invalid_spec(text, err);
 	if (n == 3) {
-		if (!mount_mode_valid(v[2]))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid volume specification: '%s': invalid mode: %s",
-					text, v[2]);
+		if (v[2][0] && !mount_mode_valid(v[2]))
+			return err_kind(err, ERR_BAD_PARAM, "invalid mode: %s", v[2]);
 		mode = v[2];
 	}
 	dst = n == 1 ? v[0] : v[1];
@@ -160,7 +161,9 @@ int mount_parse_bind(const char *text, struct ct_mount *out, struct err *err)
 	prop = propagation_in(mode);
 	if (prop && str_eq(out->type, "volume"))
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid volume specification: '%s': invalid mode: %s", text, mode);
+				"invalid volume specification: '%s': invalid mount config for type "
+				"\"volume\": field BindOptions must not be specified",
+				text);
 	if (str_eq(out->type, "bind"))
 		out->source = mount_clean_path(src);
 	else if (src)

@@ -76,7 +76,7 @@ static void test_bind_refused(void **state)
 		{ "/a:/", "destination can't be '/'" },
 		{ "/a:/b:xx", "invalid mode: xx" },
 		{ "/a:/b:ro,rw", "invalid mode: ro,rw" },
-		{ "v:/b:shared", "invalid mode: shared" },
+		{ "v:/b:shared", "field BindOptions must not be specified" },
 	};
 	size_t i;
 
