@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * api_auth.c - handler: POST /auth, `docker login`. Asks the registry, by its own protocol: GET /v2/,
- * then with Basic credentials, or the token server that its challenge names.
+ * api_auth.c - handler: POST /auth, `docker login`. Asks the registry, by its own protocol: GET
+ * /v2/, then with Basic credentials, or the token server that its challenge names.
  *
- * Registries on 127.0.0.0/8, localhost and those of insecure-registries may have bad certificates or
- * no TLS at all, as with Docker. Passwords go to nobody but the registry and its token server, and into
- * no log.
+ * Registries on 127.0.0.0/8, localhost and those of insecure-registries may have bad certificates
+ * or no TLS at all, as with Docker. Passwords go to nobody but the registry and its token server,
+ * and into no log.
  */
 #include <curl/curl.h>
 #include <jansson.h>
@@ -103,6 +103,13 @@ static int get(const struct auth_job *aj, const char *url, bool with_user, struc
 	rc = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
 	curl_easy_cleanup(curl);
+	if (rc == CURLE_COULDNT_RESOLVE_HOST)
+		return err_kind(err, ERR_SYSTEM, "Get \"%s\": dial tcp: lookup %s: no such host",
+				url, aj->host);
+	if (rc == CURLE_COULDNT_CONNECT)
+		return err_kind(err, ERR_SYSTEM,
+				"Get \"%s\": dial tcp %s: connect: connection refused", url,
+				aj->host);
 	if (rc != CURLE_OK)
 		return err_kind(err, ERR_SYSTEM, "Get \"%s\": %s", url,
 				*detail ? detail : curl_easy_strerror(rc));
@@ -124,8 +131,8 @@ static char *challenge_param(const char *challenge, const char *name)
 
 static int refused(const char *url, struct err *err)
 {
-	return err_kind(err, ERR_UNAUTHORIZED, "Get \"%s\": unauthorized: incorrect username or password",
-			url);
+	return err_kind(err, ERR_UNAUTHORIZED,
+			"Get \"%s\": unauthorized: incorrect username or password", url);
 }
 
 /* The token server's word. */
@@ -145,14 +152,16 @@ static int ask_token(struct auth_job *aj, const char *challenge, struct err *err
 	curl_free(escaped);
 	curl_easy_cleanup(curl);
 	if (!realm)
-		return err_kind(err, ERR_SYSTEM, "registry %s: challenge without a realm", aj->host);
+		return err_kind(err, ERR_SYSTEM, "registry %s: challenge without a realm",
+				aj->host);
 	url = xasprintf("%s%caccount=%s&client_id=docker&offline_token=true&service=%s", realm,
 			strchr(realm, '?') ? '&' : '?', user, service ? service : "");
 	rc = get(aj, url, true, &a, err);
 	if (rc == 0 && a.status == 401)
 		rc = refused(realm, err);
 	else if (rc == 0 && a.status != 200)
-		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", realm, a.status);
+		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", realm,
+			      a.status);
 	if (rc == 0 && jparse(buf_str(&a.body), a.body.len, &o, &ignored) == 0)
 		aj->identity_token = xstrdup(jget_str(o, "refresh_token", NULL));
 	answer_fini(&a);
@@ -174,7 +183,8 @@ static int login_at(struct auth_job *aj, const char *scheme, struct err *err)
 		if (rc == 0 && second.status != 200)
 			rc = refused(url, err);
 	} else if (rc == 0 && first.status != 200) {
-		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", url, first.status);
+		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", url,
+			      first.status);
 	}
 	answer_fini(&first);
 	answer_fini(&second);
@@ -237,8 +247,8 @@ static bool may_be_insecure(const char *host)
 {
 	cleanup_strv char **list = strv_split(conf_str(engine->conf, "insecure-registries"), ',');
 
-	if (str_starts(host, "127.") || str_eq(host, "localhost") || str_starts(host, "localhost:") ||
-	    str_starts(host, "[::1]"))
+	if (str_starts(host, "127.") || str_eq(host, "localhost") ||
+	    str_starts(host, "localhost:") || str_starts(host, "[::1]"))
 		return true;
 	for (char **p = list; *p; p++) {
 		if (str_eq(*p + strspn(*p, " "), host))

@@ -2,9 +2,9 @@
  *
  * api_df.c - handler: GET /system/df, what images, containers and volumes take on the disk.
  *
- * A job walks the disk, with ids and image uses copied before; the containers' part is written on the
- * loop afterwards, for those that are still there. SizeLog and LogFiles of a container are ours: its
- * host logs, which its quota pays for as well.
+ * A job walks the disk, with ids and image uses copied before; the containers' part is written on
+ * the loop afterwards, for those that are still there. SizeLog and LogFiles of a container are
+ * ours: its host logs, which its quota pays for as well.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -47,7 +47,8 @@ struct df_job {
 	struct buf images_json, volumes_json;
 };
 
-/* ---- worker -------------------------------------------------------------------------------------- */
+/* ---- worker
+ * -------------------------------------------------------------------------------------- */
 
 static void measure_container(struct df_ct *d)
 {
@@ -105,7 +106,8 @@ static int df_run(struct job *job, struct err *err)
 	return 0;
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------ */
+/* ---- loop
+ * ------------------------------------------------------------------------------------------ */
 
 /* The list's object of one container with our members before its closing brace. */
 static void write_container(struct jw *w, const struct df_ct *d, int version)
@@ -122,7 +124,8 @@ static void write_container(struct jw *w, const struct df_ct *d, int version)
 	if (!start || !end)
 		return;
 	row.len = (size_t)(end - row.p);
-	buf_printf(&row, ",\"SizeLog\":%lld,\"LogFiles\":%u}", (long long)d->log_bytes, d->log_files);
+	buf_printf(&row, ",\"SizeLog\":%lld,\"LogFiles\":%u}", (long long)d->log_bytes,
+		   d->log_files);
 	jw_raw(w, NULL, start);
 }
 

@@ -277,7 +277,7 @@ static void attach_begin(struct req *r)
 	aj->in = aj->stream && req_query_bool(r, "stdin", false) && jget_bool(ct->config, "OpenStdin", false);
 	aj->running = container_is_running(ct);
 	aj->stdin_once = jget_bool(ct->config, "StdinOnce", false) && !aj->tty;
-	aj->h = (struct hijack_opts){ .tty = aj->tty, .in_fd = -1, .out = { -1, -1 }, .on_in_eof = on_in_eof,
+	aj->h = (struct hijack_opts){ .tty = aj->tty, .framed = !aj->tty, .in_fd = -1, .out = { -1, -1 }, .on_in_eof = on_in_eof,
 				      .on_detach = on_detach, .on_end = on_end, .arg = aj };
 	if (aj->tty) {
 		memcpy(aj->h.detach, keys, sizeof(keys));

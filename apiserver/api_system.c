@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * api_system.c - handlers: ping, version, info, auth, events.
+ * api_system.c - handlers: ping, version, info, events.
  *
- * What does not change is made into text once: /version whole, the versions of the runtimes by a job
- * at the first need.
+ * What does not change is made into text once: /version whole, the versions of the runtimes by a
+ * job at the first need.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -35,7 +35,8 @@ void handle_ping(struct req *r)
 	reply_text(id, 200, "text/plain; charset=utf-8", "OK");
 }
 
-/* ---- version -------------------------------------------------------------------------------------- */
+/* ---- version
+ * -------------------------------------------------------------------------------------- */
 
 static void component(struct jw *w, const char *name, const char *version, const char *commit)
 {
@@ -107,7 +108,8 @@ void handle_version(struct req *r)
 	system_facts_ready(req_id(r), version_reply);
 }
 
-/* ---- info ----------------------------------------------------------------------------------------- */
+/* ---- info
+ * ----------------------------------------------------------------------------------------- */
 
 static int64_t count_images(void)
 {
@@ -157,7 +159,8 @@ static void strings(struct jw *w, const char *key, const char *const *v)
 }
 
 /* A list setting; the defaults where it is empty. */
-static void conf_strings(struct jw *w, const char *key, const char *conf_key, const char *const *def)
+static void conf_strings(struct jw *w, const char *key, const char *conf_key,
+			 const char *const *def)
 {
 	cleanup_strv char **v = strv_split(conf_str(engine->conf, conf_key), ',');
 
@@ -208,7 +211,8 @@ static bool ip_forwarding(void)
 	cleanup_buf struct buf b = BUF_INIT;
 	struct err ignored = { 0 };
 
-	return fs_read_file("/proc/sys/net/ipv4/ip_forward", 16, &b, &ignored) == 0 && b.p[0] == '1';
+	return fs_read_file("/proc/sys/net/ipv4/ip_forward", 16, &b, &ignored) == 0 &&
+	       b.p[0] == '1';
 }
 
 static void info_host(struct jw *w)
@@ -246,7 +250,8 @@ static void info_host(struct jw *w)
 /* 127.0.0.0/8 and ::1 count as insecure without being asked for, as with Docker. */
 static void info_registries(struct jw *w)
 {
-	cleanup_strv char **insecure = strv_split(conf_str(engine->conf, "insecure-registries"), ',');
+	cleanup_strv char **insecure =
+		strv_split(conf_str(engine->conf, "insecure-registries"), ',');
 
 	jw_obj(w, "RegistryConfig");
 	jw_arr(w, "InsecureRegistryCIDRs");
@@ -306,8 +311,9 @@ static void info_security(struct jw *w)
 
 	jw_arr(w, "SecurityOptions");
 	if (engine->seccomp_available)
-		jw_str(w, NULL, unconfined ? "name=seccomp,profile=unconfined" :
-					     "name=seccomp,profile=builtin");
+		jw_str(w, NULL,
+		       unconfined ? "name=seccomp,profile=unconfined"
+				  : "name=seccomp,profile=builtin");
 	if (engine->cgroup_mode == CGROUP_V2)
 		jw_str(w, NULL, "name=cgroupns");
 	jw_end(w);

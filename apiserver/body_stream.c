@@ -6,8 +6,8 @@
  * connection is not read until it has gone (back pressure). The worker reads with a deadline.
  * End of file on the pipe is the proper end or not, by `status`, which is set before the close.
  *
- * Threads: the loop owns wfd, poll and pending; the worker owns rfd. refs and status are atomic; the
- * last of the two frees.
+ * Threads: the loop owns wfd, poll and pending; the worker owns rfd. refs and status are atomic;
+ * the last of the two frees.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -159,7 +159,8 @@ void body_stream_end(struct body_stream *bs, int status)
 		close_write_end(bs);
 }
 
-/* ---- worker ------------------------------------------------------------------------------------ */
+/* ---- worker ------------------------------------------------------------------------------------
+ */
 
 ssize_t body_read(struct body_stream *bs, void *p, size_t len)
 {
@@ -193,7 +194,8 @@ void body_close(struct body_stream *bs)
 	unref(bs);
 }
 
-/* ---- loop -------------------------------------------------------------------------------------- */
+/* ---- loop --------------------------------------------------------------------------------------
+ */
 
 /* NULL only when descriptors have run out. Data that came with the head was not looked at yet. */
 struct body_stream *req_body_stream(struct req *r)

@@ -12,10 +12,10 @@
  * pipelined request begins when the reply is complete, so that replies are in order.
  *
  * Gone or only finished? A peer that shuts down its sending side (docker does after stdin's end, nc
- * -N after the request) still wants its answer. It is gone when both directions are closed: POLLHUP,
- * which epoll reports without being asked (UV_PRIORITIZED is there so that libuv passes it on), or a
- * write or read that fails. A TCP peer that closed looks half-closed until it answers a probe with
- * RST: hence SO_KEEPALIVE (listen.c).
+ * -N after the request) still wants its answer. It is gone when both directions are closed:
+ *POLLHUP, which epoll reports without being asked (UV_PRIORITIZED is there so that libuv passes it
+ *on), or a write or read that fails. A TCP peer that closed looks half-closed until it answers a
+ *probe with RST: hence SO_KEEPALIVE (listen.c).
  *
  * A write that fails only marks the connection; client_gone is called from the loop's next turn, so
  * that nothing is freed under the feet of a caller.
@@ -40,13 +40,13 @@
 #define LOG_MODULE "client"
 #include "log.h"
 
-#define SEC_NS		   1000000000LL
-#define HEAD_TIMEOUT_NS	   (60 * SEC_NS)
-#define BODY_TIMEOUT_NS	   (300 * SEC_NS)
-#define IDLE_TIMEOUT_NS	   (600 * SEC_NS)
-#define WRITE_TIMEOUT_NS   (600 * SEC_NS)
-#define LINGER_TIMEOUT_NS  (2 * SEC_NS)
-#define DISCARD_MAX	   (256 * 1024)
+#define SEC_NS		  1000000000LL
+#define HEAD_TIMEOUT_NS	  (60 * SEC_NS)
+#define BODY_TIMEOUT_NS	  (300 * SEC_NS)
+#define IDLE_TIMEOUT_NS	  (600 * SEC_NS)
+#define WRITE_TIMEOUT_NS  (600 * SEC_NS)
+#define LINGER_TIMEOUT_NS (2 * SEC_NS)
+#define DISCARD_MAX	  (256 * 1024)
 
 struct client_stats client_stats;
 
@@ -74,7 +74,8 @@ size_t client_pending(const struct client *c)
 	return c->out.len - c->out_off;
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
 static void undefer(struct client *c)
 {
@@ -180,7 +181,8 @@ void client_linger(struct client *c)
 	client_update_poll(c);
 }
 
-/* ---- output ------------------------------------------------------------------------------------ */
+/* ---- output ------------------------------------------------------------------------------------
+ */
 
 static ssize_t send_some(struct client *c, const char *p, size_t len)
 {
@@ -265,7 +267,8 @@ bool client_write(struct client *c, const void *p, size_t len)
 	return true;
 }
 
-/* ---- input ------------------------------------------------------------------------------------- */
+/* ---- input -------------------------------------------------------------------------------------
+ */
 
 ssize_t client_recv(struct client *c, void *p, size_t len)
 {
@@ -405,7 +408,8 @@ static size_t process(struct client *c, const char *p, size_t len)
 	while (off < len && can_process(c)) {
 		const char *body = NULL;
 		size_t used, n_body = 0;
-		enum http_event ev = http_next(&c->parse, p + off, len - off, &used, &body, &n_body);
+		enum http_event ev =
+			http_next(&c->parse, p + off, len - off, &used, &body, &n_body);
 
 		off += used;
 		switch (ev) {
@@ -439,7 +443,8 @@ static void after_input(struct client *c)
 
 	if (c->state == CLIENT_CLOSED)
 		return;
-	if (c->state == CLIENT_BODY && c->eof && !c->req.body_done && can_process(c) && !c->in.len) {
+	if (c->state == CLIENT_BODY && c->eof && !c->req.body_done && can_process(c) &&
+	    !c->in.len) {
 		if (c->req.live)
 			reply_bad_body(c, "unexpected EOF");
 		else
@@ -551,7 +556,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 			defer(c);
 	}
 	/* a TLS handshake may have waited for room in the socket */
-	if (c->state != CLIENT_CLOSED && (events & (c->tls ? UV_READABLE | UV_WRITABLE : UV_READABLE)))
+	if (c->state != CLIENT_CLOSED &&
+	    (events & (c->tls ? UV_READABLE | UV_WRITABLE : UV_READABLE)))
 		on_readable(c);
 	if (c->state == CLIENT_CLOSED)
 		return;
@@ -602,7 +608,8 @@ void client_update_poll(struct client *c)
 	uv_poll_start(&c->poll, events, on_poll);
 }
 
-/* ---- the loop's own turns ---------------------------------------------------------------------- */
+/* ---- the loop's own turns ----------------------------------------------------------------------
+ */
 
 static void on_idle(uv_idle_t *handle)
 {
@@ -683,8 +690,9 @@ void client_open(int fd, const char *peer, struct tls_conn *tls)
 
 	client_stats.accepted++;
 	if (client_stats.open >= CLIENT_MAX - 1) {
-		static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-					   "Connection: close\r\n\r\n";
+		static const char full[] =
+			"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+			"Connection: close\r\n\r\n";
 
 		client_stats.refused++;
 		if (!tls && send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)

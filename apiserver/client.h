@@ -3,8 +3,8 @@
  * client.h - one connection and the request on it. Private to the HTTP plumbing (client.c,
  * request.c, reply.c, stream_pump.c, hijack.c, listen.c, debug.c). Loop thread only.
  *
- * A connection has one request at a time: struct req is part of struct client and used again for the
- * next one, so that a request costs no allocation. Pipelined requests wait in `in`.
+ * A connection has one request at a time: struct req is part of struct client and used again for
+ * the next one, so that a request costs no allocation. Pipelined requests wait in `in`.
  */
 #ifndef APISERVER_CLIENT_H
 #define APISERVER_CLIENT_H
@@ -23,12 +23,12 @@ struct tls_conn;
 struct body_stream;
 
 enum client_state {
-	CLIENT_IDLE,	/* no byte of a request yet */
-	CLIENT_HEAD,	/* a head is arriving */
-	CLIENT_BODY,	/* the head was routed, the body is arriving */
-	CLIENT_RUN,	/* the request is whole, its reply is not */
-	CLIENT_RAW,	/* hijacked: bytes go both ways, no more HTTP */
-	CLIENT_LINGER,	/* all is sent and shut down; input is discarded until the peer closes */
+	CLIENT_IDLE,   /* no byte of a request yet */
+	CLIENT_HEAD,   /* a head is arriving */
+	CLIENT_BODY,   /* the head was routed, the body is arriving */
+	CLIENT_RUN,    /* the request is whole, its reply is not */
+	CLIENT_RAW,    /* hijacked: bytes go both ways, no more HTTP */
+	CLIENT_LINGER, /* all is sent and shut down; input is discarded until the peer closes */
 	CLIENT_CLOSED,
 };
 
@@ -66,12 +66,12 @@ struct client {
 	int fd;
 	enum client_state state;
 	uv_poll_t poll;
-	int poll_events; /* as started; -1 not started */
-	bool eof;	 /* the peer sends no more */
-	bool closing_after; /* Connection: close was said */
-	bool corked;	 /* inside on_readable: output waits for its end */
-	bool deferred;	 /* in the list of those with input to look at */
-	bool broken; /* a write failed: client_gone will be called from the loop */
+	int poll_events;      /* as started; -1 not started */
+	bool eof;	      /* the peer sends no more */
+	bool closing_after;   /* Connection: close was said */
+	bool corked;	      /* inside on_readable: output waits for its end */
+	bool deferred;	      /* in the list of those with input to look at */
+	bool broken;	      /* a write failed: client_gone will be called from the loop */
 	uint32_t n_discarded; /* bytes of a body that nobody wants */
 	struct http_parse parse;
 	struct buf in;	/* input that cannot be used yet */
@@ -94,11 +94,11 @@ struct client_stats {
 };
 extern struct client_stats client_stats;
 
-#define CLIENT_MAX	  8192
-#define CLIENT_IN_MAX	  (256 * 1024)
-#define CLIENT_OUT_PAUSE  (1024 * 1024) /* no further pipelined request above this */
-#define CLIENT_BODY_MAX	  (8 * 1024 * 1024)
-#define CLIENT_IO_CHUNK	  (256 * 1024)
+#define CLIENT_MAX	 8192
+#define CLIENT_IN_MAX	 (256 * 1024)
+#define CLIENT_OUT_PAUSE (1024 * 1024) /* no further pipelined request above this */
+#define CLIENT_BODY_MAX	 (8 * 1024 * 1024)
+#define CLIENT_IO_CHUNK	 (256 * 1024)
 
 /* client.c */
 typedef void client_dispatch_fn(struct req *r);
@@ -112,10 +112,10 @@ struct client *client_first(void);
 bool client_write(struct client *c, const void *p, size_t len);
 bool client_flush(struct client *c);
 size_t client_pending(const struct client *c);
-void client_gone(struct client *c); /* tells the request, closes at once */
-void client_abort(struct client *c); /* client_gone, from the loop's next turn */
+void client_gone(struct client *c);		/* tells the request, closes at once */
+void client_abort(struct client *c);		/* client_gone, from the loop's next turn */
 bool client_is_hung_up(const struct client *c); /* closed in both directions by the peer */
-void client_linger(struct client *c); /* flush, shut down, wait for the peer's close */
+void client_linger(struct client *c);		/* flush, shut down, wait for the peer's close */
 void client_update_poll(struct client *c);
 void client_req_done(struct client *c); /* the reply is complete */
 /* Reads what is there into p; 0 EOF, -EAGAIN, other negative: broken. */
@@ -139,16 +139,18 @@ const char *route_pattern(const struct route *rt);
 
 /* body_stream.c */
 struct body_stream *body_stream_new(struct client *c);
-/* Takes all; what does not fit waits inside, and body_stream_blocked is true until client_resume. */
+/* Takes all; what does not fit waits inside, and body_stream_blocked is true until client_resume.
+ */
 void body_stream_feed(struct body_stream *bs, const char *p, size_t len);
-void body_stream_end(struct body_stream *bs, int status); /* 0 proper end; gives up the loop's end */
+void body_stream_end(struct body_stream *bs,
+		     int status); /* 0 proper end; gives up the loop's end */
 bool body_stream_blocked(const struct body_stream *bs);
 void client_resume(struct client *c); /* input may be looked at again */
 
 /* stream_pump.c, hijack.c: what client.c tells them */
-void pump_on_drained(struct pump *p);		 /* the client's output is all written */
+void pump_on_drained(struct pump *p); /* the client's output is all written */
 void pump_on_gone(struct pump *p);
-void pump_on_input(struct pump *p);		 /* raw: the client's socket is readable */
+void pump_on_input(struct pump *p); /* raw: the client's socket is readable */
 bool pump_wants_input(const struct pump *p);
 
 /* reply.c */

@@ -2,8 +2,8 @@
  *
  * debug.c - SIGUSR1's dump and the loop-stall watchdog.
  *
- * The watchdog costs no wake-ups: libuv counts the time that it slept in the poll; what a turn of the
- * loop took beyond that is what kept every client waiting.
+ * The watchdog costs no wake-ups: libuv counts the time that it slept in the poll; what a turn of
+ * the loop took beyond that is what kept every client waiting.
  */
 #include "debug.h"
 
@@ -17,8 +17,8 @@
 #define LOG_MODULE "debug"
 #include "log.h"
 
-#define STALL_NS    (100 * 1000000ULL)
-#define DUMP_MAX    500
+#define STALL_NS (100 * 1000000ULL)
+#define DUMP_MAX 500
 
 static uv_prepare_t prepare;
 static uint64_t last_prepare_ns, last_idle_ns;
@@ -51,26 +51,30 @@ void debug_watchdog_init(void)
 
 static void dump_clients(void)
 {
-	static const char *const states[] = { "idle", "head", "body", "run", "raw", "linger", "closed" };
+	static const char *const states[] = { "idle", "head",	"body",	 "run",
+					      "raw",  "linger", "closed" };
 	const struct client_stats *s = &client_stats;
 	int64_t now = mono_ns();
 	unsigned n = 0;
 
 	log_info("dump: http",
-		 "open=%u accepted=%llu refused=%llu requests=%llu replies=%llu errors=%llu bad=%llu "
+		 "open=%u accepted=%llu refused=%llu requests=%llu replies=%llu errors=%llu "
+		 "bad=%llu "
 		 "gone=%llu bytes_in=%llu bytes_out=%llu stalls=%llu longest_stall_ms=%llu",
 		 s->open, (unsigned long long)s->accepted, (unsigned long long)s->refused,
 		 (unsigned long long)s->requests, (unsigned long long)s->replies,
-		 (unsigned long long)s->errors, (unsigned long long)s->bad, (unsigned long long)s->gone,
-		 (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out,
-		 (unsigned long long)stalls, (unsigned long long)(longest_stall_ns / 1000000));
+		 (unsigned long long)s->errors, (unsigned long long)s->bad,
+		 (unsigned long long)s->gone, (unsigned long long)s->bytes_in,
+		 (unsigned long long)s->bytes_out, (unsigned long long)stalls,
+		 (unsigned long long)(longest_stall_ns / 1000000));
 	for (struct client *c = client_first(); c && n < DUMP_MAX; c = c->next, n++)
 		log_info("dump: client",
 			 "peer=%s state=%s eof=%d requests=%llu age_s=%lld in=%zu out=%zu req=%llu "
 			 "route=%s path=%s ms=%lld",
-			 log_q(c->peer), states[c->state], c->eof, (unsigned long long)c->n_requests,
-			 (long long)((now - c->accepted_ns) / 1000000000), c->in.len, client_pending(c),
-			 (unsigned long long)(c->req.live ? c->req.id : 0),
+			 log_q(c->peer), states[c->state], c->eof,
+			 (unsigned long long)c->n_requests,
+			 (long long)((now - c->accepted_ns) / 1000000000), c->in.len,
+			 client_pending(c), (unsigned long long)(c->req.live ? c->req.id : 0),
 			 c->req.live ? route_pattern(c->req.route) : "-",
 			 c->req.live ? log_q(req_path(&c->req)) : "-",
 			 c->req.live ? (long long)((now - c->req.begun_ns) / 1000000) : 0);
@@ -83,8 +87,8 @@ static void dump_jobs(void)
 
 		job_stats_get((enum job_lane)i, &js);
 		log_info("dump: lane",
-			 "name=%s threads=%u idle=%u queued=%u done=%llu failed=%llu refused=%llu", js.name,
-			 js.threads, js.idle, js.queued, (unsigned long long)js.done,
+			 "name=%s threads=%u idle=%u queued=%u done=%llu failed=%llu refused=%llu",
+			 js.name, js.threads, js.idle, js.queued, (unsigned long long)js.done,
 			 (unsigned long long)js.failed, (unsigned long long)js.refused);
 		for (unsigned k = 0; k < js.n_running; k++)
 			log_info("dump: job", "lane=%s what=%s ms=%lld", js.name,
@@ -100,8 +104,10 @@ void debug_dump(void)
 	dump_clients();
 	dump_jobs();
 	log_info("dump: containers", "count=%zu", container_count());
-	for (struct container *ct = container_first(); ct && n < DUMP_MAX; ct = ct->next_by_age, n++)
-		log_info("dump: container", "ct=%.12s name=%s status=%s pid=%d op=%d refs=%u removing=%d",
-			 ct->id, log_q(ct->name), container_status_name(ct), ct->st.pid, ct->op, ct->refs,
+	for (struct container *ct = container_first(); ct && n < DUMP_MAX;
+	     ct = ct->next_by_age, n++)
+		log_info("dump: container",
+			 "ct=%.12s name=%s status=%s pid=%d op=%d refs=%u removing=%d", ct->id,
+			 log_q(ct->name), container_status_name(ct), ct->st.pid, ct->op, ct->refs,
 			 ct->removing);
 }

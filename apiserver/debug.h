@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * debug.h - looking into a running daemon: SIGUSR1's dump, and the watchdog of the loop. Loop thread.
+ * debug.h - looking into a running daemon: SIGUSR1's dump, and the watchdog of the loop. Loop
+ * thread.
  */
 #ifndef APISERVER_DEBUG_H
 #define APISERVER_DEBUG_H

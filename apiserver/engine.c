@@ -37,7 +37,8 @@ static int load_uuid(const char *name, char out[37], struct err *err)
 
 	if ((rc = str_fmt(path, sizeof(path), "%s/%s", the_engine.paths.lib, name)) < 0)
 		return err_sysnum(err, rc, "path of %s", name);
-	if (fs_read_file(path, 64, &b, &ignored) == 0 && b.len >= 36 && strspn(b.p, "0123456789abcdef-") == 36) {
+	if (fs_read_file(path, 64, &b, &ignored) == 0 && b.len >= 36 &&
+	    strspn(b.p, "0123456789abcdef-") == 36) {
 		str_copy(out, 37, b.p);
 		return 0;
 	}
@@ -85,8 +86,8 @@ int engine_init(struct err *err)
 	e->caps_bounding = bounding_caps();
 	e->seccomp_available = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
 	e->cgroup_mode = (enum cgroup_mode)cgroup_detect();
-	e->swap_limit = e->cgroup_mode == CGROUP_V2 ?
-				fs_exists("/proc/swaps") :
-				fs_exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes");
+	e->swap_limit = e->cgroup_mode == CGROUP_V2
+				? fs_exists("/proc/swaps")
+				: fs_exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes");
 	return 0;
 }

@@ -56,7 +56,8 @@ static struct event ring[RING];
 static uint64_t n_events;
 static struct sub *subs;
 
-/* ---- events -------------------------------------------------------------------------------------- */
+/* ---- events
+ * -------------------------------------------------------------------------------------- */
 
 static void event_clear(struct event *ev)
 {
@@ -138,7 +139,8 @@ static void make_text(struct event *ev)
 	ev->text = buf_steal(&b);
 }
 
-/* ---- filters ------------------------------------------------------------------------------------- */
+/* ---- filters
+ * ------------------------------------------------------------------------------------- */
 
 /* filters={"type":["image"]} and the older {"type":{"image":true}}, as an object of arrays. */
 static json_t *parse_filters(const char *text, struct err *err)
@@ -157,16 +159,16 @@ static json_t *parse_filters(const char *text, struct err *err)
 		return NULL;
 	}
 	out = json_object();
-	json_object_foreach(in, key, v) {
+	json_object_foreach (in, key, v) {
 		json_t *arr = json_array();
 
 		if (json_is_array(v)) {
-			json_array_foreach(v, i, item) {
+			json_array_foreach (v, i, item) {
 				if (json_is_string(item))
 					json_array_append(arr, item);
 			}
 		} else if (json_is_object(v)) {
-			json_object_foreach(v, name, item) {
+			json_object_foreach (v, name, item) {
 				if (json_is_true(item))
 					json_array_append_new(arr, json_string(name));
 			}
@@ -184,7 +186,7 @@ static bool match_exact(const json_t *f, const char *key, const char *s)
 
 	if (json_array_size(arr) == 0)
 		return true;
-	json_array_foreach(arr, i, v) {
+	json_array_foreach (arr, i, v) {
 		if (strcmp(json_string_value(v), s) == 0)
 			return true;
 	}
@@ -198,7 +200,7 @@ static bool match_prefix(const json_t *f, const char *key, const char *s)
 
 	if (json_array_size(arr) == 0)
 		return true;
-	json_array_foreach(arr, i, v) {
+	json_array_foreach (arr, i, v) {
 		if (str_starts(s, json_string_value(v)))
 			return true;
 	}
@@ -210,10 +212,11 @@ static bool match_action(const json_t *f, const char *action)
 	json_t *arr = jget_arr(f, "event"), *v;
 	size_t i;
 
-	json_array_foreach(arr, i, v) {
+	json_array_foreach (arr, i, v) {
 		const char *s = json_string_value(v);
 
-		if (str_eq(s, "health_status") || str_eq(s, "exec_create") || str_eq(s, "exec_start"))
+		if (str_eq(s, "health_status") || str_eq(s, "exec_create") ||
+		    str_eq(s, "exec_start"))
 			return match_prefix(f, "event", action);
 	}
 	return match_exact(f, "event", action);
@@ -248,7 +251,7 @@ static bool match_labels(const json_t *f, const struct event *ev)
 	json_t *arr = jget_arr(f, "label"), *v;
 	size_t i;
 
-	json_array_foreach(arr, i, v) {
+	json_array_foreach (arr, i, v) {
 		const char *s = json_string_value(v), *eq = strchr(s, '=');
 		size_t n = eq ? (size_t)(eq - s) : strlen(s), k;
 
@@ -277,7 +280,8 @@ static bool matches(const json_t *f, const struct event *ev)
 	       match_name(f, "secret", ev) && match_name(f, "config", ev) && match_labels(f, ev);
 }
 
-/* ---- subscribers ---------------------------------------------------------------------------------- */
+/* ---- subscribers
+ * ---------------------------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -343,9 +347,12 @@ static void emit(struct event *ev)
 	publish(slot);
 }
 
-void event_emit(const char *type, const char *action, const char *actor_id, const char *const *attrs)
+void event_emit(const char *type, const char *action, const char *actor_id,
+		const char *const *attrs)
 {
-	struct event ev = { .type = xstrdup(type), .action = xstrdup(action), .id = xstrdup(actor_id) };
+	struct event ev = { .type = xstrdup(type),
+			    .action = xstrdup(action),
+			    .id = xstrdup(actor_id) };
 
 	assert_loop_thread();
 	attrs_add(&ev, attrs);
@@ -361,7 +368,7 @@ void event_container(const struct container *ct, const char *action, const char 
 	const char *key;
 
 	assert_loop_thread();
-	json_object_foreach(labels, key, v) {
+	json_object_foreach (labels, key, v) {
 		if (json_is_string(v))
 			attr_set(&ev, key, json_string_value(v));
 	}
@@ -381,7 +388,8 @@ unsigned events_listeners(void)
 	return n;
 }
 
-/* ---- GET /events ---------------------------------------------------------------------------------- */
+/* ---- GET /events
+ * ---------------------------------------------------------------------------------- */
 
 static int query_time(struct req *r, const char *name, int64_t *out, struct err *err)
 {
@@ -419,15 +427,15 @@ void events_serve(struct req *r)
 	json_t *filters = NULL;
 	struct sub *s;
 
-	if (query_time(r, "since", &since_ns, &err) < 0 || query_time(r, "until", &until_ns, &err) < 0 ||
+	if (query_time(r, "since", &since_ns, &err) < 0 ||
+	    query_time(r, "until", &until_ns, &err) < 0 ||
 	    !(filters = parse_filters(req_query(r, "filters"), &err))) {
 		reply_error(req, &err);
 		return;
 	}
 	if (until_ns && until_ns < since_ns) {
-		err_kind(&err, ERR_BAD_PARAM,
-			 "`since` time (%s) cannot be after `until` time (%s)", req_query(r, "since"),
-			 req_query(r, "until"));
+		err_kind(&err, ERR_BAD_PARAM, "`since` time (%s) cannot be after `until` time (%s)",
+			 req_query(r, "since"), req_query(r, "until"));
 		json_decref(filters);
 		reply_error(req, &err);
 		return;

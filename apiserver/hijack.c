@@ -8,8 +8,8 @@
  *
  * How it ends. The client's half-close closes `in` when all before it has been written, and nothing
  * else: output goes on (docker run -i </dev/null must print). The end of both outs flushes, shuts
- * down and waits for the client's close, so that no reset overtakes the last bytes. Without any out,
- * the end of `in` is the end. A client that is gone ends all at once. Exactly one of on_end and
+ * down and waits for the client's close, so that no reset overtakes the last bytes. Without any
+ *out, the end of `in` is the end. A client that is gone ends all at once. Exactly one of on_end and
  * on_detach is called, last.
  *
  * Back pressure. Outs are not read while output waits for the client; the client is not read while
@@ -39,11 +39,17 @@ struct hijack {
 	uint64_t req;
 	struct hijack_opts opts;
 	struct pump_fd *in, *out[2];
-	bool in_eof; /* the client's bytes are all here */
+	bool in_eof;	    /* the client's bytes are all here */
 	bool client_closed; /* websocket: closing frames were exchanged */
 	struct buf to_in;
 	size_t to_in_off;
 	unsigned n_matched; /* bytes of the detach sequence seen last */
+	/* of outs that are framed: the stream header being read, and payload bytes to come */
+	struct {
+		uint8_t head[8];
+		unsigned n_head;
+		uint32_t left;
+	} frame[2];
 	struct ws_decoder *ws; /* NULL: plain bytes */
 	enum ws_opcode ws_opcode;
 };
@@ -87,7 +93,8 @@ static void finish(struct hijack *h, enum ending how)
 		opts.on_end(opts.arg, how == END_GONE);
 }
 
-/* ---- client to in ---------------------------------------------------------------------------------- */
+/* ---- client to in
+ * ---------------------------------------------------------------------------------- */
 
 static bool in_waits(const struct hijack *h)
 {
@@ -290,8 +297,8 @@ static void hijack_on_input(struct pump *p)
 	if (n == 0) {
 		c->eof = true;
 		client_eof(h);
-	} else if (h->ws ? !client_frames(h, c, (uint8_t *)buf, (size_t)n) :
-			   !client_bytes(h, (uint8_t *)buf, (size_t)n)) {
+	} else if (h->ws ? !client_frames(h, c, (uint8_t *)buf, (size_t)n)
+			 : !client_bytes(h, (uint8_t *)buf, (size_t)n)) {
 		return;
 	}
 	if (!push_in(h))
@@ -300,7 +307,8 @@ static void hijack_on_input(struct pump *p)
 		client_resume(c);
 }
 
-/* ---- outs to client --------------------------------------------------------------------------------- */
+/* ---- outs to client
+ * --------------------------------------------------------------------------------- */
 
 static void watch_outs(struct hijack *h, bool on)
 {
@@ -332,6 +340,33 @@ static void emit(struct hijack *h, struct client *c, uint8_t mux, char *p, size_
 	client_write(c, p, len);
 }
 
+/* Takes the stream headers off: a websocket carries the bytes alone, as with Docker. */
+static void emit_unframed(struct hijack *h, struct client *c, int i, const char *p, size_t len)
+{
+	while (len > 0) {
+		uint8_t ws[10], *head = h->frame[i].head;
+		size_t n;
+
+		if (h->frame[i].left == 0) {
+			head[h->frame[i].n_head++] = (uint8_t)*p++;
+			len--;
+			if (h->frame[i].n_head == 8) {
+				h->frame[i].n_head = 0;
+				h->frame[i].left = (uint32_t)head[4] << 24 |
+						   (uint32_t)head[5] << 16 |
+						   (uint32_t)head[6] << 8 | head[7];
+			}
+			continue;
+		}
+		n = len < h->frame[i].left ? len : h->frame[i].left;
+		client_write(c, ws, ws_head(ws, h->ws_opcode, n));
+		client_write(c, p, n);
+		h->frame[i].left -= (uint32_t)n;
+		p += n;
+		len -= n;
+	}
+}
+
 static void out_end(struct hijack *h, int i)
 {
 	pump_fd_close(h->out[i]);
@@ -356,7 +391,10 @@ static void on_out(struct hijack *h, int i)
 		out_end(h, i);
 		return;
 	}
-	emit(h, r->client, h->opts.mux[i], buf + GAP, (size_t)n);
+	if (h->ws && h->opts.framed)
+		emit_unframed(h, r->client, i, buf + GAP, (size_t)n);
+	else
+		emit(h, r->client, h->opts.mux[i], buf + GAP, (size_t)n);
 	if (client_pending(r->client) || r->client->broken)
 		watch_outs(h, false);
 }
@@ -398,7 +436,8 @@ void reply_hijack_end(uint64_t req)
 		finish(container_of(r->pump, struct hijack, base), END_DONE);
 }
 
-/* ---- beginning -------------------------------------------------------------------------------------- */
+/* ---- beginning
+ * -------------------------------------------------------------------------------------- */
 
 static void close_opts_fds(const struct hijack_opts *o)
 {
@@ -423,10 +462,11 @@ static bool send_ws_head(struct req *r)
 		reply_error_status(r->id, 400, "bad websocket handshake");
 		return false;
 	}
-	buf_printf(&b,
-		   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		   "Sec-WebSocket-Accept: %s\r\n",
-		   accept);
+	buf_printf(
+		&b,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Accept: %s\r\n",
+		accept);
 	/* as Docker: a single one is taken over */
 	if (protocol && !strchr(protocol, ','))
 		buf_printf(&b, "Sec-WebSocket-Protocol: %s\r\n", protocol);
@@ -443,9 +483,9 @@ static void send_raw_head(struct req *r, const struct hijack_opts *o)
 	struct buf b = BUF_INIT;
 
 	if (!type)
-		type = upgrade && r->version >= 142 && !o->tty ?
-			       "application/vnd.docker.multiplexed-stream" :
-			       "application/vnd.docker.raw-stream";
+		type = upgrade && r->version >= 142 && !o->tty
+			       ? "application/vnd.docker.multiplexed-stream"
+			       : "application/vnd.docker.raw-stream";
 	if (upgrade)
 		buf_printf(&b,
 			   "HTTP/1.1 101 UPGRADED\r\nContent-Type: %s\r\nConnection: Upgrade\r\n"

@@ -11,8 +11,8 @@
  * header names ("Host : x" is how two servers are made to disagree), control characters in values,
  * folded header lines, versions other than 1.0 and 1.1, no or two Host headers in 1.1, too many
  * headers, fragments and control characters in URLs. The library itself refuses two different
- * framings (Transfer-Encoding with Content-Length, two Content-Lengths, unknown codings), bare CR and
- * heads of more than HTTP_MAX_HEAD bytes.
+ * framings (Transfer-Encoding with Content-Length, two Content-Lengths, unknown codings), bare CR
+ * and heads of more than HTTP_MAX_HEAD bytes.
  */
 #include "http.h"
 
@@ -32,10 +32,11 @@ static int refuse(struct http_parse *hp, int status, const char *text)
 }
 
 static const bool token_char[256] = {
-	['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true,
-	['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true,
-	['`'] = true, ['|'] = true, ['~'] = true,
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+	['!'] = true,	      ['#'] = true,	    ['$'] = true, ['%'] = true,
+	['&'] = true,	      ['\''] = true,	    ['*'] = true, ['+'] = true,
+	['-'] = true,	      ['.'] = true,	    ['^'] = true, ['_'] = true,
+	['`'] = true,	      ['|'] = true,	    ['~'] = true, ['0' ... '9'] = true,
+	['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
 static int on_message_begin(http_parser *p)
@@ -125,7 +126,8 @@ static int on_header_value(http_parser *p, const char *at, size_t len)
 	struct http_parse *hp = p->data;
 	struct http_head *h = &hp->head;
 
-	/* a second piece within one call is a folded line; in the next call it is the same value's rest */
+	/* a second piece within one call is a folded line; in the next call it is the same value's
+	 * rest */
 	if (hp->last_cb == CB_VALUE && hp->value_in_call)
 		return refuse(hp, 400, "folded header line");
 	hp->value_in_call = true;
@@ -177,8 +179,9 @@ static int on_headers_complete(http_parser *p)
 		return refuse(hp, 400, "unsupported transfer encoding");
 	h->keep_alive = http_should_keep_alive(p) != 0;
 	h->upgrade = p->upgrade != 0;
-	h->content_length = (p->flags & F_CHUNKED) ? -1 :
-			    (p->flags & F_CONTENTLENGTH) ? (int64_t)p->content_length : 0;
+	h->content_length = (p->flags & F_CHUNKED)	   ? -1
+			    : (p->flags & F_CONTENTLENGTH) ? (int64_t)p->content_length
+							   : 0;
 	if ((p->flags & F_CONTENTLENGTH) && p->content_length > INT64_MAX / 2)
 		return refuse(hp, 400, "bad Content-Length");
 	h->has_body = h->content_length != 0;
@@ -251,8 +254,8 @@ enum http_event http_next(struct http_parse *hp, const char *p, size_t len, size
 	errnum = HTTP_PARSER_ERRNO(&hp->parser);
 	if (errnum != HPE_OK && errnum != HPE_PAUSED) {
 		hp->bad_status = errnum == HPE_HEADER_OVERFLOW ? 431 : 400;
-		hp->bad_text = errnum == HPE_HEADER_OVERFLOW ? "request header too large" :
-							       "Bad Request";
+		hp->bad_text =
+			errnum == HPE_HEADER_OVERFLOW ? "request header too large" : "Bad Request";
 		return HTTP_EV_BAD;
 	}
 	if (hp->pending == HTTP_EV_BODY) {

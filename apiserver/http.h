@@ -21,10 +21,11 @@
 
 enum http_event {
 	HTTP_EV_MORE, /* all of the input is used */
-	HTTP_EV_HEAD,	/* head is whole; see struct http_head */
-	HTTP_EV_BODY,	/* *body, *n_body: a piece of the body */
-	HTTP_EV_END,	/* the message is whole; the next call begins another one */
-	HTTP_EV_BAD,	/* not HTTP, or refused: see bad_status; the connection is of no use any more */
+	HTTP_EV_HEAD, /* head is whole; see struct http_head */
+	HTTP_EV_BODY, /* *body, *n_body: a piece of the body */
+	HTTP_EV_END,  /* the message is whole; the next call begins another one */
+	HTTP_EV_BAD,  /* not HTTP, or refused: see bad_status; the connection is of no use any more
+		       */
 };
 
 struct http_header {
@@ -48,10 +49,10 @@ struct http_parse {
 	http_parser parser;
 	struct http_head head;
 	/* between callbacks */
-	uint8_t pending;  /* enum http_event that a callback has left */
-	uint8_t last_cb;  /* what the text's end is part of */
+	uint8_t pending; /* enum http_event that a callback has left */
+	uint8_t last_cb; /* what the text's end is part of */
 	bool value_in_call;
-	bool any;	  /* bytes of this message were seen */
+	bool any; /* bytes of this message were seen */
 	uint32_t n_head_bytes;
 	int bad_status;
 	const char *bad_text;
@@ -69,8 +70,8 @@ const char *http_header(const struct http_head *head, const char *lower_name);
 bool http_header_has(const struct http_head *head, const char *lower_name, const char *token);
 const char *http_status_text(int status);
 
-/* %XX (and + as a blank when plus is set) decoded onto the end of out, without a NUL added. -1: a bad
- * escape, or a NUL byte. */
+/* %XX (and + as a blank when plus is set) decoded onto the end of out, without a NUL added. -1: a
+ * bad escape, or a NUL byte. */
 int http_unescape(struct buf *out, const char *p, size_t len, bool plus);
 
 #endif

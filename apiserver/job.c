@@ -286,8 +286,8 @@ void job_shutdown(void)
 
 			lane->head = job->next;
 			lane->n_queued--;
-			job->rc = err_kind(&job->err, ERR_UNAVAILABLE,
-					   "the daemon is shutting down");
+			job->rc =
+				err_kind(&job->err, ERR_UNAVAILABLE, "the daemon is shutting down");
 			finish(job);
 		}
 		lane->tail = &lane->head;

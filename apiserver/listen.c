@@ -45,7 +45,8 @@ struct listener {
 static struct listener *listeners;
 static int reserve_fd = -1;
 
-static void describe_peer(int fd, bool tcp, const struct sockaddr_storage *ss, char *out, size_t size)
+static void describe_peer(int fd, bool tcp, const struct sockaddr_storage *ss, char *out,
+			  size_t size)
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
 	struct ucred cred;
@@ -174,20 +175,23 @@ static int open_unix(const char *path, const char *group, struct err *err)
 	int rc;
 
 	if (path[0] != '/' || str_fmt(sa.sun_path, sizeof(sa.sun_path), "%s", path) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "bad socket path (absolute, up to %zu bytes): %s",
+		return err_kind(err, ERR_BAD_PARAM,
+				"bad socket path (absolute, up to %zu bytes): %s",
 				sizeof(sa.sun_path) - 1, path);
 	if ((rc = clear_socket_file(path, &sa, err)) < 0)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, "make a socket");
-	/* Only us until owner and mode are set: Linux takes the file's mode from the socket's inode. */
+	/* Only us until owner and mode are set: Linux takes the file's mode from the socket's
+	 * inode. */
 	fchmod(fd, 0600);
 	if (bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return err_sys(err, "bind %s", path);
 	gr = str_empty(group) ? NULL : getgrnam(group);
 	if (gr && chown(path, 0, gr->gr_gid) < 0)
-		log_warn("cannot give the socket to its group", "path=%s group=%s", log_q(path), group);
+		log_warn("cannot give the socket to its group", "path=%s group=%s", log_q(path),
+			 group);
 	if (chmod(path, 0660) < 0)
 		return err_sys(err, "set the mode of %s", path);
 	if (listen(fd, SOMAXCONN) < 0)
@@ -215,7 +219,8 @@ static int open_tcp(const char *addr, bool tls, struct err *err)
 	}
 	rc = getaddrinfo(*host ? host : "127.0.0.1", colon + 1, &hints, &ai);
 	if (rc != 0)
-		return err_kind(err, ERR_BAD_PARAM, "cannot resolve %s: %s", addr, gai_strerror(rc));
+		return err_kind(err, ERR_BAD_PARAM, "cannot resolve %s: %s", addr,
+				gai_strerror(rc));
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -226,7 +231,8 @@ static int open_tcp(const char *addr, bool tls, struct err *err)
 	}
 	freeaddrinfo(ai);
 	if (!tls)
-		log_warn("listening on TCP without TLS: whoever reaches it is root here", "addr=%s", addr);
+		log_warn("listening on TCP without TLS: whoever reaches it is root here", "addr=%s",
+			 addr);
 	return add(take_fd(&fd), true, tls, NULL, err);
 }
 

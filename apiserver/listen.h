@@ -9,9 +9,9 @@
 
 #include "err.h"
 
-/* unix:///path, or tcp://ip:port (also tcp://[v6]:port), with TLS when tls is set. A socket file of an
- * engine that is not there any more is replaced; one that answers is an error. group: who may use a
- * unix socket beside root, when there is such a group. */
+/* unix:///path, or tcp://ip:port (also tcp://[v6]:port), with TLS when tls is set. A socket file of
+ * an engine that is not there any more is replaced; one that answers is an error. group: who may
+ * use a unix socket beside root, when there is such a group. */
 int listen_open(const char *host, const char *group, bool tls, struct err *err);
 /* Sockets that systemd has opened for us (LISTEN_FDS): how many. */
 int listen_activated(bool tls, struct err *err);

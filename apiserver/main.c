@@ -2,9 +2,9 @@
  *
  * main.c - the API daemon's start and stop.
  *
- * Order of the start: arguments, configuration, folders, the lock (one engine per run folder), facts
- * of the host, store, layers, images, volumes, networks, the log service, containers, and only then
- * the first client. Each step finds what a crash of its predecessor left.
+ * Order of the start: arguments, configuration, folders, the lock (one engine per run folder),
+ * facts of the host, store, layers, images, volumes, networks, the log service, containers, and
+ * only then the first client. Each step finds what a crash of its predecessor left.
  *
  * Stop: no new clients, no new jobs; those that run are waited for and answered; zones run on.
  */
@@ -64,7 +64,8 @@ static int lock_fd = -1;
 
 static void usage(FILE *f)
 {
-	fputs("usage: apiserver [--root DIR] [--conf FILE] [-H|--host unix://PATH|tcp://IP:PORT]...\n"
+	fputs("usage: apiserver [--root DIR] [--conf FILE] [-H|--host "
+	      "unix://PATH|tcp://IP:PORT]...\n"
 	      "                 [--check-config] [--version]\n",
 	      f);
 }
@@ -72,9 +73,12 @@ static void usage(FILE *f)
 static int parse_args(int argc, char **argv, struct args *a)
 {
 	static const struct option longs[] = {
-		{ "root", required_argument, NULL, 'r' },  { "conf", required_argument, NULL, 'c' },
-		{ "host", required_argument, NULL, 'H' },  { "check-config", no_argument, NULL, 'k' },
-		{ "version", no_argument, NULL, 'v' },	   { "help", no_argument, NULL, 'h' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "conf", required_argument, NULL, 'c' },
+		{ "host", required_argument, NULL, 'H' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int opt;
@@ -218,8 +222,9 @@ static int open_listeners(const struct args *a, struct err *err)
 	bool tls = tls_wanted(conf);
 	int rc, n;
 
-	if (tls && (rc = tls_init(conf_str(conf, "tlscert"), conf_str(conf, "tlskey"),
-				  conf_str(conf, "tlscacert"), conf_bool(conf, "tlsverify"), err)) < 0)
+	if (tls &&
+	    (rc = tls_init(conf_str(conf, "tlscert"), conf_str(conf, "tlskey"),
+			   conf_str(conf, "tlscacert"), conf_bool(conf, "tlsverify"), err)) < 0)
 		return rc;
 	if ((n = listen_activated(tls, err)) < 0)
 		return n;
@@ -249,7 +254,8 @@ static int load_conf(const struct args *a, struct err *err)
 		return rc;
 	str_copy(e->conf_path, sizeof(e->conf_path), a->conf ? a->conf : "");
 	if (log_parse_level(conf_str(e->conf, "log-level"), &level) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "log-level: not one of error, warn, info, debug: %s",
+		return err_kind(err, ERR_BAD_PARAM,
+				"log-level: not one of error, warn, info, debug: %s",
 				conf_str(e->conf, "log-level"));
 	if ((rc = config_check_engine(err)) < 0)
 		return rc;
@@ -341,8 +347,8 @@ int main(int argc, char **argv)
 		log_err("cannot start", "error=%s", log_q(err.msg));
 		return 1;
 	}
-	log_info("listening", "sock=%s version=%s api=%s", log_q(engine->paths.api_sock), SDC_VERSION,
-		 SDC_API_VERSION);
+	log_info("listening", "sock=%s version=%s api=%s", log_q(engine->paths.api_sock),
+		 SDC_VERSION, SDC_API_VERSION);
 	notify_systemd("READY=1");
 	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 	stop();

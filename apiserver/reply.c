@@ -2,8 +2,8 @@
  *
  * reply.c - answers: status line and headers as Docker's, JSON, errors, chunked pieces.
  *
- * A reply that is whole is put together in the client's output buffer and written once, at the end of
- * the input batch that it answers (client.c corks) or at once when it comes later.
+ * A reply that is whole is put together in the client's output buffer and written once, at the end
+ * of the input batch that it answers (client.c corks) or at once when it comes later.
  *
  * A connection is not used again when the request said so, when HTTP/1.0 leaves no way to tell the
  * end of a body, or when much of the request's body has not been read.
@@ -141,14 +141,16 @@ void reply_finish(struct req *r)
 }
 
 /* Head and body, and the request is done. */
-static void send_whole(struct req *r, int status, const char *content_type, const void *p, size_t len)
+static void send_whole(struct req *r, int status, const char *content_type, const void *p,
+		       size_t len)
 {
 	struct client *c = r->client;
 	bool was_corked = c->corked;
 
 	if (r->head_sent) {
 		/* a handler that has begun a stream cannot take it back */
-		log_warn("a second reply was dropped", "path=%s status=%d", log_q(req_path(r)), status);
+		log_warn("a second reply was dropped", "path=%s status=%d", log_q(req_path(r)),
+			 status);
 		return;
 	}
 	if (was_corked || client_pending(c)) {
@@ -239,7 +241,8 @@ void reply_header(uint64_t req, const char *name, const char *value)
 	buf_add(&r->extra_headers, "\r\n", 2);
 }
 
-/* The rest of the body cannot be had. Nobody has acted on the request yet, unless its body streams. */
+/* The rest of the body cannot be had. Nobody has acted on the request yet, unless its body streams.
+ */
 void reply_bad_body(struct client *c, const char *text)
 {
 	c->closing_after = true;
@@ -270,7 +273,8 @@ void reply_bad_request(struct client *c, int status, const char *text)
 	client_linger(c);
 }
 
-/* ---- piece by piece ----------------------------------------------------------------------------- */
+/* ---- piece by piece -----------------------------------------------------------------------------
+ */
 
 void reply_send_head(struct req *r, int status, const char *content_type, int64_t length)
 {

@@ -31,7 +31,7 @@ struct stream_opts {
 	bool (*aborted)(void *arg);
 	void (*on_end)(void *arg, bool client_gone);
 	void *arg;
-	int64_t content_length; /* >= 0: identity body of this length; -1: chunked */
+	int64_t content_length; /* > 0: identity body of this length; else chunked */
 };
 void reply_stream(uint64_t req, int fd, const struct stream_opts *opts);
 
@@ -45,10 +45,10 @@ void reply_abort(uint64_t req);
 
 /* Hijack: 101 UPGRADED when the request asked for `Upgrade: tcp`, else 200; then a raw two-way stream.
  * Descriptors are taken; -1 where unused. in_fd: the client's bytes go there; the client's half-close
- * closes in_fd and calls on_in_eof. Each out[i] goes to the client until EOF, framed as
+ * closes in_fd and calls on_in_eof (not when in_fd is -1). Each out[i] goes to the client until EOF, framed as
  * mux[i] = 1 stdout, 2 stderr (Docker's 8-byte header), 0 raw. When all outs are at EOF the connection
  * is closed and on_end called. detach_keys: parsed sequence ("" none, n_detach bytes) looked for in the
- * client's bytes: found, the connection ends with on_detach instead. Websocket requests (Upgrade:
+ * client's bytes: found, the connection ends with on_detach instead of on_end. Websocket requests (Upgrade:
  * websocket) are answered as such, by the same call. */
 struct hijack_opts {
 	const char *content_type; /* NULL: by the rule raw-stream / multiplexed-stream from 1.42 without tty */
@@ -56,6 +56,7 @@ struct hijack_opts {
 	int in_fd;
 	int out[2];
 	uint8_t mux[2];
+	bool framed; /* the outs' bytes have Docker's stream headers already: a websocket takes them off */
 	uint8_t detach[16];
 	size_t n_detach;
 	void (*on_in_eof)(void *arg);

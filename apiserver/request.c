@@ -108,7 +108,8 @@ void req_on_gone(struct req *r, void (*fn)(void *arg), void *arg)
 	r->on_gone_arg = arg;
 }
 
-/* ---- target ------------------------------------------------------------------------------------ */
+/* ---- target ------------------------------------------------------------------------------------
+ */
 
 /* "1.43" as 143; -1 when it is no such number. Parts beyond the second do not count. */
 static int parse_version(const char *s, size_t len)
@@ -134,13 +135,14 @@ static void refuse_version(struct req *r, const char *v, size_t len, bool old)
 		len = 64;
 	if (old)
 		err_kind(&err, ERR_BAD_PARAM,
-			 "client version %.*s is too old. Minimum supported API version is %s, please "
+			 "client version %.*s is too old. Minimum supported API version is %s, "
+			 "please "
 			 "upgrade your client to a newer version",
 			 (int)len, v, SDC_API_MIN);
 	else
 		err_kind(&err, ERR_BAD_PARAM,
-			 "client version %.*s is too new. Maximum supported API version is %s", (int)len,
-			 v, SDC_API_VERSION);
+			 "client version %.*s is too new. Maximum supported API version is %s",
+			 (int)len, v, SDC_API_VERSION);
 	reply_error(r->id, &err);
 }
 
@@ -196,7 +198,8 @@ int req_parse_target(struct req *r)
 	return 0;
 }
 
-/* ---- query ------------------------------------------------------------------------------------- */
+/* ---- query -------------------------------------------------------------------------------------
+ */
 
 static void add_pair(struct req *r, const char *p, size_t len)
 {

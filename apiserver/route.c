@@ -149,9 +149,10 @@ static struct shape {
 
 static void handle_swarm_inactive(struct req *r)
 {
-	reply_error_status(req_id(r), 503,
-			   "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
-			   "join\" to connect this node to swarm and try again.");
+	reply_error_status(
+		req_id(r), 503,
+		"This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
+		"join\" to connect this node to swarm and try again.");
 }
 
 static void handle_swarm_join(struct req *r)
@@ -213,8 +214,7 @@ int route_match(struct req *r)
 		/* the second byte tells most of them apart */
 		if (len > 1 && routes[i].pattern[1] != path[1] && routes[i].pattern[1] != '{')
 			continue;
-		if (!matches(i, path, len, &var, &n_var) ||
-		    strcmp(method, routes[i].method) != 0)
+		if (!matches(i, path, len, &var, &n_var) || strcmp(method, routes[i].method) != 0)
 			continue;
 		r->route = &routes[i];
 		buf_add(&r->var, var, n_var);

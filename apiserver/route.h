@@ -15,7 +15,7 @@ enum route_flags {
 
 typedef void route_handler(struct req *r);
 
-/* api_system.c */
+/* api_system.c, api_auth.c, api_df.c */
 route_handler handle_ping, handle_version, handle_info, handle_auth, handle_events, handle_system_df;
 /* api_containers.c */
 route_handler handle_container_list, handle_container_create, handle_container_inspect, handle_container_start,

@@ -2,13 +2,13 @@
  *
  * stream_pump.c - a descriptor's bytes as a reply's body.
  *
- * Design: one large buffer for all (client_io_buf), since only one pump runs at a time: read behind a
- * gap, write the chunk's head into the gap, hand all to the socket in one call. What the socket does
- * not take is kept by the client, and the descriptor is not read again until it has gone: that is the
- * back pressure, and it bounds a slow client's memory by one read.
+ * Design: one large buffer for all (client_io_buf), since only one pump runs at a time: read behind
+ * a gap, write the chunk's head into the gap, hand all to the socket in one call. What the socket
+ * does not take is kept by the client, and the descriptor is not read again until it has gone: that
+ * is the back pressure, and it bounds a slow client's memory by one read.
  *
- * Pipes, sockets and ttys are polled. Regular files cannot be: they are read by libuv's threads, one
- * read at a time.
+ * Pipes, sockets and ttys are polled. Regular files cannot be: they are read by libuv's threads,
+ * one read at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,8 @@ struct stream_pump {
 	char *file_buf;
 };
 
-/* ---- pump_fd ------------------------------------------------------------------------------------ */
+/* ---- pump_fd ------------------------------------------------------------------------------------
+ */
 
 struct pump_fd {
 	uv_poll_t poll;
@@ -120,7 +121,8 @@ void pump_fd_close(struct pump_fd *pf)
 	close(pf->fd);
 }
 
-/* ---- client.c's calls ---------------------------------------------------------------------------- */
+/* ---- client.c's calls
+ * ---------------------------------------------------------------------------- */
 
 void pump_on_drained(struct pump *p)
 {
@@ -143,7 +145,8 @@ bool pump_wants_input(const struct pump *p)
 	return p && p->ops->wants_input && p->ops->wants_input(p);
 }
 
-/* ---- streaming ----------------------------------------------------------------------------------- */
+/* ---- streaming
+ * ----------------------------------------------------------------------------------- */
 
 static void stream_free(struct stream_pump *sp, bool client_gone)
 {

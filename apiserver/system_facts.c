@@ -9,11 +9,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -53,25 +56,59 @@ static int64_t count_threads(void)
 	return n > 2 ? n - 2 : n;
 }
 
+/* Output of a program, up to a few KiB; "" when it cannot be run. */
+static void output_of(const char *const argv[], struct buf *out)
+{
+	posix_spawn_file_actions_t fa;
+	cleanup_fd int rfd = -1;
+	int fds[2];
+	pid_t pid;
+	int rc;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return;
+	rfd = fds[0];
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, fds[1], 1);
+	posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
+	rc = posix_spawnp(&pid, argv[0], &fa, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	close(fds[1]);
+	if (rc != 0)
+		return;
+	for (;;) {
+		char tmp[1024];
+		ssize_t n = read(rfd, tmp, sizeof(tmp));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		buf_add(out, tmp, (size_t)n);
+	}
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /* First line "crun version 1.8.1", a later one "commit: f8a0..." */
-static void program_version(const char *cmd, char *version, size_t n_version, char *commit,
+static void program_version(const char *program, char *version, size_t n_version, char *commit,
 			    size_t n_commit)
 {
-	char line[256];
-	FILE *f = popen(cmd, "r");
+	const char *const argv[] = { program, "--version", NULL };
+	cleanup_strv char **lines = NULL;
+	cleanup_buf struct buf out;
 
-	if (!f)
-		return;
-	while (fgets(line, sizeof(line), f)) {
-		char *p = strstr(line, "version ");
+	buf_init(&out, 16 * 1024);
+	output_of(argv, &out);
+	lines = strv_split(buf_str(&out), '\n');
+	for (char **l = lines; *l; l++) {
+		const char *p = strstr(*l, "version ");
 
-		line[strcspn(line, "\r\n")] = '\0';
 		if (p && !*version)
 			str_copy(version, n_version, p + 8);
-		else if (str_starts(line, "commit: "))
-			str_copy(commit, n_commit, line + 8);
+		else if (str_starts(*l, "commit: "))
+			str_copy(commit, n_commit, *l + 8);
 	}
-	pclose(f);
 }
 
 static void os_release(struct system_facts *f)
@@ -128,8 +165,8 @@ static const char *go_arch(const char *machine)
 	static const struct {
 		const char *machine, *go;
 	} map[] = {
-		{ "x86_64", "amd64" }, { "aarch64", "arm64" }, { "i686", "386" },
-		{ "armv7l", "arm" },   { "ppc64le", "ppc64le" }, { "s390x", "s390x" },
+		{ "x86_64", "amd64" },	  { "aarch64", "arm64" },   { "i686", "386" },
+		{ "armv7l", "arm" },	  { "ppc64le", "ppc64le" }, { "s390x", "s390x" },
 		{ "riscv64", "riscv64" },
 	};
 
@@ -177,10 +214,10 @@ static int facts_run(struct job *job, struct err *err)
 	str_copy(f->host_name, sizeof(f->host_name), u.nodename);
 	os_release(f);
 	str_copy(f->backing_fs, sizeof(f->backing_fs), fs_name(engine->paths.lib));
-	program_version("crun --version 2>/dev/null", f->crun_version, sizeof(f->crun_version),
-			f->crun_commit, sizeof(f->crun_commit));
-	program_version("runc --version 2>/dev/null", f->runc_version, sizeof(f->runc_version),
-			f->runc_commit, sizeof(f->runc_commit));
+	program_version("crun", f->crun_version, sizeof(f->crun_version), f->crun_commit,
+			sizeof(f->crun_commit));
+	program_version("runc", f->runc_version, sizeof(f->runc_version), f->runc_commit,
+			sizeof(f->runc_commit));
 	build_time(f->build_time, sizeof(f->build_time));
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * system_facts.h - what /version and /info tell of the host and of the programs beside us. Found out once,
- * by a job, at the first need. Loop thread.
+ * system_facts.h - what /version and /info tell of the host and of the programs beside us. Found
+ * out once, by a job, at the first need. Loop thread.
  */
 #ifndef APISERVER_SYSTEM_FACTS_H
 #define APISERVER_SYSTEM_FACTS_H

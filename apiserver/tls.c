@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * tls.c - TLS 1.2 and 1.3 by OpenSSL, right on the non-blocking socket: client.c polls it anyhow, so
- * memory BIOs would only copy more.
+ * tls.c - TLS 1.2 and 1.3 by OpenSSL, right on the non-blocking socket: client.c polls it anyhow,
+ * so memory BIOs would only copy more.
  *
- * tls_recv reads until the socket is empty or the caller's buffer has no room for another record. What
- * it has seen beyond what it returned (the peer's close_notify behind the last bytes, an error) no poll
- * would tell of: tls_has_input does, and client.c asks it before it waits.
+ * tls_recv reads until the socket is empty or the caller's buffer has no room for another record.
+ * What it has seen beyond what it returned (the peer's close_notify behind the last bytes, an
+ * error) no poll would tell of: tls_has_input does, and client.c asks it before it waits.
  */
 #include "tls.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * tls.h - TLS on a client's socket. Loop thread. Results are as of recv and send with a negative errno:
- * -EAGAIN when the socket would have to be waited for.
+ * tls.h - TLS on a client's socket. Loop thread. Results are as of recv and send with a negative
+ * errno: -EAGAIN when the socket would have to be waited for.
  */
 #ifndef APISERVER_TLS_H
 #define APISERVER_TLS_H
@@ -22,7 +22,9 @@ void tls_free(struct tls_conn *t);
 ssize_t tls_recv(struct tls_conn *t, void *p, size_t len);
 ssize_t tls_send(struct tls_conn *t, const void *p, size_t len);
 void tls_shutdown(struct tls_conn *t);
-bool tls_has_input(const struct tls_conn *t); /* the next tls_recv will tell something, whatever poll says */
-bool tls_wants_write(const struct tls_conn *t); /* its handshake waits for the socket to take bytes */
+bool tls_has_input(
+	const struct tls_conn *t); /* the next tls_recv will tell something, whatever poll says */
+bool tls_wants_write(
+	const struct tls_conn *t); /* its handshake waits for the socket to take bytes */
 
 #endif

@@ -2,9 +2,9 @@
  *
  * websocket.c - RFC 6455 frames and handshake.
  *
- * Refused, as section 5 demands: unmasked client frames, reserved bits, unknown opcodes, fragmented or
- * long control frames, continuations of nothing, new messages inside an open one, lengths with the
- * top bit set.
+ * Refused, as section 5 demands: unmasked client frames, reserved bits, unknown opcodes, fragmented
+ * or long control frames, continuations of nothing, new messages inside an open one, lengths with
+ * the top bit set.
  */
 #include "websocket.h"
 
@@ -130,7 +130,8 @@ enum ws_event ws_next(struct ws_decoder *d, uint8_t *p, size_t len, size_t *used
 			d->head[d->n_head++] = p[off++];
 			if (d->n_head == 2 && !(d->head[1] & 0x80))
 				return WS_EV_BAD; /* not masked */
-			if (d->n_head >= 2 && d->n_head == head_size(d->head, d->n_head) && !take_head(d))
+			if (d->n_head >= 2 && d->n_head == head_size(d->head, d->n_head) &&
+			    !take_head(d))
 				return WS_EV_BAD;
 		}
 		control = d->opcode & 0x08;

@@ -52,8 +52,8 @@ static unsigned run(const uint8_t *data, size_t size, size_t piece)
 		while (off < end) {
 			const char *body = NULL;
 			size_t used, n_body = 0;
-			enum http_event ev = http_next(hp, (const char *)data + off, end - off, &used, &body,
-						       &n_body);
+			enum http_event ev = http_next(hp, (const char *)data + off, end - off,
+						       &used, &body, &n_body);
 
 			if (ev == HTTP_EV_BAD)
 				return heads;

@@ -32,8 +32,8 @@ static void events_of(const char *text, size_t len, size_t n, struct buf *out)
 		while (done < piece) {
 			const char *body = NULL;
 			size_t used, n_body = 0;
-			enum http_event ev = http_next(&hp, text + off + done, piece - done, &used, &body,
-						       &n_body);
+			enum http_event ev = http_next(&hp, text + off + done, piece - done, &used,
+						       &body, &n_body);
 
 			done += used;
 			if (ev != HTTP_EV_BODY && ev != HTTP_EV_MORE && in_body) {
@@ -68,12 +68,15 @@ static void test_events(void **state)
 		{ "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HGET / E " },
 		{ "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
 		  "HGET / E HGET /b E " },
-		{ "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /b HTTP/1.0\r\n\r\n",
+		{ "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /b "
+		  "HTTP/1.0\r\n\r\n",
 		  "HPOST /x Babc E HGET /b E " },
-		{ "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+		{ "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+		  "chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
 		  "HPUT /x Babc E " },
 		{ "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "HPOST /x E " },
-		{ "POST /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 2\r\n"
+		{ "POST /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: "
+		  "tcp\r\nContent-Length: 2\r\n"
 		  "\r\n{}GET /b HTTP/1.1\r\nHost: a\r\n\r\n",
 		  "HPOST /x up B{} E HGET /b E " },
 		{ "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "X400" },
@@ -84,8 +87,10 @@ static void test_events(void **state)
 		{ "GET / HTTP/1.1\r\nX: b\r\n\r\n", "X400" },
 		{ "GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "X400" },
 		{ "GET / HTTP/3.1\r\nHost: a\r\n\r\n", "X505" },
-		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", "X400" },
-		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HPOST / X400" },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+		  "X400" },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		  "HPOST / X400" },
 	};
 	static const size_t sizes[] = { 1, 2, 3, 7, 64, 10000 };
 
@@ -99,23 +104,25 @@ static void test_events(void **state)
 				continue;
 			events_of(rows[i].text, strlen(rows[i].text), sizes[k], &out);
 			if (!str_eq(buf_str(&out), rows[i].want))
-				fail_msg("row %zu by %zu: want %s, got %s", i, sizes[k], rows[i].want,
-					 buf_str(&out));
+				fail_msg("row %zu by %zu: want %s, got %s", i, sizes[k],
+					 rows[i].want, buf_str(&out));
 		}
 	}
 }
 
 static void test_headers(void **state)
 {
-	static const char text[] = "GET / HTTP/1.1\r\nHOST:  a b \t\r\nConnection: keep-alive , Upgrade\r\n"
-				   "Empty:\r\nExpect: 100-Continue\r\n\r\n";
+	static const char text[] =
+		"GET / HTTP/1.1\r\nHOST:  a b \t\r\nConnection: keep-alive , Upgrade\r\n"
+		"Empty:\r\nExpect: 100-Continue\r\n\r\n";
 	struct http_parse hp;
 	const char *body;
 	size_t used, n_body;
 
 	(void)state;
 	http_init(&hp);
-	assert_int_equal(http_next(&hp, text, sizeof(text) - 1, &used, &body, &n_body), HTTP_EV_HEAD);
+	assert_int_equal(http_next(&hp, text, sizeof(text) - 1, &used, &body, &n_body),
+			 HTTP_EV_HEAD);
 	assert_string_equal(http_header(&hp.head, "host"), "a b");
 	assert_string_equal(http_header(&hp.head, "empty"), "");
 	assert_null(http_header(&hp.head, "absent"));
@@ -132,9 +139,9 @@ static void test_unescape(void **state)
 		const char *in, *want; /* NULL: refused */
 		bool plus;
 	} rows[] = {
-		{ "abc", "abc", false },  { "a%20b", "a b", false }, { "a+b", "a+b", false },
-		{ "a+b", "a b", true },	  { "%2f%2F", "//", false }, { "%", NULL, false },
-		{ "%2", NULL, false },	  { "%zz", NULL, false },    { "%00", NULL, false },
+		{ "abc", "abc", false },	 { "a%20b", "a b", false }, { "a+b", "a+b", false },
+		{ "a+b", "a b", true },		 { "%2f%2F", "//", false }, { "%", NULL, false },
+		{ "%2", NULL, false },		 { "%zz", NULL, false },    { "%00", NULL, false },
 		{ "%c3%a4", "\xc3\xa4", false },
 	};
 
@@ -188,22 +195,21 @@ static void test_websocket_frames(void **state)
 		size_t len;
 		const char *want;
 	} rows[] = {
-#define ROW(s, want)                                                                               \
-	{                                                                                          \
-		s, sizeof(s) - 1, want                                                             \
-	}
+#define ROW(s, want) { s, sizeof(s) - 1, want }
 		ROW("\x81\x83" M "abc", "abc"),
 		ROW("\x82\x80" M "\x82\x81" M "x", "x"),
 		ROW("\x01\x82" M "ab\x89\x81" M "p\x80\x81" M "c", "ab<ping p>c"),
 		ROW("\x8a\x81" M "q\x88\x82" M "\x03\xe8", "<close 2>"),
 		ROW("\x82\xfe\x00\x03" M "abc", "abc"),
-		ROW("\x82\x03" "abc", "<bad>"),		  /* not masked */
-		ROW("\xc2\x83" M "abc", "<bad>"),	  /* reserved bit */
-		ROW("\x83\x83" M "abc", "<bad>"),	  /* unknown opcode */
-		ROW("\x80\x83" M "abc", "<bad>"),	  /* continues nothing */
+		ROW("\x82\x03"
+		    "abc",
+		    "<bad>"),				       /* not masked */
+		ROW("\xc2\x83" M "abc", "<bad>"),	       /* reserved bit */
+		ROW("\x83\x83" M "abc", "<bad>"),	       /* unknown opcode */
+		ROW("\x80\x83" M "abc", "<bad>"),	       /* continues nothing */
 		ROW("\x02\x81" M "a\x82\x81" M "b", "a<bad>"), /* a message inside one */
-		ROW("\x09\x81" M "a", "<bad>"),		  /* fragmented ping */
-		ROW("\x89\xfe\x00\x80" M, "<bad>"),	  /* long ping */
+		ROW("\x09\x81" M "a", "<bad>"),		       /* fragmented ping */
+		ROW("\x89\xfe\x00\x80" M, "<bad>"),	       /* long ping */
 		ROW("\x82\xff\xff\0\0\0\0\0\0\0" M, "<bad>"),
 	};
 

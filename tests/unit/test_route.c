@@ -56,10 +56,12 @@ static void test_routes(void **state)
 		{ "POST", "/containers/create?name=y", "/containers/create", "", 151 },
 		{ "POST", "/containers/prune", "/containers/prune", "", 151 },
 		{ "GET", "/images/json", "/images/json", "", 151 },
-		{ "GET", "/images/reg:5000/a/b:tag/json", "/images/{name}/json", "reg:5000/a/b:tag", 151 },
+		{ "GET", "/images/reg:5000/a/b:tag/json", "/images/{name}/json", "reg:5000/a/b:tag",
+		  151 },
 		{ "GET", "/images/a/b/get", "/images/{name}/get", "a/b", 151 },
 		{ "GET", "/images/get?names=a", "/images/get", "", 151 },
-		{ "POST", "/images/localhost:5000/x/push", "/images/{name}/push", "localhost:5000/x", 151 },
+		{ "POST", "/images/localhost:5000/x/push", "/images/{name}/push",
+		  "localhost:5000/x", 151 },
 		{ "DELETE", "/images/a/b@sha256:00", "/images/{name}", "a/b@sha256:00", 151 },
 		{ "POST", "/exec/0123/start", "/exec/{name}/start", "0123", 151 },
 		{ "GET", "/networks", "/networks", "", 151 },
@@ -98,8 +100,8 @@ static void test_routes(void **state)
 			    !str_eq(req_var(&client.req, "name"), rows[i].var) ||
 			    req_version(&client.req) != rows[i].version)
 				fail_msg("%s %s: rc=%d %s %s %d", rows[i].method, rows[i].url, rc,
-					 route_pattern(client.req.route), req_var(&client.req, "name"),
-					 req_version(&client.req));
+					 route_pattern(client.req.route),
+					 req_var(&client.req, "name"), req_version(&client.req));
 		} else if (rc == 0 || memcmp(buf_str(&client.out) + 9, rows[i].var, 3) != 0) {
 			fail_msg("%s %s: rc=%d %.40s", rows[i].method, rows[i].url, rc,
 				 buf_str(&client.out));
@@ -113,7 +115,8 @@ static void test_query(void **state)
 	cleanup_strv char **all = NULL;
 
 	(void)state;
-	assert_int_equal(target("GET", "/info?a=1&b=x+y%2Bz&a=2&c&d=&e=%zz&f=no&g=False&h=0&i=yes&&=x"), 0);
+	assert_int_equal(
+		target("GET", "/info?a=1&b=x+y%2Bz&a=2&c&d=&e=%zz&f=no&g=False&h=0&i=yes&&=x"), 0);
 	assert_string_equal(req_query(r, "a"), "1");
 	assert_string_equal(req_query(r, "b"), "x y+z");
 	assert_string_equal(req_query(r, "c"), "");
