@@ -57,7 +57,7 @@ t_health() {
 	out D run -d --name "$C" --health-cmd 'echo probe; test -e /ok' --health-interval 200ms --health-retries 2 --health-start-period 20s busybox sleep 300
 	eq "$(i "$C" '{{.State.Health.Status}}')" starting; sleep 0.5; out D exec "$C" touch /ok
 	until_ok sh -c "[ \$(docker inspect -f '{{.State.Health.Status}}' $C) = healthy ]" || fail "$(i "$C" '{{json .State.Health}}')"
-	has "$(D ps --filter "name=$C" --format '{{.Status}}')" "(healthy)"; eq "$(i "$C" '{{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}')" $'1 probe\n'
+	has "$(D ps --filter "name=$C" --format '{{.Status}}')" "(healthy)"; eq "$(i "$C" '{{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}')" '1 probe'
 	out D exec "$C" rm /ok; until_ok sh -c "[ \$(docker inspect -f '{{.State.Health.Status}}' $C) = unhealthy ]" || fail "not unhealthy"
 	[ "$(i "$C" '{{len .State.Health.Log}}')" -le 5 ] || fail "log"
 }
@@ -71,7 +71,7 @@ t_exec() {
 	OUT=$(D exec "$C" no-such-cmd 2>&1); like "$?" '^12[67]$'; has "$OUT" "executable file not found"
 	rc 126 D exec "$C" /etc; has "$OUT$ERR" "permission denied"
 	out D exec "$C" grep CapEff /proc/self/status; has "$OUT" a80425fb; out D exec --privileged "$C" grep CapEff /proc/self/status; hasnt "$OUT" a80425fb
-	rc 1 D exec -u nosuch "$C" true || true; has "$OUT$ERR" "unable to find user nosuch"
+	rc 126 D exec -u nosuch "$C" true; has "$OUT$ERR" "unable to find user nosuch"
 }
 t_exec_api() {
 	out D run -d --name "$C" busybox sleep 300
@@ -95,7 +95,7 @@ import os, pty, sys, time, select
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp('docker', ['docker', 'attach', sys.argv[1]])
-time.sleep(1); os.write(fd, b'echo mar''ked\n'); time.sleep(0.5); os.write(fd, b'\x10\x11')
+time.sleep(1); os.write(fd, b'echo mar""ked\n'); time.sleep(0.5); os.write(fd, b'\x10\x11')
 out = b''; end = time.time() + 10
 while time.time() < end:
     r, _, _ = select.select([fd], [], [], 0.2)
