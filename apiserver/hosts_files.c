@@ -224,7 +224,7 @@ static char **conf_list(const char *key)
 
 static void read_host_file(const char *path, struct buf *out)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 
 	buf_reset(out);
 	fs_read_file(path, HOST_FILE_MAX, out, &ignored); /* missing: empty */
@@ -240,7 +240,7 @@ static void host_resolv(bool host_network, struct resolv *r)
 	if (!host_network && r->servers && strv_len(r->servers) == 1 &&
 	    str_eq(r->servers[0], "127.0.0.53")) {
 		resolv_fini(r);
-		*r = (struct resolv){0};
+		*r = (struct resolv){ 0 };
 		read_host_file("/run/systemd/resolve/resolv.conf", &b);
 		resolv_parse(buf_str(&b), r);
 	}
@@ -253,9 +253,9 @@ static void zone_resolv(const struct ct_spec *spec, bool host_network, struct re
 		const char *field, *key;
 		size_t offset;
 	} settings[] = {
-		{"Dns", "dns", offsetof(struct resolv, servers)},
-		{"DnsSearch", "dns-search", offsetof(struct resolv, search)},
-		{"DnsOptions", "dns-opt", offsetof(struct resolv, options)},
+		{ "Dns", "dns", offsetof(struct resolv, servers) },
+		{ "DnsSearch", "dns-search", offsetof(struct resolv, search) },
+		{ "DnsOptions", "dns-opt", offsetof(struct resolv, options) },
 	};
 
 	host_resolv(host_network, r);
@@ -284,7 +284,7 @@ static bool has_option(char **options, const char *prefix)
  * else. Servers on the host's loopback stay: the resolver reaches those. */
 static void point_to_resolver(struct resolv *r, struct buf *upstream)
 {
-	struct resolv servers = {.servers = r->servers};
+	struct resolv servers = { .servers = r->servers };
 
 	if (!r->servers)
 		resolv_for_zone(&servers);
@@ -368,7 +368,7 @@ static int set_up_names(const struct ct_spec *spec, const struct endpoint *more,
 {
 	cleanup_buf struct buf upstream = BUF_INIT;
 	bool host_network = is_host_network(spec), own = wants_resolver(spec, more);
-	struct resolv r = {0};
+	struct resolv r = { 0 };
 	int rc = 0;
 
 	zone_resolv(spec, host_network, &r);
@@ -475,24 +475,36 @@ int network_files_disconnect(const struct ct_spec *spec, const struct endpoint *
 
 /* ---- the resolver ---- */
 
-int network_resolver_start(const char *ct_id, const char *uuid, struct err *err)
+int network_resolver_order(const char *ct_id, const char *uuid, struct buf *order, int *netns_fd,
+			   struct err *err)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_strv char **upstreams = xcalloc(1, sizeof(char *));
-	struct resolv r = {0};
-	cleanup_fd int netns = -1;
+	struct resolv r = { 0 };
 	char path[1024];
 	int rc;
 
 	if ((rc = fs_read_file(paths_zone(&engine->paths, uuid, "config/resolv.upstream", path),
 			       HOST_FILE_MAX, &text, err)) < 0)
 		return rc;
-	netns = open(paths_zone_run(&engine->paths, uuid, "netns", path), O_RDONLY | O_CLOEXEC);
-	if (netns < 0)
+	*netns_fd = open(paths_zone_run(&engine->paths, uuid, "netns", path), O_RDONLY | O_CLOEXEC);
+	if (*netns_fd < 0)
 		return err_sys(err, "open %s", path);
 	resolv_parse(buf_str(&text), &r);
 	for (char **s = r.servers; s && *s; s++)
 		strv_add(&upstreams, *s);
 	resolv_fini(&r);
-	return resolver_start(ct_id, netns, upstreams, err);
+	resolver_order_zone(ct_id, upstreams, order);
+	return 0;
+}
+
+int network_resolver_start(const char *ct_id, const char *uuid, struct err *err)
+{
+	cleanup_buf struct buf order = BUF_INIT;
+	cleanup_fd int netns = -1;
+	int rc;
+
+	if ((rc = network_resolver_order(ct_id, uuid, &order, &netns, err)) < 0)
+		return rc;
+	return resolver_start(&order, netns, err);
 }

@@ -39,6 +39,7 @@
 #include "logclient.h"
 #include "native_layer.h"
 #include "network.h"
+#include "resolver.h"
 #include "store.h"
 #include "str.h"
 #include "tar_unpack.h"
@@ -325,6 +326,8 @@ int main(int argc, char **argv)
 		return tar_unpack_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], ZONE_FILES_OPTION))
 		return zone_files_main();
+	if (argc > 1 && !strcmp(argv[1], RESOLVER_OPTION))
+		return resolver_main();
 	if (parse_args(argc, argv, &args) < 0) {
 		usage(stderr);
 		return 2;

@@ -107,12 +107,24 @@ void net_unlink(struct net *n)
 	}
 }
 
-static void member_free(struct net_member *m)
+void net_member_free(struct net_member *m)
 {
 	free(m->ct_name);
 	strv_free(m->names);
 	strv_free(m->links);
 	free(m);
+}
+
+struct net_member *net_member_copy(const struct net_member *m)
+{
+	struct net_member *c = xcalloc(1, sizeof(*c));
+
+	*c = *m;
+	c->ct_name = xstrdup(m->ct_name);
+	c->names = m->names ? strv_dup(m->names) : NULL;
+	c->links = m->links ? strv_dup(m->links) : NULL;
+	c->next = NULL;
+	return c;
 }
 
 void net_free(struct net *n)
@@ -123,7 +135,7 @@ void net_free(struct net *n)
 		struct net_member *m = n->members;
 
 		n->members = m->next;
-		member_free(m);
+		net_member_free(m);
 	}
 	ipam_fini(&n->ipam);
 	free(n->name);
@@ -217,7 +229,7 @@ static bool member_del(struct net *n, const char *endpoint_id)
 		*pp = m->next;
 		if (m->ip)
 			ipam_release(&n->ipam, m->ip);
-		member_free(m);
+		net_member_free(m);
 		return true;
 	}
 	return false;
@@ -251,17 +263,19 @@ static bool has_member(const struct net *n, const char *ct_id)
 
 static void leave(const struct endpoint *ep, const char *ct_id)
 {
-	bool in_any = false;
+	bool in_any = false, named = false;
 	struct net *n;
 
 	pthread_mutex_lock(&net_lock);
 	n = net_by_id(ep->network_id);
 	if (n)
-		member_del(n, ep->endpoint_id);
+		named = member_del(n, ep->endpoint_id) && !n->builtin;
 	for (n = net_list; n && !in_any; n = n->next)
 		in_any = has_member(n, ct_id);
 	pthread_mutex_unlock(&net_lock);
-	if (!in_any)
+	if (named)
+		resolver_member_del(ep->network_id, ep->endpoint_id);
+	if (named && !in_any)
 		resolver_stop(ct_id);
 }
 
@@ -332,6 +346,7 @@ static int choose_address(struct net *n, struct endpoint *ep, struct plan *p, st
 static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, struct plan *p,
 		struct err *err)
 {
+	struct net_member *told = NULL;
 	struct net *n;
 	int rc;
 
@@ -363,9 +378,14 @@ static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, str
 		if (!n->builtin) { /* kept with the container: an adoption finds its names there */
 			strv_free(ep->dns_names);
 			ep->dns_names = strv_dup(n->members->names);
+			told = net_member_copy(n->members);
 		}
 	}
 	pthread_mutex_unlock(&net_lock);
+	if (told) {
+		resolver_member_set(ep->network_id, ep->network, told);
+		net_member_free(told);
+	}
 	return rc;
 }
 
@@ -584,6 +604,7 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 {
 	struct err ignored = { 0 };
 	uint32_t ip = 0, got;
+	struct net_member *told = NULL;
 	bool serve_names;
 	struct net *n;
 
@@ -600,6 +621,8 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 			log_warn("address of a running container is not free",
 				 "ct=%.12s ip=%s why=%s", ct_id, ep->ip, log_q(ignored.msg));
 		member_add(n, ep, ct_id, "", ip);
+		if (serve_names)
+			told = net_member_copy(n->members);
 	}
 	pthread_mutex_unlock(&net_lock);
 	if (!n)
@@ -607,6 +630,8 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 	if (serve_names) {
 		char uuid[37];
 
+		resolver_member_set(ep->network_id, ep->network, told);
+		net_member_free(told);
 		id_to_uuid(uuid, ct_id);
 		if (network_resolver_start(ct_id, uuid, &ignored) < 0)
 			log_warn("a running container is without its name server",
@@ -619,4 +644,5 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 void network_adopt_end(void)
 {
 	firewall_adopt_end();
+	resolver_settled();
 }

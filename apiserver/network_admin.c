@@ -170,6 +170,7 @@ int network_init(struct err *err)
 	if ((rc = netns_init(err)) < 0 || (rc = firewall_init(table, err)) < 0 ||
 	    (rc = store_each(STORE_NETWORK, load_one, NULL, err)) < 0)
 		return rc;
+	resolver_init();
 	bridge = builtin("bridge", NET_BRIDGE);
 	builtin("host", NET_HOST);
 	builtin("none", NET_NONE);
@@ -192,7 +193,7 @@ int network_init(struct err *err)
 
 void network_fini(bool last)
 {
-	resolver_fini();
+	resolver_fini(last);
 	pthread_mutex_lock(&admin_lock);
 	while (net_list) {
 		struct net *n = net_list;

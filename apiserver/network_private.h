@@ -27,6 +27,7 @@ struct net_member {
 	char endpoint_id[65];
 	uint32_t ip; /* 0: none */
 	char mac[18];
+	bool stale; /* in the resolver's process only */
 	struct net_member *next;
 };
 
@@ -61,6 +62,8 @@ extern struct net *net_list;
 int net_find(const char *ref, struct net **out, struct err *err);
 struct net *net_by_id(const char *id);
 void net_free(struct net *n);
+void net_member_free(struct net_member *m);
+struct net_member *net_member_copy(const struct net_member *m);
 void net_link(struct net *n); /* into net_list, oldest first */
 void net_unlink(struct net *n);
 struct fw_net net_firewall(const struct net *n);
@@ -78,6 +81,8 @@ bool network_member_find(const char *network_id, const char *ct_name, char ct_id
 
 /* Worker. Serves a zone's names, by its resolv.upstream; its namespace is there. */
 int network_resolver_start(const char *ct_id, const char *uuid, struct err *err);
+/* The order for it (resolver.h), and the namespace. */
+int network_resolver_order(const char *ct_id, const char *uuid, struct buf *order, int *netns_fd, struct err *err);
 
 /* admin_lock held: brings bridge and rules into being. */
 int net_bridge_up(const struct net *n, struct err *err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * resolver.c - the name server inside zones: UDP, and what is passed on to the outside.
+ * resolver.c - the name server inside zones: UDP, and what is passed on to the outside. In the
+ * resolver's process (resolver_main.c).
  *
  * Design: for each zone two sockets are bound to 127.0.0.11 inside its namespace, on ports that the
  * kernel chooses; a rule in there redirects port 53 to them (firewall.h), so that the zone can have
@@ -26,6 +27,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -54,7 +56,7 @@ static uint32_t n_slots;
 
 int rs_watch(struct rs_source *src, int fd, uint32_t events)
 {
-	struct epoll_event ev = {.events = events};
+	struct epoll_event ev = { .events = events };
 	uint32_t i = 0;
 
 	while (i < n_slots && slots[i].src)
@@ -77,9 +79,9 @@ int rs_watch(struct rs_source *src, int fd, uint32_t events)
 
 void rs_rewatch(struct rs_source *src, uint32_t events)
 {
-	struct epoll_event ev = {.events = events,
-				 .data.u64 =
-					 (uint64_t)slots[src->slot].generation << 32 | src->slot};
+	struct epoll_event ev = { .events = events,
+				  .data.u64 =
+					  (uint64_t)slots[src->slot].generation << 32 | src->slot };
 
 	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, src->fd, &ev);
 }
@@ -137,10 +139,10 @@ size_t rs_answer(const struct rs_zone *z, const uint8_t *msg, const struct dns_q
 
 int rs_upstream_socket(const struct rs_zone *z, unsigned i, int type, struct sockaddr_in *sa)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	const char *ip = z->upstreams[i];
 
-	*sa = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
+	*sa = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(53) };
 	if (inet_pton(AF_INET, ip, &sa->sin_addr) != 1)
 		return -1;
 	type |= SOCK_NONBLOCK;
@@ -239,7 +241,7 @@ static void forward(struct rs_zone *z, const uint8_t *msg, size_t len,
 		return;
 	}
 	qn = xcalloc(1, sizeof(*qn) + len);
-	qn->src = (struct rs_source){.fd = -1, .on_event = on_upstream};
+	qn->src = (struct rs_source){ .fd = -1, .on_event = on_upstream };
 	qn->zone = z;
 	qn->client = *client;
 	qn->len = len;
@@ -362,21 +364,58 @@ static void zone_free(struct rs_zone *z)
 	free(z);
 }
 
+static struct rs_zone *find_zone(const char *ct_id)
+{
+	struct rs_zone *z = zones;
+
+	while (z && !str_eq(z->ct_id, ct_id))
+		z = z->next;
+	return z;
+}
+
+static bool is_same_netns(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* One that is served already only learns its servers; its sockets stay. */
+static bool update_zone(const char *ct_id, int netns_fd, char *const *upstreams)
+{
+	struct rs_zone *z;
+	bool known;
+
+	pthread_mutex_lock(&lock);
+	z = find_zone(ct_id);
+	known = z && z->udp.fd >= 0 && z->tcp.fd >= 0 && is_same_netns(z->netns_fd, netns_fd);
+	if (known) {
+		strv_free(z->upstreams);
+		z->upstreams = strv_dup(upstreams);
+		z->stale = false;
+		for (struct question *qn = questions; qn; qn = qn->next)
+			if (qn->zone == z)
+				qn->upstream = 0;
+		rs_tcp_drop(z);
+	}
+	pthread_mutex_unlock(&lock);
+	return known;
+}
+
 static void stop_locked(const char *ct_id)
 {
-	for (struct rs_zone *z = zones; z; z = z->next) {
-		if (str_eq(z->ct_id, ct_id)) {
-			zone_free(z);
-			return;
-		}
-	}
+	struct rs_zone *z = find_zone(ct_id);
+
+	if (z)
+		zone_free(z);
 }
 
 /* A bound socket inside; *port gets what the kernel chose. */
 static int listen_inside(int netns_fd, int type, uint16_t *port, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_INET, type | SOCK_NONBLOCK, 0, err);
-	struct sockaddr_in sa = {.sin_family = AF_INET};
+	struct sockaddr_in sa = { .sin_family = AF_INET };
 	socklen_t len = sizeof(sa);
 
 	if (fd < 0)
@@ -390,13 +429,15 @@ static int listen_inside(int netns_fd, int type, uint16_t *port, struct err *err
 	return take_fd(&fd);
 }
 
-int resolver_start(const char *ct_id, int netns_fd, char *const *upstreams, struct err *err)
+int rs_zone_start(const char *ct_id, int netns_fd, char *const *upstreams, struct err *err)
 {
 	cleanup_fd int udp = -1, tcp = -1;
 	uint16_t udp_port, tcp_port;
 	struct rs_zone *z;
 	int rc;
 
+	if (update_zone(ct_id, netns_fd, upstreams))
+		return 0;
 	udp = listen_inside(netns_fd, SOCK_DGRAM, &udp_port, err);
 	if (udp < 0)
 		return udp;
@@ -413,8 +454,8 @@ int resolver_start(const char *ct_id, int netns_fd, char *const *upstreams, stru
 		str_copy(z->ct_id, sizeof(z->ct_id), ct_id);
 		z->netns_fd = fcntl(netns_fd, F_DUPFD_CLOEXEC, 0);
 		z->upstreams = strv_dup(upstreams);
-		z->udp = (struct rs_source){.fd = -1, .on_event = on_query};
-		z->tcp = (struct rs_source){.fd = -1, .on_event = rs_tcp_accept};
+		z->udp = (struct rs_source){ .fd = -1, .on_event = on_query };
+		z->tcp = (struct rs_source){ .fd = -1, .on_event = rs_tcp_accept };
 		z->next = zones;
 		zones = z;
 		if (rs_watch(&z->udp, udp, EPOLLIN) == 0)
@@ -426,14 +467,43 @@ int resolver_start(const char *ct_id, int netns_fd, char *const *upstreams, stru
 	return rc;
 }
 
-void resolver_stop(const char *ct_id)
+void rs_zone_stop(const char *ct_id)
 {
 	pthread_mutex_lock(&lock);
 	stop_locked(ct_id);
 	pthread_mutex_unlock(&lock);
 }
 
-void resolver_fini(void)
+void rs_mark_stale(void)
+{
+	pthread_mutex_lock(&lock);
+	for (struct rs_zone *z = zones; z; z = z->next)
+		z->stale = true;
+	pthread_mutex_unlock(&lock);
+}
+
+void rs_drop_stale(void)
+{
+	pthread_mutex_lock(&lock);
+	for (struct rs_zone *z = zones, *after; z; z = after) {
+		after = z->next;
+		if (z->stale)
+			zone_free(z);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+bool rs_is_idle(void)
+{
+	bool idle;
+
+	pthread_mutex_lock(&lock);
+	idle = !zones;
+	pthread_mutex_unlock(&lock);
+	return idle;
+}
+
+void rs_fini(void)
 {
 	pthread_mutex_lock(&lock);
 	while (zones)

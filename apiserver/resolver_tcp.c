@@ -4,8 +4,8 @@
  *per connection:
  *
  *	READ -> (from memory) WRITE -> READ
- *	READ -> CONNECT -> ASK -> ANSWER -> WRITE -> READ		any failure: closed, the client
- *asks again
+ *	READ -> CONNECT -> ASK -> ANSWER -> WRITE -> READ		any failure: closed, the
+ *client asks again
  *
  * Messages have their length in front (RFC 1035 4.2.2). A connection has one deadline, renewed at
  *each step.
@@ -196,8 +196,8 @@ void rs_tcp_accept(struct rs_source *listener, uint32_t events)
 		return;
 	}
 	c = xcalloc(1, sizeof(*c));
-	c->client = (struct rs_source){.fd = -1, .on_event = on_client};
-	c->upstream = (struct rs_source){.fd = -1, .on_event = on_upstream};
+	c->client = (struct rs_source){ .fd = -1, .on_event = on_client };
+	c->upstream = (struct rs_source){ .fd = -1, .on_event = on_upstream };
 	c->zone = z;
 	if (rs_watch(&c->client, fd, EPOLLIN) < 0) {
 		close(fd);

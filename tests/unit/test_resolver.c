@@ -24,7 +24,7 @@
 #include "apiserver/netlink.h"
 #include "apiserver/netns.h"
 #include "apiserver/network_private.h"
-#include "apiserver/resolver.h"
+#include "apiserver/resolver_private.h"
 #include "cleanup.h"
 #include "str.h"
 
@@ -100,7 +100,7 @@ static void test_reverse(void **state)
 
 /* ---- with sockets ---- */
 
-static int zone_ns = -1;
+static int zone_ns = -1, upstream_ns = -1;
 static struct err err;
 
 static int new_netns(void)
@@ -138,7 +138,7 @@ static struct net_member *member(struct net *n, const char *ct_id, const char *n
 /* Answers everything with 9.9.9.9, on UDP and TCP port 53 of the address inside the zone. */
 static void *upstream(void *arg)
 {
-	int type = *(int *)arg, fd = netns_socket(zone_ns, AF_INET, type, 0, &err), on = 1;
+	int type = *(int *)arg, fd = netns_socket(upstream_ns, AF_INET, type, 0, &err), on = 1;
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(53) };
 	uint8_t msg[1024], out[DNS_REPLY_MAX + 2];
 
@@ -192,13 +192,13 @@ static int setup(void **state)
 	member(builtin, "c4", "hidden", NULL, 0x0b000002);
 	net_link(n);
 	net_link(builtin);
-	return resolver_start("self", zone_ns, servers, &err) < 0 ? -1 : 0;
+	return rs_zone_start("self", zone_ns, servers, &err) < 0 ? -1 : 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	resolver_fini();
+	rs_fini();
 	while (net_list) {
 		struct net *n = net_list;
 
@@ -296,17 +296,12 @@ static void test_forward(void **state)
 		skip();
 	/* a server on the host's loopback: asked from the host's namespace, so it has to be there
 	 */
-	for (int i = 0; i < 2; i++) {
-		int save = zone_ns;
-
-		zone_ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-		assert_int_equal(nl_link_up(1, &err), 0);
+	upstream_ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(nl_link_up(1, &err), 0);
+	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, upstream, &types[i]), 0);
-		usleep(200000);
-		close(zone_ns);
-		zone_ns = save;
-	}
-	assert_int_equal(resolver_start("self", zone_ns, servers, &err), 0);
+	usleep(200000);
+	assert_int_equal(rs_zone_start("self", zone_ns, servers, &err), 0);
 	assert_int_equal(ask("example.test", DNS_A, SOCK_DGRAM, &ip, &rcode), 1);
 	assert_int_equal(ip, 0x09090909);
 	assert_int_equal(ask("example.test", DNS_A, SOCK_STREAM, &ip, &rcode), 1);
