@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@
 #include "cleanup.h"
 #include "failpoint.h"
 #include "frame.h"
+#include "fs.h"
 #include "log.h"
 #include "str.h"
 
@@ -34,6 +36,7 @@
 #define CALL_MS	 10000
 #define START_MS 120000 /* the runtime, on a busy machine, with slow volumes */
 #define EXEC_MS	 30000
+#define SPEC_INLINE_MAX (48 * 1024) /* of an exec; FRAME_MAX less what is around it */
 
 static void free_msg(Zone__Message **m)
 {
@@ -51,7 +54,8 @@ static int remaining_ms(int64_t deadline)
 	return left <= 0 ? 0 : (int)(left / 1000000) + 1;
 }
 
-static int send_request(struct zone_conn *c, Zone__Request *req, int timeout_ms, struct err *err)
+/* fd rides along; -1: none. */
+static int send_request(struct zone_conn *c, Zone__Request *req, int fd, int timeout_ms, struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 	size_t len = zone__request__get_packed_size(req);
@@ -61,7 +65,7 @@ static int send_request(struct zone_conn *c, Zone__Request *req, int timeout_ms,
 		return err_kind(err, ERR_BAD_PARAM, "request to zoneadmd is too large: %zu bytes", len);
 	buf_reserve(&b, len);
 	zone__request__pack(req, (uint8_t *)b.p);
-	if ((rc = frame_send(c->fd, b.p, len, NULL, 0, timeout_ms)) < 0)
+	if ((rc = frame_send(c->fd, b.p, len, &fd, fd >= 0, timeout_ms)) < 0)
 		return err_kind(err, ERR_UNAVAILABLE, "zoneadmd does not take requests: %s", strerror(-rc));
 	return 0;
 }
@@ -86,14 +90,14 @@ static int failure_to_err(const Zone__Failure *f, struct err *err)
 }
 
 /* The reply to req; its descriptors are in f. *exit_code (may be NULL) is a failure's. */
-static int call(struct zone_conn *c, Zone__Request *req, int timeout_ms, struct frame *f, Zone__Message **out,
-		int *exit_code, struct err *err)
+static int call_with_fd(struct zone_conn *c, Zone__Request *req, int fd, int timeout_ms, struct frame *f,
+			Zone__Message **out, int *exit_code, struct err *err)
 {
 	int64_t deadline = mono_ns() + (int64_t)timeout_ms * 1000000;
 	int rc;
 
 	req->seq = ++c->seq;
-	if ((rc = send_request(c, req, timeout_ms, err)) < 0)
+	if ((rc = send_request(c, req, fd, timeout_ms, err)) < 0)
 		return rc;
 	for (;;) {
 		Zone__Message *msg;
@@ -125,6 +129,12 @@ static int call(struct zone_conn *c, Zone__Request *req, int timeout_ms, struct 
 		else
 			zone__message__free_unpacked(msg, NULL);
 	}
+}
+
+static int call(struct zone_conn *c, Zone__Request *req, int timeout_ms, struct frame *f, Zone__Message **out,
+		int *exit_code, struct err *err)
+{
+	return call_with_fd(c, req, -1, timeout_ms, f, out, exit_code, err);
 }
 
 /* A call whose reply says nothing but that it was done. */
@@ -501,6 +511,19 @@ int zone_exec_signal(const char *uuid, const char *exec_id, int signo, struct er
 	return call_ok(uuid, &req, err);
 }
 
+/* A spec that does not fit into a message (a large environment) goes as a file in memory. */
+static int spec_file(const char *spec_json, size_t len, struct err *err)
+{
+	cleanup_fd int fd = memfd_create("sdc-exec-spec", MFD_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return err_sys(err, "memfd_create");
+	if ((rc = fs_write_all(fd, spec_json, len)) < 0)
+		return err_sysnum(err, rc, "write the exec's specification");
+	return take_fd(&fd);
+}
+
 int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool tty, bool attach_stdin, bool detach,
 	      unsigned rows, unsigned cols, struct zone_exec_fds *out, int *exit_code, struct err *err)
 {
@@ -509,13 +532,19 @@ int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool
 	cleanup_msg Zone__Message *msg = NULL;
 	Zone__Request req = ZONE__REQUEST__INIT;
 	Zone__Exec op = ZONE__EXEC__INIT;
-	size_t i = 0;
+	cleanup_fd int spec_fd = -1;
+	size_t i = 0, len = strlen(spec_json);
 	int rc;
 
 	*exit_code = 0;
 	op.id = (char *)exec_id;
-	op.spec_json.data = (uint8_t *)spec_json;
-	op.spec_json.len = strlen(spec_json);
+	if (len > SPEC_INLINE_MAX) {
+		if ((spec_fd = spec_file(spec_json, len, err)) < 0)
+			return spec_fd;
+	} else {
+		op.spec_json.data = (uint8_t *)spec_json;
+		op.spec_json.len = len;
+	}
 	op.tty = tty;
 	op.attach_stdin = attach_stdin;
 	op.detach = detach;
@@ -524,7 +553,7 @@ int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool
 	req.op_case = ZONE__REQUEST__OP_EXEC;
 	req.exec = &op;
 	if ((rc = zone_connect(uuid, false, NULL, &c, err)) < 0 ||
-	    (rc = call(c, &req, EXEC_MS, &f, &msg, exit_code, err)) < 0)
+	    (rc = call_with_fd(c, &req, spec_fd, EXEC_MS, &f, &msg, exit_code, err)) < 0)
 		return rc;
 	if (msg->body_case != ZONE__MESSAGE__BODY_EXEC_STARTED)
 		return err_unexpected(msg, err);

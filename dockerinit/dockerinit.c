@@ -108,10 +108,60 @@ static int open_log(struct dockerinit *d, struct err *err)
 	return 0;
 }
 
-static int get_orders(struct dockerinit *d, struct err *err)
+static int read_spec_file(int fd, char **out, size_t *len, struct err *err)
+{
+	struct stat st;
+	ssize_t n = 0;
+	char *p;
+
+	if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > EXEC_SPEC_FILE_MAX)
+		return err_sysnum(err, EFBIG, "read the exec spec");
+	p = malloc((size_t)st.st_size + 1);
+	if (!p)
+		return err_sysnum(err, ENOMEM, "read the exec spec");
+	for (*len = 0; *len < (size_t)st.st_size; *len += (size_t)n) {
+		n = pread(fd, p + *len, (size_t)st.st_size - *len, (off_t)*len);
+		if (n <= 0)
+			return err_sysnum(err, n < 0 ? errno : EPROTO, "read the exec spec");
+	}
+	p[*len] = '\0';
+	*out = p;
+	return 0;
+}
+
+/* One message: the spec, or a descriptor of the file that holds it. */
+static int read_spec(char **out, size_t *len, struct err *err)
 {
 	static char spec[EXEC_SPEC_MAX + 1];
-	ssize_t n;
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ctl;
+	struct iovec iov = { .iov_base = spec, .iov_len = sizeof(spec) };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = ctl.buf,
+			     .msg_controllen = sizeof(ctl.buf) };
+	cleanup_fd int fd = -1;
+	struct cmsghdr *cm;
+	ssize_t n = recvmsg(EXEC_SPEC_FD, &mh, MSG_CMSG_CLOEXEC);
+
+	if (n <= 0 || n > EXEC_SPEC_MAX)
+		return err_sysnum(err, n < 0 ? errno : EPROTO, "read the exec spec");
+	cm = CMSG_FIRSTHDR(&mh);
+	if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS) {
+		memcpy(&fd, CMSG_DATA(cm), sizeof(fd));
+		return read_spec_file(fd, out, len, err);
+	}
+	*out = spec;
+	*len = (size_t)n;
+	return 0;
+}
+
+static int get_orders(struct dockerinit *d, struct err *err)
+{
+	char *spec = NULL;
+	size_t len = 0;
 	int rc;
 
 	if (!d->is_exec) {
@@ -122,10 +172,9 @@ static int get_orders(struct dockerinit *d, struct err *err)
 	d->chan.fd = EXEC_SPEC_FD;
 	if (fcntl(EXEC_SPEC_FD, F_SETFD, FD_CLOEXEC) < 0)
 		return err_sys(err, "exec channel");
-	n = recv(EXEC_SPEC_FD, spec, sizeof(spec), 0);
-	if (n <= 0 || n > EXEC_SPEC_MAX)
-		return err_sysnum(err, n < 0 ? errno : EPROTO, "read the exec spec");
-	return orders_from_spec(&d->orders, spec, (size_t)n, err);
+	if ((rc = read_spec(&spec, &len, err)) < 0)
+		return rc;
+	return orders_from_spec(&d->orders, spec, len, err);
 }
 
 static int find_user(struct dockerinit *d, struct err *err)

@@ -2,7 +2,8 @@
  *
  * exec_spec.h - what zone.Exec.spec_json holds, and how dockerinit reports.
  *
- * The spec is one JSON object of at most 60 KiB:
+ * The spec is one JSON object, in the message up to 60 KiB, else in a file (memfd) that
+ * rides along, up to 2 MiB:
  *	"argv":[..]		"env":["K=V",..]  the container's and the exec's, merged
  *	"cwd":"/x" ("" is /)	"user":"" | user[:group]	"tty":bool
  *	"caps":["CAP_CHOWN",..]	"no_new_privs":bool		"seccomp":"base64" or absent
@@ -18,10 +19,11 @@
 #ifndef DOCKERINIT_EXEC_SPEC_H
 #define DOCKERINIT_EXEC_SPEC_H
 
-#define EXEC_SPEC_MAX	(60 * 1024)
-#define EXEC_SPEC_FD	3 /* where dockerinit finds the socket in exec mode */
-#define ZC_SOCKET	"/native/.zonecontrol/metadata.sock"
-#define DOCKERINIT_PATH "/native/usr/sbin/dockerinit"
-#define DOCKERINIT_LOG	"/var/log/sdc-dockerinit.log"
+#define EXEC_SPEC_MAX	   (60 * 1024)
+#define EXEC_SPEC_FILE_MAX (2 * 1024 * 1024)
+#define EXEC_SPEC_FD	   3 /* where dockerinit finds the socket in exec mode */
+#define ZC_SOCKET	   "/native/.zonecontrol/metadata.sock"
+#define DOCKERINIT_PATH	   "/native/usr/sbin/dockerinit"
+#define DOCKERINIT_LOG	   "/var/log/sdc-dockerinit.log"
 
 #endif

@@ -263,6 +263,18 @@ static void take_lines(struct mconn *c)
 		buf_consume(&c->in, (size_t)(p - c->in.p));
 }
 
+/* Answers what is there, as far as the answers are taken. False when the connection is gone. */
+static bool serve(struct mconn *c)
+{
+	do {
+		take_lines(c);
+		mdata_store_drop(&store);
+		if (!flush(c))
+			return false;
+	} while (!c->out.len && c->in.len && memchr(c->in.p, '\n', c->in.len));
+	return true;
+}
+
 /* False at the end of the connection, which is then freed. */
 static bool read_more(struct mconn *c)
 {
@@ -283,9 +295,7 @@ static bool read_more(struct mconn *c)
 		close_conn(c);
 		return false;
 	}
-	take_lines(c);
-	mdata_store_drop(&store);
-	return flush(c);
+	return serve(c);
 }
 
 static void on_conn(struct source *s, uint32_t events)
@@ -293,11 +303,8 @@ static void on_conn(struct source *s, uint32_t events)
 	struct mconn *c = container_of(s, struct mconn, src);
 
 	if (events & EPOLLOUT) {
-		if (!flush(c) || c->out.len || !c->in.len)
-			return;
-		take_lines(c);
-		mdata_store_drop(&store);
-		flush(c);
+		if (flush(c) && !c->out.len)
+			serve(c);
 		return;
 	}
 	read_more(c);

@@ -106,7 +106,8 @@ bool zone_tty_is_done(void);
 void zone_tty_reset(void);
 
 /* zone_exec.c */
-void zone_exec_start(struct zone *z, const Zone__Exec *e, struct asker who);
+/* spec_fd: where the spec is when it is not in e; borrowed. */
+void zone_exec_start(struct zone *z, const Zone__Exec *e, int spec_fd, struct asker who);
 bool zone_exec_on_child(struct zone *z, pid_t pid, int status); /* false: not an exec's */
 int zone_exec_signal(const char *id, int signo, struct err *err);
 int zone_exec_resize(const char *id, uint32_t rows, uint32_t cols, struct err *err);

@@ -260,7 +260,7 @@ static int handle_metadata(const Zone__Metadata *md, struct err *err)
 				md->value.len, err);
 }
 
-static void dispatch(struct conn *c, const Zone__Request *r)
+static void dispatch(struct conn *c, const Zone__Request *r, const struct frame *f)
 {
 	struct asker who = { c->id, r->seq };
 	struct err err = { 0 };
@@ -277,7 +277,7 @@ static void dispatch(struct conn *c, const Zone__Request *r)
 		result(who, handle_signal(r->signal->signo, &err), &err);
 		break;
 	case ZONE__REQUEST__OP_EXEC:
-		zone_exec_start(zone, r->exec, who);
+		zone_exec_start(zone, r->exec, f->n_fds ? f->fds[0] : -1, who);
 		break;
 	case ZONE__REQUEST__OP_EXEC_SIGNAL:
 		result(who, zone_exec_signal(r->exec_signal->id, r->exec_signal->signo, &err),
@@ -345,7 +345,7 @@ static void on_conn(struct source *s, uint32_t events)
 		close_conn(c);
 		return;
 	}
-	dispatch(c, r);
+	dispatch(c, r, &f);
 	zone__request__free_unpacked(r, NULL);
 }
 

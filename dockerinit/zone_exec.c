@@ -311,7 +311,30 @@ static int check(const struct zone *z, const Zone__Exec *x, struct err *err)
 	return 0;
 }
 
-static int spawn(struct zone *z, struct exec *e, const Zone__Exec *x, struct err *err)
+static int send_spec(int chan, const Zone__Exec *x, int spec_fd, struct err *err)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} ctl = { { 0 } };
+	struct iovec iov = { .iov_base = x->spec_json.data, .iov_len = x->spec_json.len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cm;
+
+	if (!x->spec_json.len && spec_fd >= 0) {
+		iov = (struct iovec){ .iov_base = (char[]){ "@" }, .iov_len = 1 };
+		mh.msg_control = ctl.buf;
+		mh.msg_controllen = sizeof(ctl.buf);
+		cm = CMSG_FIRSTHDR(&mh);
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cm), &spec_fd, sizeof(int));
+	}
+	return sendmsg(chan, &mh, MSG_NOSIGNAL) < 0 ? err_sys(err, "pass the exec spec") : 0;
+}
+
+static int spawn(struct zone *z, struct exec *e, const Zone__Exec *x, int spec_fd, struct err *err)
 {
 	int theirs[N_FDS] = { -1, -1, -1 }, pair[2] = { -1, -1 }, i, rc;
 	char text[1200];
@@ -320,8 +343,8 @@ static int spawn(struct zone *z, struct exec *e, const Zone__Exec *x, struct err
 		return err_sys(err, "socketpair");
 	e->chan.fd = pair[0];
 	rc = make_streams(e, x, theirs, err);
-	if (rc == 0 && send(pair[0], x->spec_json.data, x->spec_json.len, MSG_NOSIGNAL) < 0)
-		rc = err_sys(err, "pass the exec spec");
+	if (rc == 0)
+		rc = send_spec(pair[0], x, spec_fd, err);
 	if (rc == 0 && (rc = fork_into(z, err)) == 0) {
 		become_dockerinit(z, x, pair[1], theirs, err);
 		i = snprintf(text, sizeof(text), "ERR 126 %d %d %s\n", -err->code, err->kind,
@@ -340,7 +363,7 @@ static int spawn(struct zone *z, struct exec *e, const Zone__Exec *x, struct err
 	return loop_add(&e->chan, EPOLLIN, err);
 }
 
-void zone_exec_start(struct zone *z, const Zone__Exec *x, struct asker who)
+void zone_exec_start(struct zone *z, const Zone__Exec *x, int spec_fd, struct asker who)
 {
 	struct err err = { 0 };
 	struct exec *e;
@@ -362,7 +385,7 @@ void zone_exec_start(struct zone *z, const Zone__Exec *x, struct asker who)
 	e->next = execs;
 	execs = e;
 	n_execs++;
-	if (spawn(z, e, x, &err) < 0) {
+	if (spawn(z, e, x, spec_fd, &err) < 0) {
 		if (e->pid > 0)
 			kill(e->pid, SIGKILL);
 		zone_ctl_fail(who, &err, 126);

@@ -281,7 +281,8 @@ static bool is_bind(const struct json *j, const struct json_val *m)
 	       has_option(j, m, "rbind");
 }
 
-/* The place to mount on, made as the runtime would make it when the zone starts. -1: it cannot be. */
+/* The place to mount on, made as the runtime would make it when the zone starts. -1: it cannot be.
+ */
 static int open_target(int root_fd, const char *dest, bool is_dir)
 {
 	char path[PATH_MAX];
@@ -303,7 +304,8 @@ static int open_target(int root_fd, const char *dest, bool is_dir)
 			if (slash || is_dir)
 				mkdirat(parent, start, 0755);
 			else
-				close(openat(parent, start, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				close(openat(parent, start,
+					     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 					     0644));
 			fd = open_in_root(root_fd, path, O_PATH);
 		}

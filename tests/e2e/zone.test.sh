@@ -60,6 +60,8 @@ go 'cmd=["id"]' 'user="7:9"' 'group_add=["adm","77"]'; ok "ids" "$OUT" "uid=7 gi
 go 'cmd=["sh","-c","echo a >/dev/stdout; echo b >/dev/stderr; pwd; umask; echo $HOME $HOSTNAME $A"]' 'user="bob"' 'caps=[]' \
 	'workdir="/made/here"' 'umask=63' 'env=["A=1"]' 'hostname="hh"'
 ok "own stdout" "$OUT" $'a\n/made/here\n0077\n/home/bob hh 1'; ok "own stderr" "$ERR" b
+BIG=$(head -c 90000 /dev/zero | tr '\0' a)
+go 'cmd=["sh","-c","echo ${#A}"]' "env=[\"A=$BIG\"]"; ok "large environment" "$OUT" 90000
 go 'cmd=["cat","/proc/self/status"]'
 ok "status of PID 1" "$(echo "$OUT" | grep -E "^(Cap|NoNew|Seccomp:|Groups|Uid|SigIgn|SigBlk)" | tr -s "\t " " ")" 'Uid: 0 0 0 0
 Groups: 0 10 
@@ -159,6 +161,10 @@ assert v2("PUT", base64.b64encode(b"big") + b" " + base64.b64encode(b"x" * 65537
 assert v2("DELETE", b"dots") == ("SUCCESS", "")
 f.write(b"V2 5 00000000 garbage\n")  # dropped
 assert v2("GET", b"nope") == ("NOTFOUND", "")
+s2, f2 = conn()
+f2.write(b"GET user-key\n" * 3000)
+b = s2.makefile("rb")
+assert sum(b.readline() == b"from outside\n" for _ in range(9000)) == 3000
 many = [conn() for _ in range(40)]     # the oldest are dropped, the service lives
 s2, f2 = conn()
 try:
