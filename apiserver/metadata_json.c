@@ -8,9 +8,8 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "ct_config.h"
+#include "fs.h"
 #include "jget.h"
-#include "network.h"
 #include "oci_priv.h"
 #include "str.h"
 
@@ -114,9 +113,10 @@ static void restart_policy(const struct oci_ctx *o, struct jw *w)
 	jw_str(w, "docker:restartpolicy", text);
 }
 
-/* Links: the other zone's address is known in /etc/hosts; here who they are. */
+/* Links: the other zones' addresses are in /etc/hosts; here who they are. */
 static void links(const struct oci_ctx *o, struct jw *w)
 {
+	put_json(w, "docker:linkEnv", json_object_get(o->spec->extra, "link_env"), "[]");
 	put_json(w, "docker:linkHosts", json_object_get(o->hc, "Links"), "[]");
 	put_json(w, "docker:extraHosts", json_object_get(o->hc, "ExtraHosts"), "[]");
 	put_json(w, "docker:dnssearch", json_object_get(o->hc, "DnsSearch"), "[]");
@@ -211,6 +211,31 @@ static void nics(const struct oci_ctx *o, struct jw *w)
 	jw_strn(w, "sdc:nics", b.p, b.len);
 }
 
+/* Name servers as the zone's resolv.conf has them; before that is written, as asked for. */
+static void resolvers(const struct oci_ctx *o, struct jw *w)
+{
+	cleanup_buf struct buf file = BUF_INIT;
+	cleanup_strv char **v = NULL;
+	struct err ignored = { 0 };
+	char path[1024], *p, *line;
+
+	paths_zone(&engine->paths, o->spec->uuid, "config/resolv.conf", path);
+	if (fs_read_file(path, 64 * 1024, &file, &ignored) >= 0) {
+		p = file.p;
+		while (p && (line = strsep(&p, "\n"))) {
+			if (!str_starts(line, "nameserver "))
+				continue;
+			line += strlen("nameserver ");
+			line[strcspn(line, " \t\r")] = '\0';
+			strv_add(&v, line);
+		}
+	}
+	if (v)
+		put_strv(w, "sdc:resolvers", v);
+	else
+		put_json(w, "sdc:resolvers", json_object_get(o->hc, "Dns"), "[]");
+}
+
 static void sdc_keys(const struct oci_ctx *o, struct jw *w)
 {
 	const char *image = o->spec->image_id;
@@ -222,7 +247,7 @@ static void sdc_keys(const struct oci_ctx *o, struct jw *w)
 	jw_str(w, "sdc:hostname", o->hostname);
 	nics(o, w);
 	jw_str(w, "sdc:routes", "[]");
-	put_json(w, "sdc:resolvers", json_object_get(o->hc, "Dns"), "[]");
+	resolvers(o, w);
 	jw_str(w, "sdc:brand", "lx");
 	fmt_rfc3339nano(text, o->spec->created_ns / 1000000 * 1000000);
 	jw_str(w, "sdc:create_timestamp", text);

@@ -190,7 +190,8 @@ static bool has_weight(const struct oci_ctx *o)
 	if (engine->cgroup_mode == CGROUP_V2)
 		return true;
 	if (cg_mount("blkio") &&
-	    str_fmt(path, sizeof(path), "%s/blkio.weight", cg_mount("blkio")) >= 0 && fs_exists(path))
+	    str_fmt(path, sizeof(path), "%s/blkio.weight", cg_mount("blkio")) >= 0 &&
+	    fs_exists(path))
 		return true;
 	log_warn("no block I/O weight on this machine", "ct=%.12s", o->spec->id);
 	return false;
@@ -210,7 +211,8 @@ static int block_io(const struct oci_ctx *o, struct jw *w, struct err *err)
 	int rc;
 
 	jw_obj(w, "blockIO");
-	if ((weight > 0 || json_array_size(jget_arr(hc, "BlkioWeightDevice")) > 0) && has_weight(o)) {
+	if ((weight > 0 || json_array_size(jget_arr(hc, "BlkioWeightDevice")) > 0) &&
+	    has_weight(o)) {
 		if (weight > 0)
 			jw_int(w, "weight", weight);
 		if ((rc = weight_devices(hc, w, err)) < 0)

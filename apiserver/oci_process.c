@@ -64,7 +64,7 @@ void oci_env_set(char ***env, const char *kv)
 
 char **oci_env(const struct oci_ctx *o)
 {
-	const json_t *conf = jget_arr(o->cfg, "Env");
+	const json_t *conf = jget_arr(o->cfg, "Env"), *links = jget_arr(o->spec->extra, "link_env");
 	char **env = NULL;
 	const char *kv;
 	char *host;
@@ -76,6 +76,9 @@ char **oci_env(const struct oci_ctx *o)
 	free(host);
 	if (o->tty)
 		strv_add(&env, "TERM=xterm");
+	for (i = 0; i < json_array_size(links); i++)
+		if ((kv = json_string_value(json_array_get(links, i))))
+			oci_env_set(&env, kv);
 	for (i = 0; i < json_array_size(conf); i++)
 		if ((kv = json_string_value(json_array_get(conf, i))))
 			oci_env_set(&env, kv);

@@ -29,6 +29,7 @@
 #include "apiserver/image_store.h"
 #include "apiserver/job.h"
 #include "apiserver/lifecycle.h"
+#include "apiserver/link_env.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
 #include "apiserver/oci_spec.h"
@@ -388,7 +389,7 @@ static int join_namespaces(struct start_job *sj, struct err *err)
 		container_save(sj->ct);
 	}
 	sj->pid_pid = pid ? pid->st.pid : 0;
-	return 0;
+	return link_env_update(sj->ct, sj->spec, err);
 }
 
 int op_start_check(const struct container *ct, struct err *err)
