@@ -44,6 +44,7 @@ struct listener {
 
 static struct listener *listeners;
 static int reserve_fd = -1;
+static int n_claimed;
 
 static void describe_peer(int fd, bool tcp, const struct sockaddr_storage *ss, char *out,
 			  size_t size)
@@ -247,29 +248,34 @@ int listen_open(const char *host, const char *group, bool tls, struct err *err)
 	return err_kind(err, ERR_BAD_PARAM, "bad host (unix:///path or tcp://ip:port): %s", host);
 }
 
-int listen_activated(bool tls, struct err *err)
+void listen_claim(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	int64_t n_pid, n;
 
-	if (!pid || !fds || parse_i64(pid, 1, INT32_MAX, &n_pid) < 0 || n_pid != getpid() ||
-	    parse_i64(fds, 0, 64, &n) < 0)
-		return 0;
-	for (int fd = FIRST_FD; fd < FIRST_FD + (int)n; fd++) {
+	if (pid && fds && parse_i64(pid, 1, INT32_MAX, &n_pid) == 0 && n_pid == getpid() &&
+	    parse_i64(fds, 0, 64, &n) == 0)
+		n_claimed = (int)n;
+	for (int fd = FIRST_FD; fd < FIRST_FD + n_claimed; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+}
+
+int listen_activated(bool tls, struct err *err)
+{
+	for (int fd = FIRST_FD; fd < FIRST_FD + n_claimed; fd++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
 		int rc;
 
 		if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
 			return err_sys(err, "LISTEN_FDS: descriptor %d", fd);
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		if ((rc = add(fd, ss.ss_family != AF_UNIX, tls, NULL, err)) < 0)
 			return rc;
 	}
-	unsetenv("LISTEN_PID");
-	unsetenv("LISTEN_FDS");
-	return (int)n;
+	return n_claimed;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -62,6 +62,7 @@ struct args {
 
 static uv_signal_t on_term, on_int, on_usr1;
 static int lock_fd = -1;
+static char *notify_path; /* NOTIFY_SOCKET; no child may have it */
 
 static void usage(FILE *f)
 {
@@ -168,7 +169,7 @@ static void raise_limits(void)
 static void notify_systemd(const char *state)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char *path = notify_path;
 	socklen_t len;
 	int fd;
 
@@ -332,6 +333,9 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	listen_claim();
+	notify_path = xstrdup(getenv("NOTIFY_SOCKET"));
+	unsetenv("NOTIFY_SOCKET");
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
 	if (load_conf(&args, &err) < 0) {
