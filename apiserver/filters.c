@@ -47,12 +47,10 @@ static json_t *values_of(const json_t *v)
 			else
 				ok = false;
 		}
-	} else if (json_is_object(v)) {
+	} else if (json_is_object(v)) { /* Go looks at the keys, true or false */
 		json_object_foreach ((json_t *)v, key, item) {
-			if (json_is_true(item))
-				add_unique(list, key);
-			else
-				ok = ok && json_is_false(item);
+			add_unique(list, key);
+			ok = ok && json_is_boolean(item);
 		}
 	} else {
 		ok = false;

@@ -89,6 +89,8 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 	uj->job.done = update_done;
 	uj->job.what = "update";
 	if (update_request_apply(body, len, uj->spec->host_config, running, &uj->warnings, &uj->job.err) < 0) {
+		if (uj->job.err.kind == ERR_CONFLICT) /* with what the container has already */
+			err_wrap(&uj->job.err, uj->job.err.code, "Cannot update container %s", ct->id);
 		done(arg, uj->warnings, &uj->job.err);
 		strv_free(uj->warnings);
 		ct_spec_free(uj->spec);

@@ -24,7 +24,7 @@ bodies() {
 	refused '{"Image":"busybox","HostConfig":{"Memory":4096}}' 'Minimum memory limit allowed is 6MB'
 	refused '{"Image":"busybox","HostConfig":{"LogConfig":{"Config":{"max-size":"0"}}}}' 'max-size must be a positive number'
 	refused '{"Image":"no-such-image"}' 'No such image: no-such-image:latest' 404
-	refused '{"Image":"busybox","HostConfig":{"PidMode":"container:nobody"}}' 'No such container: nobody' 404
+	refused '{"Image":"busybox","HostConfig":{"PidMode":"container:nobody"}}' 'No such container: nobody'
 	create '{"Image":"busybox","Cmd":["true"]}'; eq "$ST" 201
 	refused '{"Image":"busybox"}' "Conflict. The container name \"/$C\" is already in use by container \"$(jq -r .Id <<<"$OUT")\". You have to remove (or rename) that container to be able to reuse that name." 409
 }
