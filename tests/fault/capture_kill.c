@@ -64,7 +64,7 @@ static size_t make_line(char *out, int s, uint64_t n, enum mode mode)
 
 	x ^= x >> 29;
 	body = mode == LONG && x % 50 == 0 ? x / 64 % 50000 : x / 64 % 160;
-	len = (size_t)sprintf(out, "%c%012llu ", "oe"[s], (unsigned long long)n);
+	len = (size_t)snprintf(out, 32, "%c%012llu ", "oe"[s], (unsigned long long)n);
 	for (i = 0; i < body; i++) {
 		out[len++] = alphabet[(x >> (i & 31)) % (sizeof(alphabet) - 1)];
 		x += 0x632be59bd9b4e019ull;
@@ -272,7 +272,7 @@ static void make_dirs(void)
 	char path[1024], text[512];
 
 	if (!opt.dir[0]) {
-		strcpy(opt.dir, "/tmp/capkill.XXXXXX");
+		str_copy(opt.dir, sizeof(opt.dir), "/tmp/capkill.XXXXXX");
 		if (!mkdtemp(opt.dir))
 			exit(1);
 	}
@@ -352,7 +352,6 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	int hits = 0, fd, rc = 1;
 	struct counts *counts;
 	pid_t zone, last;
-	char cmd[800];
 
 	make_dirs();
 	snprintf(sock, sizeof(sock), "%s/run/zones/" UUID "/zoneadmd.sock", opt.dir);
@@ -399,9 +398,8 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	buf_fini(&c.line[0]);
 	buf_fini(&c.line[1]);
 	rc = c.bad || (hits == 0 && opt.kills) ? 1 : 0;
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", opt.dir);
-	if (!opt.keep && rc == 0 && system(cmd) < 0)
-		return 1;
+	if (!opt.keep && rc == 0)
+		rc = fs_remove_tree(AT_FDCWD, opt.dir, &(struct err){ 0 }) < 0;
 	return rc;
 }
 

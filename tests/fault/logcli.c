@@ -32,7 +32,7 @@ static int parse_stream(int argc, char **argv, bool attach, char *uuid)
 
 	rd.tail = -1;
 	at.stream = true;
-	while ((c = getopt(argc, argv, "oen:s:u:tdfrS")) != -1) {
+	while ((c = getopt(argc, argv, "n:s:u:eodfrtS")) != -1) {
 		switch (c) {
 		case 'o': out = true; break;
 		case 'e': errs = true; break;

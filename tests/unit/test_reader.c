@@ -138,7 +138,7 @@ static int setup(void **state)
 
 	(void)state;
 	memset(&z, 0, sizeof(z));
-	strcpy(z.dir, "/tmp/test_reader.XXXXXX");
+	str_copy(z.dir, sizeof(z.dir), "/tmp/test_reader.XXXXXX");
 	if (!mkdtemp(z.dir))
 		return -1;
 	snprintf(z.logs, sizeof(z.logs), "%s/logs", z.dir);
