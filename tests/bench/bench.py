@@ -36,7 +36,7 @@ class Engine:
 
     def spawn(self, argv, **kw):
         log = open(os.path.join(self.base, 'log'), 'ab')
-        return subprocess.Popen(['ip', 'netns', 'exec', self.ns] + argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+        return subprocess.Popen(['nsenter', '--net=/run/netns/' + self.ns] + argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                 start_new_session=True, **kw)
 
     def start(self):
