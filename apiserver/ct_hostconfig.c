@@ -144,6 +144,17 @@ static int check_links(const json_t *host, struct err *err)
 	return 0;
 }
 
+/* Below the cgroups that we may use, and nowhere else. */
+static int check_cgroup_parent(const json_t *host, struct err *err)
+{
+	const char *parent = jget_str(host, "CgroupParent", "");
+	cleanup_strv char **parts = strv_split(parent, '/');
+
+	if (strlen(parent) > 500 || strv_has(parts, "..") || strpbrk(parent, "\n\r\t"))
+		return err_kind(err, ERR_BAD_PARAM, "invalid option: CgroupParent \"%s\"", parent);
+	return 0;
+}
+
 static int check_lists(const json_t *host, struct err *err)
 {
 	const char *key;
@@ -151,7 +162,8 @@ static int check_lists(const json_t *host, struct err *err)
 	size_t i;
 	int rc;
 
-	if ((rc = check_hosts(host, err)) < 0 || (rc = check_links(host, err)) < 0)
+	if ((rc = check_hosts(host, err)) < 0 || (rc = check_links(host, err)) < 0 ||
+	    (rc = check_cgroup_parent(host, err)) < 0)
 		return rc;
 	json_object_foreach (jget_obj(host, "Annotations"), key, item)
 		if (key[0] == '\0')

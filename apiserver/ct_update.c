@@ -39,9 +39,9 @@ static int check_against(const json_t *new, const json_t *host, struct err *err)
 	if (num(new, "CpuQuota") > 0 && num(host, "NanoCpus") > 0)
 		return conflict(err, "Conflicting options: CPU Quota cannot be updated as NanoCPUs "
 				     "has already been set");
-	/* without a swap limit (0, or -1 for none) there is nothing that memory could pass */
+	/* also where there is no swap limit yet, or none at all: as Docker has it */
 	if (num(new, "Memory") != 0 && num(new, "MemorySwap") == 0 &&
-	    num(host, "MemorySwap") != -1 && num(new, "Memory") > num(host, "MemorySwap"))
+	    num(new, "Memory") > num(host, "MemorySwap"))
 		return conflict(err, "Memory limit should be smaller than already set memoryswap "
 				     "limit, update the memoryswap at "
 				     "the same time");

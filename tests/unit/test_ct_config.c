@@ -256,6 +256,8 @@ static void test_host_checks(void **state)
 		  "invalid IP address in add-host: \"1.2.3\"", 0 },
 		{ HOST("\"Dns\":[\"x\"]"), "IP address is not correctly formatted: x", 0 },
 		{ HOST("\"Links\":[\"a:b:c\"]"), "bad format for links: a:b:c", 0 },
+		{ HOST("\"CgroupParent\":\"/a/../../b\""),
+		  "invalid option: CgroupParent \"/a/../../b\"", 0 },
 		{ HOST("\"Annotations\":{\"\":\"x\"}"),
 		  "invalid Annotations: the empty string is not permitted as an annotation key",
 		  0 },
