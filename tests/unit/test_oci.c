@@ -38,7 +38,7 @@ static int setup(void **state)
 	char path[128];
 
 	(void)state;
-	strcpy(root, "/tmp/test-oci.XXXXXX");
+	str_copy(root, sizeof(root), "/tmp/test-oci.XXXXXX");
 	assert_non_null(mkdtemp(root));
 	assert_int_equal(paths_init(&e->paths, root, &err), 0);
 	assert_int_equal(conf_load(&e->conf, NULL, &err), 0);
@@ -46,9 +46,9 @@ static int setup(void **state)
 	e->cgroup_mode = CGROUP_V1;
 	e->swap_limit = true;
 	e->mem_total = 1LL << 34;
-	strcpy(e->server_uuid, "11111111-2222-3333-4444-555555555555");
-	strcpy(e->owner_uuid, "66666666-2222-3333-4444-555555555555");
-	strcpy(e->bin_dir, root);
+	str_copy(e->server_uuid, sizeof(e->server_uuid), "11111111-2222-3333-4444-555555555555");
+	str_copy(e->owner_uuid, sizeof(e->owner_uuid), "66666666-2222-3333-4444-555555555555");
+	str_copy(e->bin_dir, sizeof(e->bin_dir), root);
 	snprintf(path, sizeof(path), "%s/dockerinit", root);
 	assert_int_equal(fs_write_replace(path, "#!", 2, 0755, &err), 0);
 	engine = e;

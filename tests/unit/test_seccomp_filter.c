@@ -35,7 +35,7 @@ static int setup(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	strcpy(root, "/tmp/test-scf.XXXXXX");
+	str_copy(root, sizeof(root), "/tmp/test-scf.XXXXXX");
 	assert_non_null(mkdtemp(root));
 	engine = &test_engine;
 	assert_int_equal(conf_load(&test_engine.conf, NULL, &err), 0);
