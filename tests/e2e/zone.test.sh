@@ -22,10 +22,11 @@ trap cleanup EXIT
 
 mk() { U=$(python3 tests/e2e/zone_bundle.py "$T" "$B" "$@"); S=$T/run/zones/$U/zoneadmd.sock; }
 up() {
+	rm -f "$T/ready"
 	"$B/zoneadmd" --uuid "$U" --zones "$T/zones" --run "$T/run" --ready-fd 3 3>"$T/ready" 2>>"$T/log" </dev/null >/dev/null &
 	Z=$!; pids="$pids $Z"
-	for _ in $(seq 400); do [ -s "$T/ready" ] && break; sleep 0.005; done
-	[ "$(od -An -c "$T/ready" | tr -d ' ')" = '\0' ] || { echo "not ready: $(cat "$T/ready")"; return 1; }
+	for _ in $(seq 2000); do [ -s "$T/ready" ] && break; sleep 0.005; done
+	[ "$(od -An -c "$T/ready" | tr -d ' ')" = '\0' ] || { echo "NOT OK not ready: $(cat "$T/ready")"; fails=$((fails + 1)); }
 }
 zc() { "$B/zonectl" "$S" "$@"; }
 # go KEY=JSON...: runs a zone to its end; OUT, ERR, RC
