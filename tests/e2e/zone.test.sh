@@ -193,7 +193,7 @@ INIT=$(zc state | sed 's/.*pid=\([0-9]*\).*/\1/')
 has "state.json" "$(cat "$T/run/zones/$U/state.json")" "\"pid\":$INIT,"
 kill -9 $Z; sleep 0.1
 ok "kill -9 of zoneadmd leaves the zone" "$(cat "/proc/$INIT/comm")" sleep
-kill -9 "$INIT"; sleep 0.1; for d in /sys/fs/cgroup/*/sdczt-*; do [ -d "$d" ] && rmdir "$d"; done
+kill -9 "$INIT"; sleep 0.1; for d in /sys/fs/cgroup/*/sdczt-* /sys/fs/cgroup/sdczt-*; do [ -d "$d" ] && rmdir "$d"; done
 
 mk 'cmd=["cat","/vol/f"]' "mounts=[{\"destination\":\"/vol\",\"type\":\"bind\",\"source\":\"$T/vol\",\"options\":[\"rbind\"]}]"
 mkdir "$T/vol"; echo in volume >"$T/vol/f"; mkdir "$T/zones/$U/diff/vol"
