@@ -297,6 +297,18 @@ static void thaw(const struct hierarchy *h, const char *path)
 		write_small(file, h->v2 ? "0" : "THAWED");
 }
 
+bool zone_cgroup_is_frozen(const char *path)
+{
+	const struct hierarchy *h = with_controller("freezer");
+	char file[PATH_MAX], text[32];
+
+	if (!h || str_fmt(file, sizeof(file), "%s%s/%s", h->mount, path,
+			  h->v2 ? "cgroup.freeze" : "freezer.state") < 0)
+		return false;
+	return read_small(file, text, sizeof(text)) == 0 &&
+	       (h->v2 ? text[0] == '1' : text[0] == 'F');
+}
+
 int zone_cgroup_kill(const char *path)
 {
 	const struct hierarchy *h = with_controller("pids"), *freezer = with_controller("freezer");

@@ -26,6 +26,8 @@ int64_t zone_cgroup_oom_kills(const char *path); /* 0 when unknown */
 /* A descriptor that becomes readable (and must be read) when something may have been killed:
  * compare zone_cgroup_oom_kills. -1: not to be had. */
 int zone_cgroup_oom_watch(const char *path);
+/* Whether it is frozen, or about to be: what joins it then stops. */
+bool zone_cgroup_is_frozen(const char *path);
 /* SIGKILL to all that is in it, thawed first; how many there were. */
 int zone_cgroup_kill(const char *path);
 /* 0 when it is gone everywhere, -EBUSY when something is still in it. */

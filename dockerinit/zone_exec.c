@@ -298,7 +298,7 @@ static int check(const struct zone *z, const Zone__Exec *x, struct err *err)
 
 	if (z->phase != PHASE_RUNNING)
 		return err_kind(err, ERR_CONFLICT, "container is not running");
-	if (z->frozen)
+	if (z->frozen || zone_cgroup_is_frozen(z->cgroup))
 		return err_kind(err, ERR_CONFLICT,
 				"Container %s is paused, unpause the container before exec", z->id);
 	if (x->spec_json.len > EXEC_SPEC_MAX || !x->id[0] || strlen(x->id) > ID_MAX_)
