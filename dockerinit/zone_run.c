@@ -379,15 +379,42 @@ static void hold_mounts(struct zone *z)
 	z->mnt_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
+static rlim_t limit_value(const char *s)
+{
+	return *s == 'u' ? RLIM_INFINITY : strtoull(s, NULL, 10);
+}
+
+/* The first process's resource limits, for execs. By /proc: prlimit(2) needs CAP_SYS_RESOURCE where that process is not
+ * root's. A line per resource in the order of their numbers; soft and hard limit at columns 26 and 47 (fs/proc/base.c). */
+static void read_limits(struct zone *z)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	struct err ignored = { 0 };
+	const char *line;
+	char path[64];
+	int i;
+
+	for (i = 0; i < RLIM_NLIMITS; i++) /* ours, should the file not be there */
+		getrlimit(i, &z->limits[i]);
+	snprintf(path, sizeof(path), "/proc/%d/limits", z->init_pid);
+	if (fs_read_file(path, 16384, &b, &ignored) < 0)
+		return;
+	line = strchr(buf_str(&b), '\n');
+	for (i = 0; i < RLIM_NLIMITS && line && strcspn(line + 1, "\n") > 60; i++) {
+		line++;
+		z->limits[i].rlim_cur = limit_value(line + 26);
+		z->limits[i].rlim_max = limit_value(line + 47);
+		line = strchr(line, '\n');
+	}
+}
+
 static void started(void)
 {
 	Zone__Started s = ZONE__STARTED__INIT;
 	Zone__Message m = ZONE__MESSAGE__INIT;
 	struct zone *z = l.z;
-	int i;
 
-	for (i = 0; i < RLIM_NLIMITS; i++)
-		prlimit(z->init_pid, i, NULL, &z->limits[i]);
+	read_limits(z);
 	zone_close(&l.err_pipe);
 	hold_mounts(z);
 	z->phase = PHASE_RUNNING;
