@@ -148,7 +148,8 @@ static int tell_all(int fd)
 
 static int spawn(const char *path, struct err *err)
 {
-	static const char *const argv[] = { "apiserver", RESOLVER_OPTION, NULL };
+	/* the path only tells an operator whose it is */
+	const char *const argv[] = { "apiserver", RESOLVER_OPTION, engine->paths.run, NULL };
 	cleanup_fd int fd = frame_listen(path, 0600, err);
 	pid_t pid;
 	int rc;

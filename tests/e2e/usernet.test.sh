@@ -1,0 +1,79 @@
+#!/bin/bash
+# User-defined networks: their names for zones, isolation, connect and disconnect, the name server through the deaths of
+# both daemons.
+. "$(dirname "$0")/lib.sh"
+need docker curl busybox nft
+engine_start; busybox_image
+ip_in() { i "$1" "{{(index .NetworkSettings.Networks \"$2\").IPAddress}}"; }
+net() { out D network create "$@"; }
+gone_nets() { D network rm "${C}n" "${C}m" >/dev/null 2>&1; }
+names() { out D exec "$C" nslookup "$1"; has "$OUT" "$2"; }
+
+t_names() {
+	net "${C}n"; out D run -d --name "$C" --network "${C}n" busybox sleep 300
+	out D run -d --name "${C}b" --network "${C}n" --network-alias db --network-alias both busybox sleep 300
+	out D run -d --name "${C}c" --network "${C}n" --network-alias both --link "${C}b:mine" busybox sleep 300
+	local b c; b=$(ip_in "${C}b" "${C}n"); c=$(ip_in "${C}c" "${C}n")
+	names "${C}b" "$b"; names "${C}b.${C}n" "$b"; names db "$b"; names "$(i "${C}b" '{{slice .Id 0 12}}')" "$b"
+	names both "$b"; names both "$c"; names "$b" "${C}b.${C}n"; out D exec "${C}c" nslookup mine; has "$OUT" "$b"
+	out D rm -f "${C}b"; rc 1 D exec "$C" nslookup db; out D exec "$C" nslookup both; has "$OUT" "$c"; hasnt "$OUT" "$b"
+	out D exec "$C" cat /etc/resolv.conf; has "$OUT" "nameserver 127.0.0.11"; has "$OUT" "ndots:0"
+	out D restart -t 0 "$C"; names both "$c"; out D rename "${C}c" "${C}b"
+	out D rm -f "$C" "${C}b"; out D network rm "${C}n"
+}
+t_own_port_53() { # a zone can have a name server of its own
+	net "${C}n"; out D run -d --name "$C" --network "${C}n" busybox sh -c 'nc -lp 53 -e true & nc -u -lp 53 & sleep 300'; sleep 0.3
+	out D exec "$C" netstat -lnut; like "$OUT" '(0.0.0.0|::):53 '; names "$C" "$(ip_in "$C" "${C}n")"; out D rm -f "$C"; out D network rm "${C}n"
+}
+t_survives() { # names are there while apiserver is dead, and again when the resolver was killed
+	net "${C}n"; out D run -d --name "${C}b" --network "${C}n" --network-alias db -p 8091:80 busybox httpd -f -p 80 -h /etc
+	out D run -d --name "$C" --network "${C}n" busybox sh -c 'while sleep 0.05; do nslookup db >/dev/null 2>&1 && echo ok || echo bad; done'
+	local pid r; r=$(pids_of 'apiserver --resolver'); [ -n "$r" ] || fail "no resolver process"
+	pid=$(i "$C" '{{.State.Pid}}'); engine_kill
+	nsenter -t "$pid" -n busybox nslookup db 127.0.0.11 >/dev/null || fail "no names while apiserver is dead"
+	until_ok curl -sf -m 2 http://127.0.0.1:8091/hostname || fail "no port while apiserver is dead"
+	engine_start; eq "$(pids_of 'apiserver --resolver')" "$r" "same resolver"
+	until_ok curl -sf -m 2 http://127.0.0.1:8091/hostname || fail "port after"; names db "$(ip_in "${C}b" "${C}n")"
+	kill -9 "$r"; until_ok D exec "$C" nslookup db || fail "no names after the resolver's death"; ne "$(pids_of 'apiserver --resolver')" "$r"
+	sleep 0.3; [ "$(D logs "$C" | grep -c bad)" -le 2 ] || fail "names failed $(D logs "$C" | grep -c bad) times"
+	net "${C}m"; out D network connect --alias later "${C}m" "${C}b"; out D network connect "${C}m" "$C"; names later "$(ip_in "${C}b" "${C}m")"
+	out D rm -f "$C" "${C}b"; out D network rm "${C}n" "${C}m"
+}
+t_connect() {
+	net "${C}n"; net "${C}m"; out D run -d --name "$C" --network "${C}n" -p 127.0.0.1:8092:80 busybox httpd -f -p 80 -h /etc
+	out D run -d --name "${C}b" busybox sleep 300
+	out D network connect --alias web "${C}m" "$C"; out D network connect "${C}m" "${C}b"; out D exec "${C}b" cat /etc/resolv.conf; has "$OUT" 127.0.0.11
+	out D exec "${C}b" wget -qO- http://web/hostname; eq "$OUT" "$(i "$C" '{{.Config.Hostname}}')"
+	rc 1 D network connect "${C}m" "$C"; has "$ERR" "endpoint with name $C already exists in network ${C}m"
+	has "$(D network inspect -f '{{json .Containers}}' "${C}m")" "\"$C\""; out D exec "$C" ip -o -4 addr; has "$OUT" eth1
+	out D network disconnect "${C}n" "$C"; out D exec "$C" ip route; has "$OUT" "default via"; until_ok curl -sf -m 2 http://127.0.0.1:8092/hostname || fail "the port did not move"
+	out D network disconnect "${C}m" "$C"; out D exec "$C" ip -o -4 addr; hasnt "$OUT" eth; rc 1 D network disconnect "${C}m" "$C"; has "$ERR" "is not connected to"
+	out D network connect "${C}n" "$C"; out D restart -t 0 "$C"; out D exec "$C" ip -o -4 addr; has "$OUT" eth0
+	out D rm -f "$C" "${C}b"; out D network rm "${C}n" "${C}m"
+}
+t_isolation() {
+	net "${C}n"; net --internal "${C}m"; out D run -d --name "$C" --network "${C}n" -p 8093:80 busybox httpd -f -p 80 -h /etc
+	out D run -d --name "${C}b" --network "${C}m" busybox sleep 300; local a b; a=$(ip_in "$C" "${C}n"); b=$(ip_in "${C}b" "${C}m")
+	rc 1 D run --rm busybox ping -c1 -W1 "$a"; rc 1 D run --rm busybox ping -c1 -W1 "$b"; out D run --rm --network "${C}n" busybox ping -c1 -W2 "$a"
+	out D run --rm busybox wget -qO- "http://$(D network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge):8093/hostname"
+	out D exec "${C}b" ip route; hasnt "$OUT" default; out D run --rm --network "${C}m" busybox ping -c1 -W2 "${C}b"
+	rc 1 D exec "${C}b" ping -c1 -W1 "$a"; out D rm -f "$C" "${C}b"; out D network rm "${C}n" "${C}m"
+}
+t_no_icc() {
+	net -o com.docker.network.bridge.enable_icc=false "${C}n"; out D run -d --name "$C" --network "${C}n" -p 8094:80 busybox httpd -f -p 80 -h /etc
+	rc 1 D run --rm --network "${C}n" busybox ping -c1 -W1 "$(ip_in "$C" "${C}n")"; until_ok curl -sf -m 2 http://127.0.0.1:8094/hostname || fail "published port"; out D rm -f "$C"; out D network rm "${C}n"
+}
+t_addresses() {
+	net --subnet 10.123.4.0/24 --ip-range 10.123.4.128/25 --gateway 10.123.4.9 --aux-address h=10.123.4.130 "${C}n"
+	out D run --rm --network "${C}n" busybox sh -c 'hostname -i; ip route'; has "$OUT" "via 10.123.4.9"; like "$OUT" '^10\.123\.4\.1(29|28)'
+	out D run -d --name "$C" --network "${C}n" --ip 10.123.4.77 --mac-address 02:00:00:00:00:77 busybox sleep 300; eq "$(ip_in "$C" "${C}n")" 10.123.4.77; out D exec "$C" ip link show eth0; has "$OUT" 02:00:00:00:00:77
+	rc 125 D run --rm --network "${C}n" --ip 10.123.4.77 busybox true; has "$ERR" "Address already in use"; rc 125 D run --rm --network "${C}n" --ip 10.9.9.9 busybox true
+	rc 1 D network create --subnet 10.123.4.0/25 "${C}m"; has "$ERR" "Pool overlaps with other one on this address space"; rc 1 D network create "${C}n"; has "$ERR" "network with name ${C}n already exists"
+	rc 1 D network create bridge; has "$ERR" "operation is not permitted on predefined bridge network"; rc 1 D network rm "${C}n"; has "$ERR" "has active endpoints"
+	out D rm -f "$C"; out D network prune -f; has "$OUT" "${C}n"; rc 1 D network inspect "${C}n"
+}
+t_comes_back() { # networks are there after a restart of the engine, and their bridges
+	net --label k=v "${C}n"; local id; id=$(D network inspect -f '{{.Id}} {{json .IPAM.Config}} {{json .Labels}}' "${C}n"); engine_term; ip link show "br-${id:0:12}" 2>/dev/null && fail "bridge is left"
+	engine_start; eq "$(D network inspect -f '{{.Id}} {{json .IPAM.Config}} {{json .Labels}}' "${C}n")" "$id"; out D run --rm --network "${C}n" busybox ip route; has "$OUT" default; out D network rm "${C}n"
+}
+for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; C=${C:-} gone_nets; done
