@@ -558,10 +558,9 @@ int dockerfile_changes_apply(json_t *config, char *const *changes, struct err *e
 		char *line = text, *nl;
 
 		while (rc == 0 && line) {
-			/* a backslash at the end of a line joins the next one */
-			for (nl = strchr(line, '\n'); nl && nl > line && nl[-1] == '\\';
-			     nl = strchr(nl, '\n'))
-				nl[-1] = nl[0] = ' ';
+			/* a backslash at the end of a line joins the next one to it */
+			while ((nl = strchr(line, '\n')) && nl > line && nl[-1] == '\\')
+				memmove(nl - 1, nl + 1, strlen(nl + 1) + 1);
 			if (nl)
 				*nl++ = '\0';
 			rc = apply_line(config, line, &st, err);

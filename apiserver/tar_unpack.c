@@ -4,7 +4,8 @@
  *
  * Design: the archive is hostile. libarchive parses it here, after chroot(2) into the layer's
  * empty diff/, without the capabilities that unpacking does not need: whatever names and links the
- * archive holds, they end inside the layer. Entries are made with *at() calls relative to the
+ * archive holds, they end inside the layer. (They would without the chroot: every path is resolved
+ * with openat2 below diff/.) Entries are made with *at() calls relative to the
  * parent's descriptor, as root with the archive's numeric owners; libarchive's own disk writer is
  * not used (it asks NSS for names, which would load libraries from inside the layer). The locale's
  * conversion is initialised before the chroot for the same reason.
@@ -54,7 +55,7 @@ static int stream_fill(struct unpack *u)
 	ssize_t n;
 
 	while (len < BLOCK_SIZE) {
-		n = read(STDIN_FILENO, u->block + len, BLOCK_SIZE - len);
+		n = read(u->in_fd, u->block + len, BLOCK_SIZE - len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -237,7 +238,7 @@ static int drain(struct unpack *u)
 	return 0;
 }
 
-static int unpack_all(struct unpack *u)
+int unpack_run(struct unpack *u)
 {
 	struct archive *a = archive_read_new();
 	struct archive_entry *e;
@@ -263,7 +264,7 @@ static int unpack_all(struct unpack *u)
 	if (rc == 0 && (rc = split_writer_end(u->split)) < 0)
 		rc = err_sysnum(&u->err, rc, "write the layer's recipe");
 	if (rc == 0 && u->moves.len &&
-	    (rc = fs_write_all(UNPACK_FD_MOVES, u->moves.p, u->moves.len)) < 0)
+	    (rc = fs_write_all(u->moves_fd, u->moves.p, u->moves.len)) < 0)
 		rc = err_sysnum(&u->err, rc, "write the layer's moves");
 	return rc;
 }
@@ -305,12 +306,34 @@ void unpack_prepare(void)
 static int enter(struct unpack *u)
 {
 	unpack_prepare();
-	u->root_fd = openat(UNPACK_FD_DIR, "diff", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	u->root_fd = openat(u->layer_fd, "diff", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (u->root_fd < 0)
 		return err_sys(&u->err, "open the layer's directory");
 	if (fchdir(u->root_fd) < 0 || chroot(".") < 0)
 		return err_sys(&u->err, "chroot to the layer's directory");
 	return unpack_drop_capabilities(&u->err);
+}
+
+void unpack_init(struct unpack *u, int split_fd)
+{
+	*u = (struct unpack){ .root_fd = -1, .parent_fd = -1, .in_fd = -1, .layer_fd = -1, .moves_fd = -1 };
+	u->path = xstrdup("");
+	u->block = xmalloc(BLOCK_SIZE);
+	u->split = split_writer_new(split_fd);
+}
+
+void unpack_fini(struct unpack *u)
+{
+	for (size_t i = 0; i < u->n_dirs; i++)
+		free(u->dirs[i].path);
+	free(u->dirs);
+	buf_fini(&u->moves);
+	split_writer_free(u->split);
+	free(u->block);
+	free(u->path);
+	free(u->parent);
+	if (u->parent_fd >= 0)
+		close(u->parent_fd);
 }
 
 int tar_unpack_main(int argc, char **argv)
@@ -319,11 +342,10 @@ int tar_unpack_main(int argc, char **argv)
 	uint64_t max_bytes = 0;
 	int rc;
 
-	u->parent_fd = -1;
-	u->root_fd = -1;
-	u->path = xstrdup("");
-	u->block = xmalloc(BLOCK_SIZE);
-	u->split = split_writer_new(UNPACK_FD_SPLIT);
+	unpack_init(u, UNPACK_FD_SPLIT);
+	u->in_fd = STDIN_FILENO;
+	u->layer_fd = UNPACK_FD_DIR;
+	u->moves_fd = UNPACK_FD_MOVES;
 	if (argc != 4 || parse_u64(argv[2], INT64_MAX, &max_bytes) < 0 ||
 	    parse_u64(argv[3], UINT64_MAX, &u->max_entries) < 0)
 		rc = err_kind(&u->err, ERR_BAD_PARAM, "bad arguments");
@@ -331,7 +353,7 @@ int tar_unpack_main(int argc, char **argv)
 		rc = enter(u);
 	u->max_bytes = (int64_t)max_bytes;
 	if (rc == 0)
-		rc = unpack_all(u);
+		rc = unpack_run(u);
 	u->res.magic = UNPACK_MAGIC;
 	u->res.rc = rc < 0 ? rc : 0;
 	str_copy(u->res.msg, sizeof(u->res.msg), rc < 0 ? u->err.msg : "");

@@ -68,26 +68,44 @@ static void forget_parent(struct unpack *u)
 	u->parent = NULL;
 }
 
+static int open_at(struct unpack *u, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = (uint64_t)(flags | O_DIRECTORY | O_CLOEXEC), .resolve = resolve };
+	int fd, tries = 0;
+
+	do /* EAGAIN: something was renamed anywhere meanwhile */
+		fd = (int)syscall(SYS_openat2, u->root_fd, path, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN && ++tries < 128);
+	return fd;
+}
+
 static int open_dir(struct unpack *u, const char *path, uint64_t resolve)
 {
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve };
-
-	return (int)syscall(SYS_openat2, u->root_fd, path, &how, sizeof(how));
+	return open_at(u, path, O_PATH, resolve);
 }
 
 /* Makes the directories of path that the archive has no entry for (yet). */
 static int make_implied(struct unpack *u, const char *path)
 {
 	cleanup_free char *s = xstrdup(path);
+	cleanup_fd int fd = -1;
+	char *part = s, *slash;
 
-	for (char *p = strchr(s, '/');; p = strchr(p + 1, '/')) {
-		if (p)
-			*p = '\0';
-		if (mkdirat(u->root_fd, s, 0755) < 0 && errno != EEXIST)
+	for (;;) {
+		slash = strchr(part, '/');
+		if (slash)
+			*slash = '\0';
+		if (mkdirat(fd < 0 ? u->root_fd : fd, part, 0755) < 0 && errno != EEXIST)
 			return err_sys(&u->err, "mkdir %s", s);
-		if (!p)
+		if (!slash)
 			return 0;
-		*p = '/';
+		if (fd >= 0)
+			close(fd);
+		fd = open_dir(u, s, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+		if (fd < 0)
+			return err_sys(&u->err, "open %s", s);
+		*slash = '/';
+		part = slash + 1;
 	}
 }
 
@@ -139,10 +157,10 @@ static int make_room(struct unpack *u)
 	if (u->n_moves == LAYER_MOVES_MAX)
 		return err_kind(&u->err, ERR_BAD_PARAM, "layer replaces its own files more than %d times",
 				LAYER_MOVES_MAX);
-	if (!u->n_moves && mkdirat(UNPACK_FD_DIR, "extra", 0700) < 0)
+	if (!u->n_moves && mkdirat(u->layer_fd, "extra", 0700) < 0)
 		return err_sys(&u->err, "mkdir extra");
 	snprintf(to, sizeof(to), "extra/%u", u->n_moves);
-	if (renameat(u->parent_fd, u->leaf, UNPACK_FD_DIR, to) < 0)
+	if (renameat(u->parent_fd, u->leaf, u->layer_fd, to) < 0)
 		return err_sys(&u->err, "move %s away", u->path);
 	split_move_line(&u->moves, u->n_refs, u->n_moves++, u->path);
 	return 0;
@@ -322,10 +340,30 @@ int unpack_symlink(struct unpack *u, struct archive_entry *e)
 	return apply_meta_at(u, e, false);
 }
 
+/* Links fd's leaf to this entry's place. */
+static int link_here(struct unpack *u, int fd, const char *leaf, const char *path)
+{
+	struct stat st;
+	int rc;
+
+	if (fstatat(fd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0)
+		return err_kind(&u->err, ERR_BAD_PARAM, "%s: hard link to a whiteout", u->path);
+	if (linkat(fd, leaf, u->parent_fd, u->leaf, 0) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_sys(&u->err, "link %s to %s", u->path, path);
+	if ((rc = make_room(u)) < 0)
+		return rc;
+	if (linkat(fd, leaf, u->parent_fd, u->leaf, 0) < 0)
+		return err_sys(&u->err, "link %s to %s", u->path, path);
+	return 0;
+}
+
 int unpack_hardlink(struct unpack *u, const char *target)
 {
 	cleanup_free char *path = NULL;
-	struct stat st;
+	cleanup_fd int fd = -1;
+	char *slash;
 	int rc;
 
 	if (!u->path[0])
@@ -334,18 +372,14 @@ int unpack_hardlink(struct unpack *u, const char *target)
 		return rc;
 	if (str_eq(path, u->path))
 		return err_kind(&u->err, ERR_BAD_PARAM, "%s: hard link to itself", u->path);
-	if (fstatat(u->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) &&
-	    st.st_rdev == 0)
-		return err_kind(&u->err, ERR_BAD_PARAM, "%s: hard link to a whiteout", u->path);
-	if (linkat(u->root_fd, path, u->parent_fd, u->leaf, 0) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return err_sys(&u->err, "link %s to %s", u->path, path);
-	if ((rc = make_room(u)) < 0)
-		return rc;
-	if (linkat(u->root_fd, path, u->parent_fd, u->leaf, 0) < 0)
-		return err_sys(&u->err, "link %s to %s", u->path, path);
-	return 0;
+	slash = strrchr(path, '/');
+	if (!slash)
+		return link_here(u, u->root_fd, path, path);
+	*slash = '\0';
+	fd = open_dir(u, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0)
+		return err_sys(&u->err, "link %s to %s/%s", u->path, path, slash + 1);
+	return link_here(u, fd, slash + 1, slash + 1);
 }
 
 static mode_t entry_ifmt(struct archive_entry *e)
@@ -421,7 +455,8 @@ int unpack_finish_dirs(struct unpack *u)
 {
 	for (size_t i = 0; i < u->n_dirs; i++) {
 		const struct unpack_dir_time *d = &u->dirs[i];
-		int fd = openat(u->root_fd, d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int fd = open_at(u, d->path, O_RDONLY | O_NOFOLLOW,
+				 RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
 		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 			continue; /* replaced since */

@@ -28,6 +28,7 @@ struct unpack {
 	struct err err;
 	int64_t max_bytes;
 	uint64_t max_entries;
+	int in_fd, layer_fd, moves_fd;
 	/* the stream, and what of it is recorded */
 	char *block;
 	size_t block_len;
@@ -55,6 +56,10 @@ void unpack_prepare(void);
 int unpack_drop_capabilities(struct err *err);
 /* The entry's data into fd. */
 int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size, bool sparse);
+/* tar_unpack.c: all of the archive on in_fd, below root_fd. Changes the working directory. */
+int unpack_run(struct unpack *u);
+void unpack_init(struct unpack *u, int split_fd);
+void unpack_fini(struct unpack *u);
 int unpack_archive_error(struct unpack *u, struct archive *a);
 /* "./a//b/../c/" -> "a/c"; "/" and "." -> "". Names that lead out: BAD_PARAM. Replaces *out. */
 int unpack_clean_path(const char *name, char **out, struct err *err);
