@@ -282,9 +282,13 @@ char *image_ref_name(const struct image_ref *r)
 	return xasprintf("%s/%s", r->domain, r->path);
 }
 
+/* docker.io/a.b/c stays as it is: a.b/c alone would be another name. */
 char *image_ref_familiar_name(const struct image_ref *r)
 {
-	if (str_eq(r->domain, IMAGE_REF_DOMAIN))
+	const char *slash = strchr(r->path, '/');
+
+	if (str_eq(r->domain, IMAGE_REF_DOMAIN) &&
+	    !(slash && first_is_domain(r->path, (size_t)(slash - r->path))))
 		return xstrdup(familiar_path(r));
 	return image_ref_name(r);
 }
