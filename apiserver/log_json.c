@@ -8,20 +8,16 @@
  * created_ns (for fluentd's and gelf's records), and tag, which is always set (12 digits of the id
  * by default).
  */
-#define LOG_MODULE	      "oci"
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+#define LOG_MODULE "oci"
 #include <string.h>
 
 #include "cleanup.h"
 #include "ct_config.h"
+#include "go_regex.h"
 #include "jget.h"
 #include "log_tag.h"
 #include "oci_priv.h"
 #include "str.h"
-
-#define REGEX_MAX	  4096
-#define REGEX_MATCH_LIMIT 200000
 
 static const char *opt(const json_t *opts, const char *key)
 {
@@ -43,38 +39,6 @@ static const char *file_opt(const json_t *opts, const char *driver, const char *
 	return opt(opts, name);
 }
 
-static int compile(const char *re, pcre2_code **out, struct err *err)
-{
-	PCRE2_SIZE offset = 0;
-	PCRE2_UCHAR msg[120];
-	int code = 0;
-
-	if (strlen(re) > REGEX_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: expression too large");
-	*out = pcre2_compile((PCRE2_SPTR)re, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &code,
-			     &offset, NULL);
-	if (*out)
-		return 0;
-	if (pcre2_get_error_message(code, msg, sizeof(msg)) < 0)
-		msg[0] = '\0';
-	return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: %s: `%s`", (char *)msg, re);
-}
-
-static bool matches(pcre2_code *re, const char *key)
-{
-	pcre2_match_data *md = pcre2_match_data_create_from_pattern(re, NULL);
-	pcre2_match_context *mc = pcre2_match_context_create(NULL);
-	int rc = -1;
-
-	if (md && mc) {
-		pcre2_set_match_limit(mc, REGEX_MATCH_LIMIT);
-		rc = pcre2_match(re, (PCRE2_SPTR)key, PCRE2_ZERO_TERMINATED, 0, 0, md, mc);
-	}
-	pcre2_match_context_free(mc);
-	pcre2_match_data_free(md);
-	return rc >= 0;
-}
-
 static void pick_listed(json_t *attrs, const json_t *from, const char *list)
 {
 	cleanup_strv char **keys = strv_split(list ? list : "", ',');
@@ -88,19 +52,19 @@ static void pick_listed(json_t *attrs, const json_t *from, const char *list)
 
 static int pick_matching(json_t *attrs, const json_t *from, const char *regex, struct err *err)
 {
-	pcre2_code *re = NULL;
+	struct go_regex *re = NULL;
 	const char *key;
 	json_t *val;
 	int rc;
 
 	if (!regex)
 		return 0;
-	if ((rc = compile(regex, &re, err)) < 0)
+	if ((rc = go_regex_compile(regex, &re, err)) < 0)
 		return rc;
 	json_object_foreach ((json_t *)from, key, val)
-		if (json_is_string(val) && matches(re, key))
+		if (json_is_string(val) && go_regex_match(re, key))
 			json_object_set(attrs, key, val);
-	pcre2_code_free(re);
+	go_regex_free(re);
 	return 0;
 }
 
