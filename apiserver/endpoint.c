@@ -21,7 +21,7 @@ void endpoint_fini(struct endpoint *ep)
 	free(ep->want_mac);
 	json_decref(ep->driver_opts);
 	free(ep->ports);
-	*ep = (struct endpoint){0};
+	*ep = (struct endpoint){ 0 };
 }
 
 void endpoint_copy(struct endpoint *dst, const struct endpoint *src)
@@ -39,6 +39,17 @@ void endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 	if (src->n_ports) {
 		dst->ports = xcalloc(src->n_ports, sizeof(*dst->ports));
 		memcpy(dst->ports, src->ports, src->n_ports * sizeof(*dst->ports));
+	}
+}
+
+void endpoint_rename(struct endpoint *ep, const char *old_name, const char *new_name)
+{
+	for (char **n = ep->dns_names; n && *n; n++) {
+		if (!str_eq(*n, old_name))
+			continue;
+		free(*n);
+		*n = xstrdup(new_name);
+		return;
 	}
 }
 
@@ -121,7 +132,7 @@ static char **get_strv(const json_t *o, const char *key)
 
 int endpoint_from_json(const json_t *o, struct endpoint *out, struct err *err)
 {
-	struct endpoint ep = {0};
+	struct endpoint ep = { 0 };
 	json_t *ports = jget_arr(o, "ports"), *opts = jget_obj(o, "driver_opts");
 
 	if (!json_is_object(o) || !jget_str(o, "network", NULL))

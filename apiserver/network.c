@@ -598,6 +598,56 @@ bool network_is_user_defined(const char *ref)
 	return is;
 }
 
+/* With net_lock. A copy for the resolver, NULL where it does not care. */
+static struct net_member *rename_member(struct net *n, const char *ct_id, const char *old_name,
+					const char *new_name)
+{
+	struct net_member *m = n->members;
+
+	while (m && !str_eq(m->ct_id, ct_id))
+		m = m->next;
+	if (!m)
+		return NULL;
+	free(m->ct_name);
+	m->ct_name = xstrdup(new_name);
+	for (char **name = m->names; name && *name; name++) {
+		if (!str_eq(*name, old_name))
+			continue;
+		free(*name);
+		*name = xstrdup(new_name);
+		break;
+	}
+	return n->builtin ? NULL : net_member_copy(m);
+}
+
+void network_rename(const char *ct_id, const char *old_name, const char *new_name)
+{
+	struct {
+		struct net_member *m;
+		char id[65], *name;
+	} *told = NULL;
+	size_t n_told = 0;
+
+	pthread_mutex_lock(&net_lock);
+	for (struct net *n = net_list; n; n = n->next) {
+		struct net_member *m = rename_member(n, ct_id, old_name, new_name);
+
+		if (!m)
+			continue;
+		told = xrealloc(told, (n_told + 1) * sizeof(*told));
+		told[n_told].m = m;
+		memcpy(told[n_told].id, n->id, sizeof(n->id));
+		told[n_told++].name = xstrdup(n->name);
+	}
+	pthread_mutex_unlock(&net_lock);
+	for (size_t i = 0; i < n_told; i++) {
+		resolver_member_set(told[i].id, told[i].name, told[i].m);
+		net_member_free(told[i].m);
+		free(told[i].name);
+	}
+	free(told);
+}
+
 /* ---- recovery ---- */
 
 int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)

@@ -44,6 +44,8 @@ struct endpoint {
 };
 void endpoint_fini(struct endpoint *ep);
 void endpoint_copy(struct endpoint *dst, const struct endpoint *src);
+/* The container has another name: among the names that others find it by, new_name takes old_name's place. */
+void endpoint_rename(struct endpoint *ep, const char *old_name, const char *new_name);
 json_t *endpoint_to_json(const struct endpoint *ep); /* persisted form */
 int endpoint_from_json(const json_t *o, struct endpoint *out, struct err *err);
 
@@ -65,6 +67,8 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 		   bool default_route, const struct port_binding *want, size_t n_want, struct err *err);
 /* Worker. Releases address and ports; the veth goes with the netns (never deleted synchronously). Idempotent. */
 void network_detach(struct endpoint *ep, const char *ct_id);
+/* Worker. A container's new name, for those in its networks. */
+void network_rename(const char *ct_id, const char *old_name, const char *new_name);
 /* After a restart of apiserver: marks address and ports of a live zone as used, re-adds missing nft elements. */
 int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err);
 /* Once, when all live zones have been adopted: drops the redirections that nobody claimed. Before the first attach. */

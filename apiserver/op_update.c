@@ -17,6 +17,7 @@
 #include "apiserver/health.h"
 #include "apiserver/job.h"
 #include "apiserver/logclient.h"
+#include "apiserver/network.h"
 #include "apiserver/oci_spec.h"
 #include "apiserver/zone_rpc.h"
 #include "cleanup.h"
@@ -206,6 +207,7 @@ static int rename_run(struct job *job, struct err *err)
 	/* log records of a tag with the name in it: from now on */
 	if (oci_write_log_json(rj->spec, &ignored) == 0 && rj->spec->st.pid > 0)
 		logclient_reconfigure(rj->spec->uuid, &ignored);
+	network_rename(rj->spec->id, rj->old_name, rj->spec->name);
 	return 0;
 }
 
@@ -219,6 +221,8 @@ static void rename_done(struct job *job)
 		cleanup_free char *old = xasprintf("/%s", rj->old_name);
 		const char *attrs[] = { "oldName", old, NULL };
 
+		for (size_t i = 0; i < ct->n_endpoints; i++)
+			endpoint_rename(&ct->endpoints[i], rj->old_name, ct->name);
 		container_save(ct);
 		event_container(ct, "rename", attrs);
 	} else if (container_rename(ct, rj->old_name, &ignored) < 0) {

