@@ -141,13 +141,17 @@ static void set_ended(struct container *ct, const struct zone_exit *ex)
 
 static void ended(struct container *ct, const struct zone_exit *ex)
 {
+	/* a restart that was called off: this end has been told before */
+	bool told = ct->st.status == CT_RESTARTING && ct->st.finished_ns == ex->finished_ns;
+
 	container_ref(ct);
 	health_stopped(ct);
 	execs_killed(ct);
 	set_ended(ct, ex);
 	log_info("container ended", "ct=%.12s exit=%d oom=%d restart=%d truncated=%d", ct->id, ex->exit_code,
 		 ex->oom_killed, ex->will_restart, ex->truncated);
-	die_event(ct);
+	if (!told)
+		die_event(ct);
 	container_save(ct);
 	ct_wait_exited(ct);
 	if (ex->by_loss && !ct->removing && lifecycle_policy_wants(ct, false))

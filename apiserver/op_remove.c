@@ -102,6 +102,7 @@ static int remove_run(struct job *job, struct err *err)
 	char zones_run[1024];
 	int rc;
 
+	container_save_flush(); /* "removing" is in the record before anything is gone */
 	if (zone_wait_end(rj->old_zone_fd, OLD_ZONE_MS) < 0)
 		return err_kind(err, ERR_SYSTEM, "the container's last run has not been cleaned up yet");
 	if (rj->o.size_out)
@@ -155,6 +156,7 @@ static void remove_done(struct job *job)
 		ct->st.dead = true;
 		container_save(ct);
 		container_op_end(ct);
+		ct_wait_removed(ct); /* who waits for it must not wait for ever */
 	}
 	rj->done(ct, rj->arg, job->rc ? &job->err : NULL);
 	if (rj->old_zone_fd >= 0)

@@ -15,6 +15,7 @@
  */
 #define LOG_MODULE "start"
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@
 #include "apiserver/oci_spec.h"
 #include "apiserver/volume.h"
 #include "apiserver/zone_rpc.h"
+#include "apiserver/zone_sweep.h"
 #include "cleanup.h"
 #include "failpoint.h"
 #include "jget.h"
@@ -42,6 +44,7 @@
 #include "str.h"
 
 #define OLD_ZONE_MS 10000
+#define END_ZONE_MS 15000 /* longer than zoneadmd waits for the log */
 #define EXIT_START_FAILED 128 /* Docker's, where the failure has no status of its own */
 
 struct start_job {
@@ -79,9 +82,14 @@ static void end_zone(const char *uuid, struct zone_conn *conn)
 {
 	struct err ignored = { 0 };
 
-	zone_shutdown(uuid, &ignored);
-	if (zone_wait_end(conn->fd, 5000) < 0)
+	if (zone_shutdown(uuid, &ignored) < 0 && ignored.kind == ERR_CONFLICT) { /* it runs already */
+		zone_set_policy(uuid, "no", 0, true, &ignored);
+		zone_signal(uuid, SIGKILL, &ignored);
+	}
+	if (zone_wait_end(conn->fd, END_ZONE_MS) < 0) {
 		log_warn("zoneadmd does not end after a failed start", "pid=%d", (int)conn->pid);
+		zone_kill(uuid);
+	}
 	child_reap(conn->pid, 1000);
 	zone_conn_close(conn);
 }
@@ -193,6 +201,8 @@ static int step_networks(struct undo *u, struct err *err)
 					 is_gw ? n_want : 0, err)) < 0)
 			return rc;
 	}
+	if (failpoint("start.attached"))
+		return err_kind(err, ERR_SYSTEM, "failpoint start.attached");
 	if ((rc = network_write_files(spec, err)) < 0)
 		return rc;
 	return oci_write_metadata(spec, err); /* addresses are known now */
@@ -263,6 +273,8 @@ static int start_run(struct job *job, struct err *err)
 	if ((rc = step_run(sj, &u, err)) < 0)
 		return rc;
 	set_running(&sj->spec->st, &sj->started, sj->by_policy);
+	if (failpoint("start.save"))
+		return err_kind(err, ERR_SYSTEM, "failpoint start.save");
 	if ((rc = ct_spec_save(sj->spec, err)) < 0)
 		return rc; /* undo_all ends the zone: better than one nobody remembers */
 	sj->conn = take_ptr(&u.conn);
@@ -411,6 +423,8 @@ void op_start(struct container *ct, bool by_policy, op_done_fn *done, void *arg)
 	sj->ct = container_ref(ct);
 	sj->spec = container_spec(ct);
 	sj->by_policy = by_policy;
+	if (!by_policy) /* zone.json counts on from here */
+		sj->spec->st.restart_count = 0;
 	sj->done = done;
 	sj->arg = arg;
 	sj->began_ns = mono_ns();
