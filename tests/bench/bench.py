@@ -45,7 +45,7 @@ class Engine:
         b = self.base
         if self.name == 'sdc':
             self.proc = self.spawn([BIN + '/apiserver', '--root', b])
-            self.own = r'/(apiserver|logsvc|zoneadmd|logger) .*' + re.escape(b)
+            self.own = r'(^|/)(apiserver|logsvc|zoneadmd|logger) .*' + re.escape(b)
             self.driver = 'json-file'
         elif self.name == 'dockerd':
             self.proc = self.spawn(['dockerd', '--data-root', b + '/data', '--exec-root', b + '/x', '-H', 'unix://' + self.sock, '-p', b + '/pid',
