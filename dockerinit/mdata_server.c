@@ -229,11 +229,19 @@ static bool init_line(struct mconn *c, char *line)
 	return false;
 }
 
+static int peer_pid(const struct mconn *c)
+{
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(c->src.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ? 0 : cred.pid;
+}
+
 static void on_line(struct mconn *c, char *line, size_t len)
 {
 	if (c->is_init && init_line(c, line))
 		return;
-	if (!c->v2 && strcmp(line, "DOCKERINIT") == 0 && hooks->grant()) {
+	if (!c->v2 && strcmp(line, "DOCKERINIT") == 0 && hooks->grant(peer_pid(c))) {
 		c->is_init = true;
 		buf_addstr(&c->out, "OK\n");
 		return;

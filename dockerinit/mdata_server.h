@@ -14,7 +14,8 @@
 
 /* What the first process of a run says; see exec_spec.h. */
 struct mdata_hooks {
-	bool (*grant)(void); /* the first process of a run; true once per run */
+	/* the first process of a run; true once per run. pid as we see it */
+	bool (*grant)(int pid);
 	void (*own_stdio)(uint32_t uid);
 	void (*failed)(char *report); /* the ERR line, without "ERR " */
 	void (*running)(void);	      /* its end of the connection closed without ERR */

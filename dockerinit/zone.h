@@ -55,6 +55,7 @@ struct zone {
 	int mnt_fd; /* its mount namespace */
 	int64_t started_ns, started_mono_ns;
 	struct rlimit limits[RLIM_NLIMITS]; /* of the first process, for execs */
+	bool has_limits;
 	bool frozen;
 	struct restart restart;
 

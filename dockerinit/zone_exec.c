@@ -84,7 +84,7 @@ static int set_limits(const struct zone *z, struct err *err)
 {
 	int i;
 
-	for (i = 0; i < RLIM_NLIMITS; i++)
+	for (i = 0; z->has_limits && i < RLIM_NLIMITS; i++)
 		if (setrlimit(i, &z->limits[i]) < 0 && errno != EPERM && errno != EINVAL)
 			return err_sys(err, "set resource limit %d", i);
 	return 0;

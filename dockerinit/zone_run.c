@@ -379,42 +379,12 @@ static void hold_mounts(struct zone *z)
 	z->mnt_fd = open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static rlim_t limit_value(const char *s)
-{
-	return *s == 'u' ? RLIM_INFINITY : strtoull(s, NULL, 10);
-}
-
-/* The first process's resource limits, for execs. By /proc: prlimit(2) needs CAP_SYS_RESOURCE where that process is not
- * root's. A line per resource in the order of their numbers; soft and hard limit at columns 26 and 47 (fs/proc/base.c). */
-static void read_limits(struct zone *z)
-{
-	cleanup_buf struct buf b = BUF_INIT;
-	struct err ignored = { 0 };
-	const char *line;
-	char path[64];
-	int i;
-
-	for (i = 0; i < RLIM_NLIMITS; i++) /* ours, should the file not be there */
-		getrlimit(i, &z->limits[i]);
-	snprintf(path, sizeof(path), "/proc/%d/limits", z->init_pid);
-	if (fs_read_file(path, 16384, &b, &ignored) < 0)
-		return;
-	line = strchr(buf_str(&b), '\n');
-	for (i = 0; i < RLIM_NLIMITS && line && strcspn(line + 1, "\n") > 60; i++) {
-		line++;
-		z->limits[i].rlim_cur = limit_value(line + 26);
-		z->limits[i].rlim_max = limit_value(line + 47);
-		line = strchr(line, '\n');
-	}
-}
-
 static void started(void)
 {
 	Zone__Started s = ZONE__STARTED__INIT;
 	Zone__Message m = ZONE__MESSAGE__INIT;
 	struct zone *z = l.z;
 
-	read_limits(z);
 	zone_close(&l.err_pipe);
 	hold_mounts(z);
 	z->phase = PHASE_RUNNING;
@@ -539,12 +509,21 @@ void zone_run_on_child(struct zone *z, pid_t pid, int status)
 	}
 }
 
-static bool on_grant(void)
+/* Its limits are what execs get. They are read now, as another user's need CAP_SYS_RESOURCE. */
+static bool on_grant(int pid)
 {
-	bool ok = l.z && l.z->phase == PHASE_LAUNCHING && !l.granted;
+	struct zone *z = l.z;
+	int i;
 
-	l.granted |= ok;
-	return ok;
+	if (z->phase != PHASE_LAUNCHING || l.granted)
+		return false;
+	l.granted = true;
+	z->has_limits = pid > 0;
+	for (i = 0; i < RLIM_NLIMITS && z->has_limits; i++)
+		z->has_limits = prlimit(pid, i, NULL, &z->limits[i]) == 0;
+	if (!z->has_limits)
+		log_warn("limits not read", "pid=%d errno=%d", pid, errno);
+	return true;
 }
 
 static void on_own_stdio(uint32_t uid)

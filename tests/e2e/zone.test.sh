@@ -190,6 +190,11 @@ kill -TERM $Z; kill -HUP $Z; zc kill 15; sleep 0.1; has "survives signals" "$(zc
 zc kill 9; for _ in $(seq 100); do [ -e "$T/run/zones/$U/exit.json" ] && break; sleep 0.02; done
 has "killed" "$(cat "$T/run/zones/$U/exit.json")" '"exit_code":137'
 
+zc_start 'cmd=["sleep","300"]' 'user="bob"' 'rlimits=[{"type":"RLIMIT_NOFILE","soft":1000,"hard":2000}]'
+ok "exec in a user's zone" "$(zc exec -q sh -c 'id -u; ulimit -n; ulimit -Hn')" $'0\n1000\n2000'
+ok "exec in a user's zone: tty" "$(zc exec -q -t -u bob sh -c 'id -u; tty; echo >/dev/stdout')" $'1000\r\n/dev/pts/0\r\n\r'
+zc kill 9; sleep 0.1
+
 zc_start 'cmd=["sh","-c","sleep 0.2; echo unread"]'; sleep 0.5
 has "output that nobody took keeps the zone" "$(zc state)" "status=2"
 ok "and it is not lost" "$(zc watch -q)" unread
