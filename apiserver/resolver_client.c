@@ -212,14 +212,15 @@ static void *thread_main(void *unused)
 			fd = connect_it(true, true);
 			if (fd < 0)
 				sleep(1);
+			pthread_mutex_lock(&lock);
+			sock = fd;
 		} else {
 			p.fd = fd;
 			poll(&p, 1, -1);
+			pthread_mutex_lock(&lock); /* nobody is in the middle of using it */
 			close(fd);
-			fd = -1;
+			sock = -1;
 		}
-		pthread_mutex_lock(&lock);
-		sock = fd;
 		pthread_cond_broadcast(&changed);
 	}
 	has_thread = false;
