@@ -83,6 +83,8 @@ struct asker {
 void zone_run_start(struct zone *z, struct asker who);
 void zone_run_on_child(struct zone *z, pid_t pid, int status); /* any child that was reaped */
 int zone_run_open_metadata(struct zone *z, struct err *err);
+/* How many of the run's processes were killed so far; sends the event for what is new. */
+int64_t zone_run_look_for_oom(struct zone *z);
 void zone_run_unwatch(void); /* no more live out-of-memory events */
 
 /* zone_exit.c */

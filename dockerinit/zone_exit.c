@@ -257,7 +257,7 @@ void zone_exit_begin(struct zone *z, int status)
 	z->finished_ns = now_ns();
 	z->exit_run = z->run;
 	z->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	z->oom_killed = zone_cgroup_oom_kills(z->cgroup) > 0;
+	z->oom_killed = zone_run_look_for_oom(z) > 0;
 	z->truncated = false;
 	z->has_exit = true;
 	z->restart_delay_ms = 0;

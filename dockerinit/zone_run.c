@@ -589,24 +589,31 @@ int zone_run_open_metadata(struct zone *z, struct err *err)
 static struct source oom = { .fd = -1 };
 static int64_t oom_seen;
 
-static void on_oom(struct source *s, uint32_t events)
+int64_t zone_run_look_for_oom(struct zone *z)
 {
 	Zone__Oom o = ZONE__OOM__INIT;
 	Zone__Message m = ZONE__MESSAGE__INIT;
+	int64_t n = zone_cgroup_oom_kills(z->cgroup);
+
+	if (n > oom_seen) {
+		oom_seen = n;
+		m.body_case = ZONE__MESSAGE__BODY_OOM;
+		m.oom = &o;
+		zone_ctl_event(&m);
+	}
+	return n;
+}
+
+static void on_oom(struct source *s, uint32_t events)
+{
 	char drain[4096];
-	int64_t n;
 
 	(void)events;
 	if (read(s->fd, drain, sizeof(drain)) < 0 && errno != EAGAIN)
 		loop_del(s);
-	/* it also fires when the group is removed */
-	n = zone_cgroup_oom_kills(l.z->cgroup);
-	if (n <= oom_seen || l.z->phase != PHASE_RUNNING)
-		return;
-	oom_seen = n;
-	m.body_case = ZONE__MESSAGE__BODY_OOM;
-	m.oom = &o;
-	zone_ctl_event(&m);
+	/* it also fires when the group is removed: then the count says no */
+	if (l.z->phase == PHASE_RUNNING)
+		zone_run_look_for_oom(l.z);
 }
 
 static void watch_oom(struct zone *z)
