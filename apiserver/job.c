@@ -15,9 +15,12 @@
 #include "job.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "job_stats.h"
@@ -27,6 +30,7 @@
 #include "log.h"
 
 #define WORKER_STACK_BYTES (512 * 1024)
+#define SHUTDOWN_S	   8
 #define SLOW_JOB_NS	   (30 * 1000000000LL)
 
 struct lane {
@@ -271,8 +275,24 @@ void job_cancel(struct job *job)
 	atomic_store(&job->cancelled, true);
 }
 
+/* With the lane locked: a job does not come to its end. What it was at, the next start finds as after a
+ * crash; nothing may be freed under its feet. */
+static void leave_behind(const struct lane *lane)
+{
+	for (unsigned i = 0; i < lane->max_threads; i++) {
+		if (lane->running[i])
+			log_warn("left without waiting for a job", "what=%s lane=%s",
+				 lane->running[i]->what ? lane->running[i]->what : "?", lane->name);
+	}
+	_exit(0);
+}
+
 void job_shutdown(void)
 {
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += SHUTDOWN_S;
 	if (!inited)
 		return;
 	for (int i = 0; i < LANE_COUNT; i++) {
@@ -297,8 +317,10 @@ void job_shutdown(void)
 				job_cancel(lane->running[k]);
 		}
 		pthread_cond_broadcast(&lane->work);
-		while (lane->n_threads > 0)
-			pthread_cond_wait(&lane->idle_all, &lane->mutex);
+		while (lane->n_threads > 0) {
+			if (pthread_cond_timedwait(&lane->idle_all, &lane->mutex, &deadline) == ETIMEDOUT)
+				leave_behind(lane);
+		}
 		pthread_mutex_unlock(&lane->mutex);
 	}
 	while (drain())

@@ -34,7 +34,8 @@ struct job {
 /* loop thread */
 int job_init(void); /* starts the workers; after uv_default_loop() exists */
 void job_submit(enum job_lane lane, struct job *job);
-void job_shutdown(void); /* waits for running jobs, calls done of all */
+/* Waits for running jobs, calls done of all. After 8 s it leaves: _exit(0), as after a crash. */
+void job_shutdown(void);
 /* Calls fn(arg) on the loop thread soon. Any thread. */
 void loop_post(void (*fn)(void *arg), void *arg);
 
