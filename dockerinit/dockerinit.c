@@ -401,14 +401,20 @@ static __attribute__((noreturn)) void give_up(const struct step *s, const struct
 	_exit(self.exit_code ? self.exit_code : s->exit_status);
 }
 
+/* By the system call: libc's sigaction refuses the signals it keeps for itself (32 and up), which may be inherited as ignored. */
 static void reset_signals(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		unsigned long mask;
+	} dfl = { .handler = SIG_DFL };
 	sigset_t none;
 	int sig;
 
-	for (sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &dfl, NULL);
+	for (sig = 1; sig <= 64; sig++)
+		syscall(SYS_rt_sigaction, sig, &dfl, NULL, sizeof(dfl.mask));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
