@@ -19,6 +19,7 @@
 #include "apiserver/events.h"
 #include "apiserver/job.h"
 #include "apiserver/oci_spec.h"
+#include "apiserver/zone_rpc.h"
 #include "cleanup.h"
 #include "failpoint.h"
 #include "jget.h"
@@ -273,6 +274,8 @@ static int exec_run(struct job *job, struct err *err)
 		       ej->cols, &ej->fds, &ej->exit_code, err);
 	if (rc < 0 && (ej->exit_code == 126 || ej->exit_code == 127))
 		err->kind = ERR_BAD_PARAM;
+	if (rc == ZONE_GONE) /* it has ended, only we have not heard yet */
+		rc = err_kind(err, ERR_CONFLICT, "container %s is not running", ej->spec->id);
 	return rc;
 }
 

@@ -6,6 +6,7 @@
  * worked. Dying in between leaves the record as the next start will have it.
  */
 #define LOG_MODULE "update"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,12 +46,14 @@ static int update_run(struct job *job, struct err *err)
 	const char *name = jget_str(policy, "Name", "no");
 	int rc;
 
-	if (uj->live && (rc = cgroup_update(uj->spec, err)) < 0)
+	/* gone meanwhile: it is on its way down, and the next start will have the new values */
+	if (uj->live && (rc = cgroup_update(uj->spec, err)) < 0 && rc != -ENOENT && rc != -ENODEV)
 		return rc;
 	if (uj->has_zone &&
 	    (rc = zone_set_policy(uj->spec->uuid, name[0] ? name : "no",
 				  (unsigned)jget_int(policy, "MaximumRetryCount", 0), uj->spec->st.stopped_by_user,
-				  err)) < 0)
+				  err)) < 0 &&
+	    rc != ZONE_GONE)
 		return rc;
 	return ct_spec_save(uj->spec, err);
 }
@@ -125,6 +128,8 @@ static int pause_run(struct job *job, struct err *err)
 	rc = cgroup_freeze(pj->spec, pj->pause, err);
 	if (!pj->pause || rc < 0)
 		zone_freeze_note(pj->spec->uuid, false, &ignored);
+	if (rc == -ENOENT || rc == -ENODEV) /* it has ended, only we have not heard yet */
+		return err_kind(err, ERR_CONFLICT, "container %s is not running", pj->spec->id);
 	return rc;
 }
 
@@ -155,7 +160,7 @@ static int pause_check(const struct container *ct, bool pause, struct err *err)
 	if (!pause)
 		return 0;
 	if (!container_is_running(ct))
-		return err_kind(err, ERR_CONFLICT, "Container %s is not running", ct->id);
+		return err_kind(err, ERR_CONFLICT, "container %s is not running", ct->id);
 	if (ct->st.status == CT_PAUSED)
 		return err_kind(err, ERR_CONFLICT, "Container %s is already paused", ct->id);
 	if (ct->st.status == CT_RESTARTING)

@@ -16,6 +16,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -45,6 +47,19 @@ static void free_msg(Zone__Message **m)
 }
 #define cleanup_msg __attribute__((cleanup(free_msg)))
 
+/* There is no zoneadmd (any more); what happened is the rest of the sentence. */
+static int __attribute__((format(printf, 2, 3))) err_gone(struct err *err, const char *fmt, ...)
+{
+	char why[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	err_kind(err, ERR_UNAVAILABLE, "%s", why);
+	return err->code = ZONE_GONE;
+}
+
 /* ---- calls --------------------------------------------------------------------------------------- */
 
 static int remaining_ms(int64_t deadline)
@@ -66,7 +81,7 @@ static int send_request(struct zone_conn *c, Zone__Request *req, int fd, int tim
 	buf_reserve(&b, len);
 	zone__request__pack(req, (uint8_t *)b.p);
 	if ((rc = frame_send(c->fd, b.p, len, &fd, fd >= 0, timeout_ms)) < 0)
-		return err_kind(err, ERR_UNAVAILABLE, "zoneadmd does not take requests: %s", strerror(-rc));
+		return err_gone(err, "zoneadmd does not take requests: %s", strerror(-rc));
 	return 0;
 }
 
@@ -108,7 +123,7 @@ static int call_with_fd(struct zone_conn *c, Zone__Request *req, int fd, int tim
 		if (rc == -EAGAIN)
 			return err_kind(err, ERR_UNAVAILABLE, "zoneadmd did not answer within %d s", timeout_ms / 1000);
 		if (rc <= 0)
-			return err_kind(err, ERR_UNAVAILABLE, "zoneadmd ended: %s",
+			return err_gone(err, "zoneadmd ended: %s",
 					rc == 0 ? "connection closed" : strerror(-rc));
 		msg = zone__message__unpack(NULL, f->data.len, (const uint8_t *)f->data.p);
 		if (!msg)
@@ -232,7 +247,7 @@ int zone_connect(const char *uuid, bool events, struct zone_state *state, struct
 	c->events_end = &c->events;
 	c->fd = frame_connect(paths_zone_run(&engine->paths, uuid, "zoneadmd.sock", path), CALL_MS, &why);
 	if (c->fd < 0)
-		return err_kind(err, ERR_UNAVAILABLE, "the zone's zoneadmd does not answer: %s", why.msg);
+		return err_gone(err, "the zone's zoneadmd does not answer: %s", why.msg);
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		c->pid = cred.pid;
 	if (events && (rc = hello(c, state, err)) < 0)

@@ -6,6 +6,7 @@
 #ifndef APISERVER_ZONE_RPC_H
 #define APISERVER_ZONE_RPC_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -26,6 +27,9 @@ struct zone_conn {
 	struct zone_event *events, **events_end;
 };
 
+/* The code of an error that means: no zoneadmd is there, its zone does not run. */
+#define ZONE_GONE (-ESRCH)
+
 /* What a zoneadmd says of its zone. */
 struct zone_state {
 	enum { ZS_CREATED, ZS_RUNNING, ZS_DRAINING, ZS_RESTARTING, ZS_EXITED } status;
@@ -38,7 +42,7 @@ struct zone_state {
 
 /* worker (or before the loop runs). With events: the connection also gets the zone's events, and is
  * worth handing to zone_watch_conn; *state, which may be NULL, is filled then. A zone without a
- * zoneadmd is ERR_UNAVAILABLE. */
+ * zoneadmd is ERR_UNAVAILABLE, code ZONE_GONE. */
 int zone_connect(const char *uuid, bool events, struct zone_state *state, struct zone_conn **out,
 		 struct err *err);
 void zone_conn_close(struct zone_conn *c); /* NULL is fine */
