@@ -24,7 +24,7 @@
 
 static void emit(const char *action, const char *id, const char *name)
 {
-	const char *const attrs[] = {"name", name, "type", "bridge", NULL};
+	const char *const attrs[] = { "name", name, "type", "bridge", NULL };
 
 	event_emit("network", action, id, attrs);
 }
@@ -44,8 +44,7 @@ static bool any(const json_t *filters, const char *key,
 	json_t *list = jget_arr(filters, key), *v;
 	size_t i;
 
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach (list, i, v) {
 		if (json_is_string(v) && match(json_string_value(v), arg))
 			return true;
 	}
@@ -104,16 +103,14 @@ static int check_filters(const json_t *filters, struct err *err)
 	size_t i;
 	bool b;
 
-	json_array_foreach(types, i, v)
-	{
+	json_array_foreach (types, i, v) {
 		const char *s = json_string_value(v);
 
 		if (!str_eq(s, "builtin") && !str_eq(s, "custom"))
 			return err_kind(err, ERR_BAD_PARAM, "invalid filter: 'type'='%s'",
 					s ? s : "");
 	}
-	json_array_foreach(dangling, i, v)
-	{
+	json_array_foreach (dangling, i, v) {
 		const char *s = json_string_value(v);
 
 		if (!s || parse_bool(s, &b) < 0)
@@ -127,7 +124,7 @@ static int check_filters(const json_t *filters, struct err *err)
 static bool is_listed(const json_t *filters, const struct network_info *n)
 {
 	cleanup_json json_t *labels = NULL;
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 
 	if (n->labels)
 		jparse(n->labels, strlen(n->labels), &labels, &ignored);
@@ -146,13 +143,13 @@ static int newest_first(const void *a, const void *b)
 
 void handle_network_list(struct req *r)
 {
-	static const char *const allowed[] = {"dangling", "driver", "id",   "label",
-					      "name",	  "scope",  "type", NULL};
+	static const char *const allowed[] = { "dangling", "driver", "id",   "label",
+					       "name",	   "scope",  "type", NULL };
 	cleanup_json json_t *filters = NULL;
 	struct network_info *list;
 	struct buf out = BUF_INIT;
 	struct jw w = JW(&out);
-	struct err err = {0};
+	struct err err = { 0 };
 	size_t n;
 
 	if (filters_parse(req_query(r, "filters"), allowed, &filters, &err) < 0 ||
@@ -176,7 +173,7 @@ void handle_network_inspect(struct req *r)
 {
 	const char *scope = req_query(r, "scope");
 	struct buf out = BUF_INIT;
-	struct err err = {0};
+	struct err err = { 0 };
 
 	if (!str_empty(scope) && !str_eq(scope, "local")) {
 		err_kind(&err, ERR_NOT_FOUND, "network %s not found", req_var(r, "name"));
@@ -300,7 +297,7 @@ static int prune_run(struct job *job, struct err *err)
 	(void)err;
 	for (char **id = pj->ids; id && *id; id++) {
 		cleanup_free char *name = NULL;
-		struct err ignored = {0}; /* in use by now: stays */
+		struct err ignored = { 0 }; /* in use by now: stays */
 		char gone[65];
 
 		if (network_remove(*id, gone, &name, &ignored) < 0)
@@ -313,7 +310,7 @@ static int prune_run(struct job *job, struct err *err)
 
 static void prune_done(struct job *job)
 {
-	static const char *const attrs[] = {"reclaimed", "0", NULL};
+	static const char *const attrs[] = { "reclaimed", "0", NULL };
 	struct prune_job *pj = container_of(job, struct prune_job, job);
 	struct buf out = BUF_INIT;
 	struct jw w = JW(&out);
@@ -367,7 +364,7 @@ static int parse_until(const json_t *filters, int64_t *until_ns, struct err *err
 static bool is_prunable(const json_t *filters, int64_t until_ns, const struct network_info *n)
 {
 	cleanup_json json_t *labels = NULL;
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 
 	if (n->labels)
 		jparse(n->labels, strlen(n->labels), &labels, &ignored);
@@ -378,10 +375,10 @@ static bool is_prunable(const json_t *filters, int64_t until_ns, const struct ne
 
 void handle_network_prune(struct req *r)
 {
-	static const char *const allowed[] = {"label", "label!", "until", NULL};
+	static const char *const allowed[] = { "label", "label!", "until", NULL };
 	cleanup_json json_t *filters = NULL;
 	struct network_info *list;
-	struct err err = {0};
+	struct err err = { 0 };
 	struct prune_job *pj;
 	int64_t until_ns;
 	size_t n;
@@ -392,7 +389,7 @@ void handle_network_prune(struct req *r)
 		return;
 	}
 	pj = xcalloc(1, sizeof(*pj));
-	pj->job = (struct job){.run = prune_run, .done = prune_done, .what = "network prune"};
+	pj->job = (struct job){ .run = prune_run, .done = prune_done, .what = "network prune" };
 	pj->req = req_id(r);
 	network_list(&list, &n);
 	for (size_t i = 0; i < n; i++)

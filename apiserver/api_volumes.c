@@ -22,7 +22,7 @@
 
 static void emit(const char *action, const char *name)
 {
-	const char *const attrs[] = {"driver", "local", NULL};
+	const char *const attrs[] = { "driver", "local", NULL };
 
 	event_emit("volume", action, name, attrs);
 }
@@ -31,7 +31,7 @@ static void emit(const char *action, const char *name)
 
 static json_t *parse_labels(const char *text)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	json_t *o = NULL;
 
 	return text && jparse(text, strlen(text), &o, &ignored) >= 0 ? o : NULL;
@@ -43,8 +43,7 @@ static bool match_any(const json_t *filters, const char *key,
 	json_t *list = jget_arr(filters, key), *v;
 	size_t i;
 
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach (list, i, v) {
 		if (match(json_string_value(v), is))
 			return true;
 	}
@@ -83,12 +82,12 @@ static int is_listed(const json_t *filters, const struct volume_info *v, struct 
 
 void handle_volume_list(struct req *r)
 {
-	static const char *const allowed[] = {"dangling", "driver", "label", "name", NULL};
+	static const char *const allowed[] = { "dangling", "driver", "label", "name", NULL };
 	cleanup_json json_t *filters = NULL;
 	struct buf out = BUF_INIT;
 	struct jw w = JW(&out);
 	struct volume_info *list = NULL;
-	struct err err = {0};
+	struct err err = { 0 };
 	size_t n = 0;
 	int rc;
 
@@ -116,7 +115,7 @@ void handle_volume_list(struct req *r)
 void handle_volume_inspect(struct req *r)
 {
 	struct buf out = BUF_INIT;
-	struct err err = {0};
+	struct err err = { 0 };
 
 	if (volume_inspect(req_var(r, "name"), &out, &err) < 0)
 		reply_error(req_id(r), &err);
@@ -248,7 +247,7 @@ static int prune_run(struct job *job, struct err *err)
 	(void)err;
 	for (char **name = pj->names; name && *name && !job_cancelled(job); name++) {
 		int64_t size = volume_size(*name);
-		struct err ignored = {0}; /* in use by now: stays */
+		struct err ignored = { 0 }; /* in use by now: stays */
 
 		if (volume_remove(*name, false, &ignored) < 0)
 			continue;
@@ -270,7 +269,7 @@ static void prune_done(struct job *job)
 		reply_error(pj->req, &job->err);
 	} else {
 		char reclaimed[24];
-		const char *const attrs[] = {"reclaimed", reclaimed, NULL};
+		const char *const attrs[] = { "reclaimed", reclaimed, NULL };
 
 		jw_obj(&w, NULL);
 		if (pj->names)
@@ -319,10 +318,10 @@ static bool is_prunable(const json_t *filters, bool all, const struct volume_inf
 
 void handle_volume_prune(struct req *r)
 {
-	static const char *const allowed[] = {"label", "label!", "all", NULL};
+	static const char *const allowed[] = { "label", "label!", "all", NULL };
 	cleanup_json json_t *filters = NULL;
 	struct volume_info *list;
-	struct err err = {0};
+	struct err err = { 0 };
 	struct prune_job *pj;
 	size_t n;
 	bool all;
@@ -333,7 +332,7 @@ void handle_volume_prune(struct req *r)
 		return;
 	}
 	pj = xcalloc(1, sizeof(*pj));
-	pj->job = (struct job){.run = prune_run, .done = prune_done, .what = "volume prune"};
+	pj->job = (struct job){ .run = prune_run, .done = prune_done, .what = "volume prune" };
 	pj->req = req_id(r);
 	volume_list(&list, &n);
 	for (size_t i = 0; i < n; i++)
@@ -345,7 +344,7 @@ void handle_volume_prune(struct req *r)
 
 void handle_volume_update(struct req *r)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 
 	if (!req_query(r, "version"))
 		err_kind(&err, ERR_BAD_PARAM,

@@ -10,9 +10,9 @@
 
 #include "network.h"
 
-/* UDP has no connections, so a client that keeps its port goes on to where its first datagram went: to a zone that is gone,
- * or past a port that has been published since. Drops the entries of flows to ip and of flows to the UDP host ports among
- * ports; without one among them it does nothing. */
+/* UDP has no connections, so a client that keeps its port goes on to where its first datagram went:
+ * to a zone that is gone, or past a port that has been published since. Drops the entries of flows
+ * to ip and of flows to the UDP host ports among ports; without one among them it does nothing. */
 void conntrack_forget_udp(uint32_t ip, const struct port_binding *ports, size_t n);
 
 #endif

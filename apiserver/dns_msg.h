@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DNS_NAME_MAX 256
-#define DNS_UDP_MAX  4096
+#define DNS_NAME_MAX  256
+#define DNS_UDP_MAX   4096
 #define DNS_REPLY_MAX 512
 
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_AAAA = 28 };
@@ -23,10 +23,11 @@ struct dns_query {
 
 /* 0, or -EINVAL for what is no query with exactly one question. */
 int dns_parse(const uint8_t *msg, size_t len, struct dns_query *q);
-/* The reply to the query msg, with its question repeated; the length. out holds DNS_REPLY_MAX bytes. */
+/* The reply to the query msg, with its question repeated; the length. out holds DNS_REPLY_MAX
+ * bytes. */
 size_t dns_reply(const uint8_t *msg, const struct dns_query *q, enum dns_rcode rcode, uint8_t *out);
-/* Adds an answer for the question's name: an address (host byte order) or the name of a PTR. Returns the new length;
- * what does not fit is left out. */
+/* Adds an answer for the question's name: an address (host byte order) or the name of a PTR.
+ * Returns the new length; what does not fit is left out. */
 size_t dns_add_a(uint8_t *reply, size_t len, uint32_t ip);
 size_t dns_add_ptr(uint8_t *reply, size_t len, const char *name);
 /* "4.3.2.1.in-addr.arpa" -> 1.2.3.4; -EINVAL. */

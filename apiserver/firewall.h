@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * firewall.h - our one nftables table: NAT of published ports, masquerading, isolation. Own lock; any thread.
+ * firewall.h - our one nftables table: NAT of published ports, masquerading, isolation. Own lock;
+ * any thread.
  */
 #ifndef APISERVER_FIREWALL_H
 #define APISERVER_FIREWALL_H
@@ -13,8 +14,8 @@
 #include "ipam.h"
 #include "network.h"
 
-/* Makes the table, or renews the rules of one that is there and keeps its ports: zones that run through a
- * restart of ours stay reachable. Turns IPv4 forwarding on. */
+/* Makes the table, or renews the rules of one that is there and keeps its ports: zones that run
+ * through a restart of ours stay reachable. Turns IPv4 forwarding on. */
 int firewall_init(const char *table, struct err *err);
 void firewall_fini(bool remove);
 
@@ -36,7 +37,8 @@ void firewall_ports_del(const struct port_binding *ports, size_t n);
 int firewall_ports_adopt(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err);
 void firewall_adopt_end(void);
 
-/* In a zone's namespace: what is sent to 127.0.0.11 port 53 goes to these ports of 127.0.0.11. Replaces earlier ones. */
+/* In a zone's namespace: what is sent to 127.0.0.11 port 53 goes to these ports of 127.0.0.11.
+ * Replaces earlier ones. */
 int firewall_dns_redirect(int netns_fd, uint16_t udp_port, uint16_t tcp_port, struct err *err);
 
 #endif

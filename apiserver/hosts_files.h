@@ -9,7 +9,8 @@
 
 #include "buf.h"
 
-/* entry: "name:ip", "name=ip", ip may be in brackets or "host-gateway". What is no clean word is left out. */
+/* entry: "name:ip", "name=ip", ip may be in brackets or "host-gateway". What is no clean word is
+ * left out. */
 void hosts_add_extra(struct buf *b, const char *entry, const char *host_gateway);
 void hosts_add_own(struct buf *b, const char *ip, const char *hostname, const char *domain);
 

@@ -33,7 +33,7 @@ int ip4_parse(const char *s, uint32_t *out)
 
 void ip4_format(uint32_t ip, char out[IP4_STR])
 {
-	struct in_addr a = {.s_addr = htonl(ip)};
+	struct in_addr a = { .s_addr = htonl(ip) };
 
 	inet_ntop(AF_INET, &a, out, IP4_STR);
 }
@@ -84,15 +84,15 @@ int ipam_pick(const struct ip4_net *used, size_t n_used, struct ip4_net *out, st
 		uint32_t first, last;
 		int prefix;
 	} pools[] = {
-		{0xac110000, 0xac1f0000, 16}, /* 172.17.0.0 to 172.31.0.0 */
-		{0xc0a80000, 0xc0a8f000, 20}, /* 192.168.0.0 to 192.168.240.0 */
+		{ 0xac110000, 0xac1f0000, 16 }, /* 172.17.0.0 to 172.31.0.0 */
+		{ 0xc0a80000, 0xc0a8f000, 20 }, /* 192.168.0.0 to 192.168.240.0 */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(pools); i++) {
 		uint32_t step = (uint32_t)1 << (32 - pools[i].prefix);
 
 		for (uint32_t base = pools[i].first; base <= pools[i].last; base += step) {
-			struct ip4_net net = {.base = base, .prefix = pools[i].prefix};
+			struct ip4_net net = { .base = base, .prefix = pools[i].prefix };
 
 			if (is_free(&net, used, n_used)) {
 				*out = net;
@@ -138,7 +138,7 @@ int ipam_init(struct ipam *p, const struct ip4_net *net, const struct ip4_net *r
 				"invalid ip-range: it is not within the subnet");
 
 	top = net->base | ~mask_of(net->prefix);
-	*p = (struct ipam){.net = *net, .first = net->base + 1, .last = top - 1};
+	*p = (struct ipam){ .net = *net, .first = net->base + 1, .last = top - 1 };
 	if (range) {
 		uint32_t range_top = range->base | ~mask_of(range->prefix);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ipam.h - addresses of one IPv4 subnet, and the choice of a free subnet. Pure: no I/O, no lock of its own.
+ * ipam.h - addresses of one IPv4 subnet, and the choice of a free subnet. Pure: no I/O, no lock of
+ * its own.
  *
  * Addresses are in host byte order.
  */
@@ -39,10 +40,11 @@ struct ipam {
 };
 
 /* range, if not NULL, limits what ipam_alloc chooses by itself; it lies within net. */
-int ipam_init(struct ipam *p, const struct ip4_net *net, const struct ip4_net *range, struct err *err);
+int ipam_init(struct ipam *p, const struct ip4_net *net, const struct ip4_net *range,
+	      struct err *err);
 void ipam_fini(struct ipam *p);
-/* want 0: the next free one; -ENOSPC when all are taken. A wanted one that is taken: "Address already
- * in use"; one outside of net is refused. */
+/* want 0: the next free one; -ENOSPC when all are taken. A wanted one that is taken: "Address
+ * already in use"; one outside of net is refused. */
 int ipam_alloc(struct ipam *p, uint32_t want, uint32_t *out, struct err *err);
 void ipam_release(struct ipam *p, uint32_t ip); /* a foreign or free one is ignored */
 bool ipam_in_use(const struct ipam *p, uint32_t ip);

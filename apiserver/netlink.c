@@ -99,7 +99,7 @@ static int open_host(struct err *err)
 /* fd -1: the host's network. */
 static int nl_talk(int fd, const struct batch *b, int ok_errno, struct err *err)
 {
-	struct timeval limit = {.tv_sec = 10};
+	struct timeval limit = { .tv_sec = 10 };
 	cleanup_fd int own = -1;
 
 	if (fd < 0) {
@@ -129,7 +129,7 @@ static void dump_add(struct dump *d, uint32_t ip, int prefix)
 		return;
 	d->v = xrealloc(d->v, (d->n + 1) * sizeof(*d->v));
 	d->v[d->n++] =
-		(struct ip4_net){.base = ip & (~(uint32_t)0 << (32 - prefix)), .prefix = prefix};
+		(struct ip4_net){ .base = ip & (~(uint32_t)0 << (32 - prefix)), .prefix = prefix };
 }
 
 static int on_route(const struct nlmsghdr *nlh, void *arg)
@@ -207,7 +207,7 @@ static int nl_dump(uint16_t type, mnl_cb_t cb, struct dump *d, struct err *err)
 
 int nl_used_nets(int skip_ifindex, struct ip4_net **out, size_t *n, struct err *err)
 {
-	struct dump d = {.skip_ifindex = skip_ifindex};
+	struct dump d = { .skip_ifindex = skip_ifindex };
 	int rc;
 
 	if ((rc = nl_dump(RTM_GETROUTE, on_route, &d, err)) < 0 ||
@@ -222,8 +222,8 @@ int nl_used_nets(int skip_ifindex, struct ip4_net **out, size_t *n, struct err *
 
 int nl_addr_get(int ifindex, uint32_t *ip, int *prefix)
 {
-	struct dump d = {.only_ifindex = ifindex};
-	struct err ignored = {0};
+	struct dump d = { .only_ifindex = ifindex };
+	struct err ignored = { 0 };
 	int rc = nl_dump(RTM_GETADDR, on_addr, &d, &ignored);
 
 	free(d.v);
@@ -244,7 +244,7 @@ int nl_ifindex(const char *name)
 /* By ioctl, which works on any socket and in that socket's namespace. */
 static int ifindex_at(int fd, const char *name)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 
 	str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name);
 	return ioctl(fd, SIOCGIFINDEX, &ifr) < 0 ? -errno : ifr.ifr_ifindex;
@@ -264,7 +264,7 @@ static struct nlmsghdr *link_msg(struct batch *b, const char *what, uint16_t typ
 
 int nl_bridge_make(const char *name, int mtu, const uint8_t mac[6], struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 	struct nlmsghdr *nlh;
 	struct nlattr *info;
 	int rc, ifindex = nl_ifindex(name);
@@ -304,7 +304,7 @@ static void addr_msg(struct batch *b, uint16_t type, uint16_t flags, int ifindex
 
 int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 
 	addr_msg(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, ip, prefix);
 	return nl_talk(-1, &b, EEXIST, err);
@@ -312,7 +312,7 @@ int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err)
 
 int nl_addr_del(int ifindex, uint32_t ip, int prefix, struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 
 	addr_msg(&b, RTM_DELADDR, 0, ifindex, ip, prefix);
 	return nl_talk(-1, &b, EADDRNOTAVAIL, err);
@@ -320,7 +320,7 @@ int nl_addr_del(int ifindex, uint32_t ip, int prefix, struct err *err)
 
 int nl_link_up(int ifindex, struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 
 	batch_end(&b, link_msg(&b, "set link up", RTM_NEWLINK, 0, ifindex, IFF_UP));
 	return nl_talk(-1, &b, 0, err);
@@ -328,7 +328,7 @@ int nl_link_up(int ifindex, struct err *err)
 
 int nl_link_del(int ifindex, struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 
 	batch_end(&b, link_msg(&b, "remove link", RTM_DELLINK, 0, ifindex, 0));
 	return nl_talk(-1, &b, ENODEV, err);
@@ -336,7 +336,7 @@ int nl_link_del(int ifindex, struct err *err)
 
 static int set_port_flags(const struct nl_veth *v, struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 	struct nlmsghdr *nlh =
 		link_msg(&b, "set up bridge port", RTM_SETLINK, 0, nl_ifindex(v->host_name), 0);
 	struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
@@ -355,7 +355,7 @@ static int set_port_flags(const struct nl_veth *v, struct err *err)
 
 int nl_veth_make(const struct nl_veth *v, struct err *err)
 {
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 	struct nlmsghdr *nlh;
 	struct nlattr *info, *data, *peer;
 	struct ifinfomsg *ifi;
@@ -422,7 +422,7 @@ static void no_ipv6_msg(struct batch *b, int ifindex)
 int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 	int ifindex;
 
 	if (fd < 0)
@@ -459,12 +459,12 @@ int nl_inside_free_name(int netns_fd, char name[16], struct err *err)
 static int ifindex_by_mac(int fd, const uint8_t mac[6])
 {
 	struct ifreq ifrs[64];
-	struct ifconf ifc = {.ifc_len = sizeof(ifrs), .ifc_req = ifrs};
+	struct ifconf ifc = { .ifc_len = sizeof(ifrs), .ifc_req = ifrs };
 
 	if (ioctl(fd, SIOCGIFCONF, &ifc) < 0)
 		return -errno;
 	for (size_t i = 0; i < (size_t)ifc.ifc_len / sizeof(ifrs[0]); i++) {
-		struct ifreq ifr = {0};
+		struct ifreq ifr = { 0 };
 
 		str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), ifrs[i].ifr_name);
 		if (ioctl(fd, SIOCGIFHWADDR, &ifr) == 0 && !memcmp(ifr.ifr_hwaddr.sa_data, mac, 6))
@@ -476,7 +476,7 @@ static int ifindex_by_mac(int fd, const uint8_t mac[6])
 int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 	int ifindex;
 
 	if (fd < 0)
@@ -491,7 +491,7 @@ int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err)
 int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
-	struct batch b = {.len = 0};
+	struct batch b = { .len = 0 };
 	int ifindex;
 
 	if (fd < 0)

@@ -21,7 +21,8 @@ int nl_used_nets(int skip_ifindex, struct ip4_net **out, size_t *n, struct err *
 int nl_addr_get(int ifindex, uint32_t *ip, int *prefix);
 
 int nl_ifindex(const char *name); /* 0: no such device */
-/* Makes the bridge if there is none of this name; fixed MAC; returns its index. mtu 0: the kernel's. */
+/* Makes the bridge if there is none of this name; fixed MAC; returns its index. mtu 0: the
+ * kernel's. */
 int nl_bridge_make(const char *name, int mtu, const uint8_t mac[6], struct err *err);
 int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err); /* there already: fine */
 int nl_addr_del(int ifindex, uint32_t ip, int prefix, struct err *err);
@@ -37,10 +38,11 @@ struct nl_veth {
 	int mtu;    /* 0: the kernel's */
 	uint8_t mac[6];
 	bool isolated; /* the bridge passes nothing between isolated ports */
-	bool hairpin;  /* frames may leave by the port that they came from: where br_netfilter is active, a zone
-			* reaches its own published port that way */
+	bool hairpin;  /* frames may leave by the port that they came from: where br_netfilter is
+			* active, a zone  reaches its own published port that way */
 };
-/* The pair: host end up and in the bridge, peer in the namespace (down). -EEXIST when host_name is taken. */
+/* The pair: host end up and in the bridge, peer in the namespace (down). -EEXIST when host_name is
+ * taken. */
 int nl_veth_make(const struct nl_veth *v, struct err *err);
 
 struct nl_inside {

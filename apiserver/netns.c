@@ -98,7 +98,7 @@ int netns_init(struct err *err)
 
 int netns_call(int netns_fd, int (*fn)(void *arg, struct err *err), void *arg, struct err *err)
 {
-	struct visit v = {.netns_fd = netns_fd, .fn = fn, .arg = arg, .err = err};
+	struct visit v = { .netns_fd = netns_fd, .fn = fn, .arg = arg, .err = err };
 
 	pthread_mutex_lock(&lock);
 	*queue_tail = &v;
@@ -124,7 +124,7 @@ static int open_socket(void *arg, struct err *err)
 
 int netns_socket(int netns_fd, int domain, int type, int protocol, struct err *err)
 {
-	struct socket_args a = {.domain = domain, .type = type, .protocol = protocol};
+	struct socket_args a = { .domain = domain, .type = type, .protocol = protocol };
 
 	return netns_call(netns_fd, open_socket, &a, err);
 }

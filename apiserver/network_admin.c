@@ -34,7 +34,7 @@ static pthread_mutex_t admin_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int net_bridge_up(const struct net *n, struct err *err)
 {
-	uint8_t mac[6] = {0x02, 0x42};
+	uint8_t mac[6] = { 0x02, 0x42 };
 	struct fw_net fw = net_firewall(n);
 	int ifindex, rc, prefix;
 	uint32_t ip;
@@ -45,7 +45,7 @@ int net_bridge_up(const struct net *n, struct err *err)
 		return ifindex;
 	if (nl_addr_get(ifindex, &ip, &prefix) == 0 &&
 	    (ip != n->gateway || prefix != n->subnet.prefix))
-		nl_addr_del(ifindex, ip, prefix, &(struct err){0});
+		nl_addr_del(ifindex, ip, prefix, &(struct err){ 0 });
 	if ((rc = nl_addr_add(ifindex, n->gateway, n->subnet.prefix, err)) < 0 ||
 	    (rc = nl_link_up(ifindex, err)) < 0)
 		return err_wrap(err, rc, "bridge %s", n->bridge);
@@ -55,7 +55,7 @@ int net_bridge_up(const struct net *n, struct err *err)
 void net_bridge_down(const struct net *n)
 {
 	struct fw_net fw = net_firewall(n);
-	struct err err = {0};
+	struct err err = { 0 };
 	int ifindex = nl_ifindex(n->bridge);
 
 	firewall_net_del(&fw);
@@ -94,7 +94,7 @@ static int load_one(const char *key, const char *json, void *arg, struct err *er
 	(void)arg;
 	if (net_from_json(json, &n, err) < 0) {
 		log_err("stored network ignored", "id=%.12s why=%s", key, log_q(err->msg));
-		*err = (struct err){0};
+		*err = (struct err){ 0 };
 		return 0;
 	}
 	net_link(n);
@@ -110,7 +110,7 @@ static int save(const struct net *n, struct err *err)
 
 static struct net *builtin(const char *name, enum net_driver driver)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	struct net *n = NULL;
 
 	if (net_find(name, &n, &ignored) >= 0 && n->builtin)
@@ -183,7 +183,7 @@ int network_init(struct err *err)
 				return err_wrap(err, rc, "network %s", n->name);
 			log_err("network is not usable", "network=%s why=%s", log_q(n->name),
 				log_q(err->msg));
-			*err = (struct err){0};
+			*err = (struct err){ 0 };
 		}
 		if (n->builtin && (rc = save(n, err)) < 0)
 			return rc;
@@ -198,7 +198,7 @@ void network_fini(bool last)
 	while (net_list) {
 		struct net *n = net_list;
 		int ifindex = n->driver == NET_BRIDGE && last ? nl_ifindex(n->bridge) : 0;
-		struct err err = {0};
+		struct err err = { 0 };
 
 		if (ifindex && nl_link_del(ifindex, &err) < 0)
 			log_warn("bridge stays", "bridge=%s why=%s", n->bridge, log_q(err.msg));
@@ -380,7 +380,7 @@ static int create_locked(struct net *n, struct err *err)
 		return rc;
 	if ((rc = net_bridge_up(n, err)) < 0) {
 		net_bridge_down(n);
-		store_del(STORE_NETWORK, n->id, &(struct err){0});
+		store_del(STORE_NETWORK, n->id, &(struct err){ 0 });
 		return rc;
 	}
 	return 0;
@@ -480,10 +480,10 @@ void network_list(struct network_info **out, size_t *n_out)
 
 		v = xrealloc(v, (count + 1) * sizeof(*v));
 		i = &v[count++];
-		*i = (struct network_info){.driver = net_driver_name(n->driver),
-					   .builtin = n->builtin,
-					   .internal = n->internal,
-					   .created_ns = n->created_ns};
+		*i = (struct network_info){ .driver = net_driver_name(n->driver),
+					    .builtin = n->builtin,
+					    .internal = n->internal,
+					    .created_ns = n->created_ns };
 		memcpy(i->id, n->id, sizeof(i->id));
 		for (const struct net_member *m = n->members; m; m = m->next)
 			i->n_members++;

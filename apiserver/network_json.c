@@ -22,7 +22,7 @@
 /* Text of an object -> json, NULL for none. */
 static json_t *object_of(const char *text)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	json_t *o = NULL;
 
 	return text && jparse(text, strlen(text), &o, &ignored) >= 0 ? o : NULL;
@@ -77,8 +77,7 @@ static int reserve_aux(struct net *n, struct err *err)
 	json_t *v;
 	int rc;
 
-	json_object_foreach(aux, name, v)
-	{
+	json_object_foreach (aux, name, v) {
 		uint32_t ip, got;
 
 		if (!json_is_string(v) || ip4_parse(json_string_value(v), &ip) < 0)

@@ -2,9 +2,9 @@
  *
  * network_private.h - what network.c, network_admin.c and network_json.c share.
  *
- * Two locks. net_lock guards the list and everything in it, and is never held over a call that blocks.
- * Those who make or remove networks hold admin_lock (network_admin.c) over the whole of their work, so that a bridge
- * and its record cannot be made and removed at once.
+ * Two locks. net_lock guards the list and everything in it, and is never held over a call that
+ * blocks. Those who make or remove networks hold admin_lock (network_admin.c) over the whole of
+ * their work, so that a bridge and its record cannot be made and removed at once.
  */
 #ifndef APISERVER_NETWORK_PRIVATE_H
 #define APISERVER_NETWORK_PRIVATE_H
@@ -47,7 +47,7 @@ struct net {
 	bool user_subnet; /* the user chose it: fixed addresses are allowed */
 	bool has_range;
 	bool icc, masquerade;
-	int mtu; /* 0: the kernel's */
+	int mtu;	  /* 0: the kernel's */
 	char host_ip[46]; /* for published ports that name none */
 	struct ipam ipam;
 
@@ -70,11 +70,13 @@ struct fw_net net_firewall(const struct net *n);
 const char *net_driver_name(enum net_driver d);
 
 /* any thread, on a net that is not in the list yet (or with net_lock) */
-int net_settings_apply(struct net *n, struct err *err); /* options -> bridge, icc, mtu ...; range, aux -> ipam */
-char *net_to_json(const struct net *n);			/* persisted form, owned */
+int net_settings_apply(struct net *n,
+		       struct err *err); /* options -> bridge, icc, mtu ...; range, aux -> ipam */
+char *net_to_json(const struct net *n);	 /* persisted form, owned */
 int net_from_json(const char *text, struct net **out, struct err *err);
 /* Appends. name_of: a container's name of today, or NULL for the one it was attached by. */
-void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_of, struct buf *out);
+void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_of,
+		      struct buf *out);
 
 /* A zone's address in a network by its container's name; false: not there. Takes net_lock. */
 bool network_member_find(const char *network_id, const char *ct_name, char ct_id[65], char ip[46]);
@@ -82,7 +84,8 @@ bool network_member_find(const char *network_id, const char *ct_name, char ct_id
 /* Worker. Serves a zone's names, by its resolv.upstream; its namespace is there. */
 int network_resolver_start(const char *ct_id, const char *uuid, struct err *err);
 /* The order for it (resolver.h), and the namespace. */
-int network_resolver_order(const char *ct_id, const char *uuid, struct buf *order, int *netns_fd, struct err *err);
+int network_resolver_order(const char *ct_id, const char *uuid, struct buf *order, int *netns_fd,
+			   struct err *err);
 
 /* admin_lock held: brings bridge and rules into being. */
 int net_bridge_up(const struct net *n, struct err *err);

@@ -50,7 +50,7 @@ static uint16_t range_first, range_last, range_next;
 static void range_init(void)
 {
 	cleanup_buf struct buf b = BUF_INIT;
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	unsigned first = 0, last = 0;
 
 	if (range_first)
@@ -69,7 +69,7 @@ static void range_init(void)
 static void drop_datagrams(int fd)
 {
 	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
-	struct sock_fprog prog = {.len = 1, .filter = &drop};
+	struct sock_fprog prog = { .len = 1, .filter = &drop };
 
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
@@ -77,8 +77,9 @@ static void drop_datagrams(int fd)
 /* 0 or a negative errno. *out stays -1 where the kernel lacks the protocol. */
 static int hold_socket(const char *proto, uint32_t ip, uint16_t port, int *out)
 {
-	struct sockaddr_in sa = {
-		.sin_family = AF_INET, .sin_addr.s_addr = ip, .sin_port = htons(port)};
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = ip,
+				  .sin_port = htons(port) };
 	bool udp = str_eq(proto, "udp");
 	cleanup_fd int fd = -1;
 	int on = 1, off = 0;
@@ -230,7 +231,7 @@ int ports_take(const char *owner, const struct port_binding *want, size_t n,
 	if (rc < 0)
 		release_locked(owner);
 	else
-		*err = (struct err){0}; /* of ports that were tried on the way */
+		*err = (struct err){ 0 }; /* of ports that were tried on the way */
 	pthread_mutex_unlock(&lock);
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * resolver_private.h - what resolver.c (UDP, the thread) and resolver_tcp.c share. They make up the server,
- * which runs in a process of its own (resolver_main.c).
+ * resolver_private.h - what resolver.c (UDP, the thread) and resolver_tcp.c share. They make up the
+ * server, which runs in a process of its own (resolver_main.c).
  */
 #ifndef APISERVER_RESOLVER_PRIVATE_H
 #define APISERVER_RESOLVER_PRIVATE_H
@@ -44,7 +44,8 @@ int rs_watch(struct rs_source *src, int fd, uint32_t events); /* fd becomes src'
 void rs_rewatch(struct rs_source *src, uint32_t events);
 void rs_close(struct rs_source *src);
 /* The reply from memory: its length, 0 when the outside has to be asked. */
-size_t rs_answer(const struct rs_zone *z, const uint8_t *msg, const struct dns_query *q, uint8_t *out);
+size_t rs_answer(const struct rs_zone *z, const uint8_t *msg, const struct dns_query *q,
+		 uint8_t *out);
 /* A non-blocking socket for upstream i, not connected; < 0: none. */
 int rs_upstream_socket(const struct rs_zone *z, unsigned i, int type, struct sockaddr_in *sa);
 

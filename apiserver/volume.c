@@ -73,7 +73,7 @@ static char *removed_path(const char *name)
 
 static json_t *object_of(const char *text)
 {
-	struct err ignored = {0};
+	struct err ignored = { 0 };
 	json_t *o = NULL;
 
 	return text && jparse(text, strlen(text), &o, &ignored) >= 0 ? o : NULL;
@@ -116,7 +116,7 @@ static int load_one(const char *key, const char *text, void *arg, struct err *er
 	(void)arg;
 	if (jparse(text, strlen(text), &o, err) < 0) {
 		log_err("stored volume ignored", "volume=%s why=%s", log_q(key), log_q(err->msg));
-		*err = (struct err){0};
+		*err = (struct err){ 0 };
 		return 0;
 	}
 	v = xcalloc(1, sizeof(*v));
@@ -133,7 +133,7 @@ static int load_one(const char *key, const char *text, void *arg, struct err *er
 static void finish_removals(const char *dir)
 {
 	cleanup_dir DIR *d = opendir(dir);
-	struct err err = {0};
+	struct err err = { 0 };
 	struct dirent *de;
 
 	while (d && (de = readdir(d))) {
@@ -154,7 +154,7 @@ static void finish_removals(const char *dir)
 int volume_init(struct err *err)
 {
 	cleanup_free char *dir = xasprintf("%s/volumes", engine->paths.lib);
-	struct map_iter it = {0};
+	struct map_iter it = { 0 };
 	const char *name;
 	void *v;
 	int rc;
@@ -220,16 +220,15 @@ static int check_name(const char *name, struct err *err)
 static int check_opts(const char *name, const json_t *opts, struct err *err)
 {
 	static const char *const needs[][2] = {
-		{"device", "type"},
-		{"type", "device"},
-		{"o", "device"},
-		{"o", "type"},
+		{ "device", "type" },
+		{ "type", "device" },
+		{ "o", "device" },
+		{ "o", "type" },
 	};
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)opts, key, v)
-	{
+	json_object_foreach ((json_t *)opts, key, v) {
 		if (!str_eq(key, "type") && !str_eq(key, "o") && !str_eq(key, "device"))
 			return err_kind(err, ERR_BAD_PARAM, "create %s: invalid option: \"%s\"",
 					name, key);
@@ -369,7 +368,7 @@ void volume_fs_fini(struct volume_fs *fs)
 	free(fs->type);
 	free(fs->source);
 	strv_free(fs->options);
-	*fs = (struct volume_fs){0};
+	*fs = (struct volume_fs){ 0 };
 }
 
 /* The kernel wants an address where mount(8) takes a name: "addr=server" -> "addr=10.0.0.1". */
@@ -379,9 +378,11 @@ static void resolve_addr(char **options)
 	char ip[INET6_ADDRSTRLEN] = "";
 
 	for (; *options; options++) {
-		if (!str_starts(*options, "addr=") || getaddrinfo(*options + 5, NULL, &hints, &res) != 0)
+		if (!str_starts(*options, "addr=") ||
+		    getaddrinfo(*options + 5, NULL, &hints, &res) != 0)
 			continue;
-		if (getnameinfo(res->ai_addr, res->ai_addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST) == 0) {
+		if (getnameinfo(res->ai_addr, res->ai_addrlen, ip, sizeof(ip), NULL, 0,
+				NI_NUMERICHOST) == 0) {
 			free(*options);
 			*options = xasprintf("addr=%s", ip);
 		}
@@ -401,7 +402,7 @@ bool volume_fs(const char *name, struct volume_fs *out)
 	pthread_mutex_unlock(&lock);
 	if (!opts || is_bind(opts))
 		return false;
-	*out = (struct volume_fs){0};
+	*out = (struct volume_fs){ 0 };
 	out->type = xstrdup(jget_str(opts, "type", ""));
 	out->source = xstrdup(jget_str(opts, "device", ""));
 	words = strv_split(jget_str(opts, "o", ""), ',');
@@ -571,7 +572,7 @@ static int by_name(const void *a, const void *b)
 void volume_list(struct volume_info **out, size_t *n_out)
 {
 	struct volume_info *list = NULL;
-	struct map_iter it = {0};
+	struct map_iter it = { 0 };
 	const char *name;
 	size_t n = 0;
 	void *p;
@@ -585,12 +586,12 @@ void volume_list(struct volume_info **out, size_t *n_out)
 		struct jw w = JW(&json);
 
 		put_volume(&w, v, -1);
-		list[n++] = (struct volume_info){.name = xstrdup(v->name),
-						 .driver = "local",
-						 .labels = xstrdup(v->labels),
-						 .anonymous = v->anonymous,
-						 .n_refs = v->refs ? strv_len(v->refs) : 0,
-						 .json = buf_steal(&json)};
+		list[n++] = (struct volume_info){ .name = xstrdup(v->name),
+						  .driver = "local",
+						  .labels = xstrdup(v->labels),
+						  .anonymous = v->anonymous,
+						  .n_refs = v->refs ? strv_len(v->refs) : 0,
+						  .json = buf_steal(&json) };
 	}
 	pthread_mutex_unlock(&lock);
 	if (n)

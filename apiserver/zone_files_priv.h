@@ -2,8 +2,8 @@
  *
  * zone_files_priv.h - what zone_files.c asks its child (zone_files_child.c) for.
  *
- * Descriptor 3 is a SEQPACKET socket: one request with the zone's root and mount namespace, one reply. Descriptor 0 is the
- * tar. Both ends are the same program, so the structs go as they are.
+ * Descriptor 3 is a SEQPACKET socket: one request with the zone's root and mount namespace, one
+ * reply. Descriptor 0 is the tar. Both ends are the same program, so the structs go as they are.
  */
 #ifndef APISERVER_ZONE_FILES_PRIV_H
 #define APISERVER_ZONE_FILES_PRIV_H

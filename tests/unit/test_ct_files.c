@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* links: apiserver */
-/* test_ct_files.c - paths inside a container (ct_path.c) and docker diff (changes.c; needs root for
- * whiteouts). */
+/* test_ct_files.c - paths inside a container (ct_path.c), its users (zone_files.c), docker diff
+ * (changes.c; needs root for whiteouts). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 #include "apiserver/changes.h"
 #include "apiserver/ct_path.h"
 #include "apiserver/engine.h"
+#include "apiserver/zone_files.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "str.h"
@@ -32,16 +33,16 @@ static void test_paths(void **state)
 	static const struct {
 		const char *in, *abs, *base, *dir;
 	} rows[] = {
-		{"", "/", "/", "/"},
-		{"/", "/", "/", "/"},
-		{".", "/.", ".", "/"},
-		{"a", "/a", "a", "/"},
-		{"/a/b", "/a/b", "b", "/a"},
-		{"/a/b/", "/a/b/", "b", "/a"},
-		{"/a/b/.", "/a/b/.", ".", "/a/b"},
-		{"//a/./b//c/../d", "/a/b/d", "d", "/a/b"},
-		{"../../etc", "/etc", "etc", "/"},
-		{"a/..", "/", "/", "/"},
+		{ "", "/", "/", "/" },
+		{ "/", "/", "/", "/" },
+		{ ".", "/.", ".", "/" },
+		{ "a", "/a", "a", "/" },
+		{ "/a/b", "/a/b", "b", "/a" },
+		{ "/a/b/", "/a/b/", "b", "/a" },
+		{ "/a/b/.", "/a/b/.", ".", "/a/b" },
+		{ "//a/./b//c/../d", "/a/b/d", "d", "/a/b" },
+		{ "../../etc", "/etc", "etc", "/" },
+		{ "a/..", "/", "/", "/" },
 	};
 
 	(void)state;
@@ -78,7 +79,7 @@ static char *at(const char *path)
 static void mkdirs(const char *path)
 {
 	cleanup_free char *p = at(path);
-	struct err err = {0};
+	struct err err = { 0 };
 
 	assert_int_equal(fs_mkdir_p(p, 0755, &err), 0);
 }
@@ -120,7 +121,8 @@ static void copy_up_dir(const char *from, const char *to)
 
 	mkdirs(to);
 	assert_int_equal(stat(f, &st), 0);
-	assert_int_equal(utimensat(AT_FDCWD, t, (struct timespec[]){st.st_atim, st.st_mtim}, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, t, (struct timespec[]){ st.st_atim, st.st_mtim }, 0),
+			 0);
 }
 
 static void test_resolve(void **state)
@@ -129,9 +131,9 @@ static void test_resolve(void **state)
 	static const struct {
 		const char *in, *want;
 	} rows[] = {
-		{"/d/f", "/d/f"},	  {"/abs/f", "/d/f"}, {"/up", "/etc/passwd"},
-		{"/d/rel", "/d/f"},	  {"/chain", "/d/f"}, {"/gone/x/../y", "/gone/y"},
-		{"/dangling", "/no/way"}, {"/", "/"},
+		{ "/d/f", "/d/f" },	    { "/abs/f", "/d/f" }, { "/up", "/etc/passwd" },
+		{ "/d/rel", "/d/f" },	    { "/chain", "/d/f" }, { "/gone/x/../y", "/gone/y" },
+		{ "/dangling", "/no/way" }, { "/", "/" },
 	};
 	cleanup_free char *self = NULL;
 
@@ -154,27 +156,72 @@ static void test_resolve(void **state)
 	assert_null(ct_path_resolve(fd, "/loop"));
 }
 
+static void put_file(const char *path, const char *text)
+{
+	cleanup_free char *p = at(path);
+	struct err err = { 0 };
+
+	assert_int_equal(fs_write_replace(p, text, strlen(text), 0644, &err), 0);
+}
+
+static void test_users(void **state)
+{
+	static const struct {
+		const char *user;
+		int rc;
+		uid_t uid;
+		gid_t gid;
+	} rows[] = {
+		{ "root", 0, 0, 0 },	  { "web", 0, 33, 44 },	      { "33", 0, 33, 44 },
+		{ "web:adm", 0, 33, 4 },  { "web:77", 0, 33, 77 },    { "1234", 0, 1234, 0 },
+		{ "1234:5", 0, 1234, 5 }, { "nosuch", -1, 0, 0 },     { "web:nosuch", -1, 0, 0 },
+		{ "bad", -1, 0, 0 },	  { "4294967295", -1, 0, 0 },
+	};
+	cleanup_free char *self = NULL;
+	cleanup_fd int fd = -1;
+	struct err err;
+
+	(void)state;
+	mkdirs("users/etc");
+	put_file("users/etc/passwd",
+		 "root:x:0:0:root:/root:/bin/sh\n\nweb:x:33:44::/:\nbad:x:notanumber:1\nshort");
+	put_file("users/etc/group", "root:x:0:\nadm:x:4:web\n");
+	self = at("users");
+	fd = open(self, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uid_t uid = 9;
+		gid_t gid = 9;
+		int rc = zone_user_ids(fd, rows[i].user, &uid, &gid, &err);
+
+		assert_int_equal(rc < 0 ? -1 : 0, rows[i].rc);
+		if (rc < 0)
+			continue;
+		assert_int_equal(uid, rows[i].uid);
+		assert_int_equal(gid, rows[i].gid);
+	}
+}
+
 static void test_changes(void **state)
 {
 	static const struct change want[] = {
-		{(char *)"/a", CHANGE_MODIFIED},
-		{(char *)"/a/b", CHANGE_MODIFIED},
-		{(char *)"/a/b/c", CHANGE_MODIFIED},
-		{(char *)"/a/b/c/deep", CHANGE_MODIFIED},
-		{(char *)"/a/gone", CHANGE_DELETED},
-		{(char *)"/a/new", CHANGE_ADDED},
-		{(char *)"/a-b", CHANGE_ADDED},
-		{(char *)"/mode", CHANGE_MODIFIED},
-		{(char *)"/replaced", CHANGE_MODIFIED},
-		{(char *)"/replaced/old1", CHANGE_DELETED},
-		{(char *)"/replaced/old2", CHANGE_DELETED},
-		{(char *)"/replaced/same", CHANGE_MODIFIED},
-		{(char *)"/var", CHANGE_MODIFIED},
-		{(char *)"/var/x", CHANGE_ADDED},
+		{ (char *)"/a", CHANGE_MODIFIED },
+		{ (char *)"/a/b", CHANGE_MODIFIED },
+		{ (char *)"/a/b/c", CHANGE_MODIFIED },
+		{ (char *)"/a/b/c/deep", CHANGE_MODIFIED },
+		{ (char *)"/a/gone", CHANGE_DELETED },
+		{ (char *)"/a/new", CHANGE_ADDED },
+		{ (char *)"/a-b", CHANGE_ADDED },
+		{ (char *)"/mode", CHANGE_MODIFIED },
+		{ (char *)"/replaced", CHANGE_MODIFIED },
+		{ (char *)"/replaced/old1", CHANGE_DELETED },
+		{ (char *)"/replaced/old2", CHANGE_DELETED },
+		{ (char *)"/replaced/same", CHANGE_MODIFIED },
+		{ (char *)"/var", CHANGE_MODIFIED },
+		{ (char *)"/var/x", CHANGE_ADDED },
 	};
-	char *lowers[] = {at("l1"), at("l2"), NULL};
+	char *lowers[] = { at("l1"), at("l2"), NULL };
 	cleanup_free char *upper = at("u"), *mode = at("u/mode");
-	struct err err = {0};
+	struct err err = { 0 };
 	struct change *v;
 	size_t n;
 
@@ -236,7 +283,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct err err = {0};
+	struct err err = { 0 };
 
 	(void)state;
 	return fs_remove_tree(AT_FDCWD, root, &err);
@@ -245,9 +292,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_mode),
-		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_paths),	cmocka_unit_test(test_mode),
+		cmocka_unit_test(test_resolve), cmocka_unit_test(test_users),
 		cmocka_unit_test(test_changes),
 	};
 
