@@ -175,12 +175,45 @@ static void test_prewarm(void **state)
 	usleep(20000);
 }
 
+/* The unified hierarchy, also where it has no controllers. `unshare -m` with it bound over
+ * /sys/fs/cgroup tries this on a hybrid machine. */
+static void test_live_v2(void **state)
+{
+	struct ct_spec s = { 0 };
+	cleanup_cg_sample struct cg_sample sample = { 0 };
+	cleanup_free int *pids = NULL;
+	struct err err = { 0 };
+	char cgpath[1024], path[2048];
+	pid_t pid;
+	size_t n;
+
+	(void)state;
+	if (getuid() != 0 || test_engine.cgroup_mode != CGROUP_V2)
+		skip();
+	id_generate(s.id);
+	s.host_config = json_object();
+	oci_cgroup_path(&s, cgpath, sizeof(cgpath));
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", cgpath);
+	assert_int_equal(mkdir(path, 0755), 0);
+	pid = child_in(cgpath);
+	assert_int_equal(cgroup_pids(&s, &pids, &n, &err), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(cgroup_freeze(&s, true, &err), 0);
+	assert_int_equal(cgroup_freeze(&s, false, &err), 0);
+	assert_int_equal(cgroup_update(&s, &err), 0);
+	assert_int_equal(cg_sample(cgpath, pid, false, &sample, &err), 0);
+	assert_non_null(strstr(buf_str(&sample.cpu), "\"total_usage\":"));
+	kill(pid, SIGKILL);
+	assert_true(waitpid(pid, NULL, 0) == pid);
+	assert_int_equal(rmdir(path), 0);
+	json_decref(s.host_config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_pairs),	cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_live),	cmocka_unit_test(test_live_v2),
 		cmocka_unit_test(test_prewarm),
 	};
 
