@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -294,10 +295,41 @@ static bool image_may_have(const struct image *img, const char *dest)
 	return false;
 }
 
+/* A volume that is a mount of its own in each zone has nothing to copy to. */
+static bool has_own_fs(const struct ct_mount *m)
+{
+	struct volume_fs fs = { 0 };
+
+	if (!volume_fs(m->name, &fs))
+		return false;
+	volume_fs_fini(&fs);
+	return true;
+}
+
 static bool wants_copy(const struct image *img, const struct ct_mount *m)
 {
 	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) &&
 	       image_may_have(img, m->destination) && dir_is_empty(m->source);
+}
+
+/* So that a copy that failed half-way is tried again, not taken for the volume's content. */
+static void empty_dir(int dir_fd)
+{
+	struct err ignored = { 0 };
+	cleanup_dir DIR *d = NULL;
+	struct dirent *e;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	d = fdopendir(fd);
+	if (!d) {
+		close(fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			(void)fs_remove_tree(dir_fd, e->d_name, &ignored);
 }
 
 static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_mount *m,
@@ -318,10 +350,14 @@ static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_moun
 	if ((rc = volume_mount(m->name, spec->id, &path, err)) < 0)
 		return rc;
 	dst = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dst < 0)
+	/* two containers may be created with one new volume at the same time */
+	if (dst < 0 || flock(dst, LOCK_EX) < 0) {
 		rc = err_sys(err, "open volume %s", m->name);
-	else if (dir_is_empty(path))
+	} else if (dir_is_empty(path)) {
 		rc = copy_tree(src, dst, err);
+		if (rc < 0)
+			empty_dir(dst);
+	}
 	volume_unmount(m->name, spec->id);
 	return rc;
 }
