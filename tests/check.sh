@@ -1,5 +1,5 @@
 #!/bin/sh
-# check.sh [unit|e2e|fault|fuzz|lint|torture ...] - runs the tests; without a word, all that CI runs.
+# check.sh [unit|e2e|fault|fuzz|lint|tsan|torture ...] - runs the tests; without a word, all that CI runs.
 #
 # Every test is a program that exits 0 (passed), 77 (skipped, with a reason on its last line) or else
 # (failed); its output is kept and shown only when it fails. STRICT=1 makes a skip a failure, as in CI.
@@ -51,6 +51,19 @@ do_unit() {
 		run 120 "unit-$(basename "$t")" "$t"
 	done
 }
+# where threads meet: unit tests and the daemons under ThreadSanitizer
+do_tsan() {
+	build tsan all unit-bins || return
+	for t in build/tsan/tests/test_*; do
+		case $t in *.*) continue ;; esac
+		run 180 "tsan-$(basename "$t")" "$t"
+	done
+	for t in logs lifecycle; do
+		export VARIANT=tsan
+		run 600 "tsan-e2e-$t" bash "tests/e2e/$t.test.sh"
+		unset VARIANT
+	done
+}
 do_e2e() {
 	build release all || return
 	build asan all || return
@@ -87,14 +100,14 @@ do_torture() { FAULT_TIMEOUT=7200; TORTURE=1; export TORTURE; do_fault; }
 
 if [ $# -eq 0 ]; then
 	$MAKE deps || exit 1
-	set -- lint unit fuzz e2e fault
+	set -- lint unit fuzz e2e fault tsan
 elif [ "$*" = fuzz ]; then
 	FUZZ_SECONDS=${FUZZ_SECONDS:-60}
 fi
 for kind in "$@"; do
 	case $kind in
-	unit | e2e | fault | fuzz | lint | torture) do_$kind ;;
-	*) echo "usage: check.sh [unit|e2e|fault|fuzz|lint|torture ...]" >&2; exit 2 ;;
+	unit | e2e | fault | fuzz | lint | torture | tsan) do_$kind ;;
+	*) echo "usage: check.sh [unit|e2e|fault|fuzz|lint|tsan|torture ...]" >&2; exit 2 ;;
 	esac
 done
 [ -n "$bad" ] && echo "failed:$bad"

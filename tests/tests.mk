@@ -45,7 +45,7 @@ $(foreach t,$(FUZZ_SRC),$(eval $(call fuzz_program,$(t),$(call links_of,$(t)))))
 
 unit-bins: $(UNIT_BINS)
 fuzz-bins: $(FUZZ_BINS)
-.PHONY: unit-bins fuzz-bins unit e2e fault torture fuzz lint check
+.PHONY: unit-bins fuzz-bins unit e2e fault torture fuzz lint tsan check
 
 # CHECK runs everything; its last line is "N passed, N failed".
 check:
@@ -60,6 +60,8 @@ fuzz:
 	@sh tests/check.sh fuzz
 lint:
 	@sh tests/check.sh lint
+tsan:
+	@sh tests/check.sh tsan
 torture:
 	@sh tests/check.sh torture
 
