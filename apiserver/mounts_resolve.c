@@ -309,7 +309,8 @@ static bool has_own_fs(const struct ct_mount *m)
 static bool wants_copy(const struct image *img, const struct ct_mount *m)
 {
 	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) &&
-	       image_may_have(img, m->destination) && dir_is_empty(m->source);
+	       image_may_have(img, m->destination) && dir_is_empty(m->source) &&
+	       !has_own_fs(m);
 }
 
 /* So that a copy that failed half-way is tried again, not taken for the volume's content. */
