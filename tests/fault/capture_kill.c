@@ -10,6 +10,7 @@
  *	  --failpoint F	sets SDC_FAILPOINTS=F; logsvc is to kill itself (waits up to 3 s)
  *	  --last-failpoint F	the same for the life that is not killed
  *	  --mb N	the zone stops after so much (0: when the kills are over)
+ *	  --runs N	the zone is started again so often (with --mb)
  *	  --dir D	where (a new directory in /tmp)	--keep
  *	capture_kill --writer MODE MB COUNTS	the zone's program
  *
@@ -102,7 +103,7 @@ static void write_out(int fd, const char *p, size_t n)
 static void print_stream(int s, enum mode mode, uint64_t bytes, struct counts *c)
 {
 	static char buf[1 << 18];
-	uint64_t n = 0, total = 0;
+	uint64_t n = c->lines[s], total = 0; /* a later run goes on where the last one ended */
 	size_t len = 0, flush = mode == LINE || mode == MIXED ? 1 : 65536;
 
 	while (!stop && (!bytes || total < bytes)) {
@@ -247,9 +248,9 @@ static struct {
 	long long max_size;
 	int max_file;
 	bool compress, keep;
-	const char *failpoint, *last_failpoint, *mb;
+	const char *failpoint, *last_failpoint, *mb, *runs;
 	char dir[512];
-} opt = { .kills = 200, .max_ms = 10, .mb = "0" };
+} opt = { .kills = 200, .max_ms = 10, .mb = "0", .runs = "1" };
 
 static void put(const char *rest, const char *text)
 {
@@ -346,7 +347,7 @@ static int run(const char *self, const char *logsvc, const char *fake)
 {
 	char sock[700], counts_path[700], logs[700];
 	const char *logsvc_argv[] = { logsvc, "--root", opt.dir, "--log-level", "error", NULL };
-	const char *fake_argv[] = { fake, sock, "--", self, "--writer", mode_names[opt.mode],
+	const char *fake_argv[] = { fake, "--runs", opt.runs, sock, "--", self, "--writer", mode_names[opt.mode],
 				    opt.mb, counts_path, NULL };
 	struct check c = { .mode = opt.mode, .drops_oldest = opt.max_file > 0 };
 	int hits = 0, fd, rc = 1;
@@ -410,6 +411,7 @@ int main(int argc, char **argv)
 		{ "max-size", 1, NULL, 's' }, { "max-file", 1, NULL, 'f' }, { "compress", 0, NULL, 'c' },
 		{ "failpoint", 1, NULL, 'F' }, { "mb", 1, NULL, 'b' },	    { "dir", 1, NULL, 'd' },
 		{ "keep", 0, NULL, 'K' },     { "writer", 0, NULL, 'w' },   { "seed", 1, NULL, 'S' },
+		{ "runs", 1, NULL, 'r' },
 		{ "last-failpoint", 1, NULL, 'L' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -429,6 +431,7 @@ int main(int argc, char **argv)
 		case 'b': opt.mb = optarg; break;
 		case 'd': str_copy(opt.dir, sizeof(opt.dir), optarg); break;
 		case 'K': opt.keep = true; break;
+		case 'r': opt.runs = optarg; break;
 		case 'S': seed = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 'w': return writer(argv + optind);
 		default: return 2;
