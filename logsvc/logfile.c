@@ -88,6 +88,7 @@ int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
 	if ((rc = logset_make_dir(set, dir_path, err)) < 0)
 		return rc;
 	lf->set = logset_ref(set);
+	lf->dir_path = dir_path;
 	lf->gen = slot->log_gen;
 	(void)unlinkat(set->dir_fd, LOG_NEW, 0);
 	lf->fd = open_live(set, 0);
@@ -129,8 +130,11 @@ void logfile_close(struct logfile *lf)
 static int start_over(struct logfile *lf, struct err *err)
 {
 	struct stat sb;
-	int fd = open_live(lf->set, O_CREAT);
+	int fd, rc;
 
+	if ((rc = logset_make_dir(lf->set, lf->dir_path, err)) < 0)
+		return rc;
+	fd = open_live(lf->set, O_CREAT);
 	if (fd < 0)
 		return err_sys(err, "open %s/%s", lf->set->uuid, LOG_LIVE);
 	if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode)) {

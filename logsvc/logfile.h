@@ -13,7 +13,8 @@
 #include "ring.h"
 
 struct logfile {
-	struct logset *set; /* a reference */
+	struct logset *set;   /* a reference */
+	const char *dir_path; /* borrowed from who opens it */
 	int fd;		    /* -1: not open */
 	int64_t off;	    /* where the next record goes */
 	uint64_t ino;

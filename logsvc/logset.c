@@ -119,6 +119,7 @@ static void scan_locked(struct logset *set)
 	cleanup_dir DIR *dir = NULL;
 	struct dirent *de;
 	int fd = openat(set->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t last = set->live_seq; /* numbers are never used twice */
 
 	set->n_files = 0;
 	if (fd < 0)
@@ -138,8 +139,8 @@ static void scan_locked(struct logset *set)
 		qsort(set->files, set->n_files, sizeof(*set->files), by_time);
 	drop_double_forms(set);
 	for (size_t i = 0; i < set->n_files; i++)
-		set->files[i].seq = i + 1;
-	set->live_seq = set->n_files + 1;
+		set->files[i].seq = last + i;
+	set->live_seq = last + set->n_files;
 }
 
 struct logset *logset_new(const char *uuid, const char *dir_path)
@@ -178,6 +179,14 @@ void logset_unref(struct logset *set)
 	free(set);
 }
 
+static bool same_dir(int fd_a, int fd_b)
+{
+	struct stat a, b;
+
+	return fd_a >= 0 && fstat(fd_a, &a) == 0 && fstat(fd_b, &b) == 0 && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
+}
+
 int logset_make_dir(struct logset *set, const char *dir_path, struct err *err)
 {
 	int fd;
@@ -188,11 +197,13 @@ int logset_make_dir(struct logset *set, const char *dir_path, struct err *err)
 	if (fd < 0)
 		return err_sys(err, "open %s", dir_path);
 	pthread_mutex_lock(&set->lock);
-	if (set->dir_fd < 0) { /* numbers stay what they are while readers use them */
+	if (same_dir(set->dir_fd, fd)) { /* numbers stay what they are while readers use them */
+		close(fd);
+	} else { /* the first time, or somebody removed it */
+		if (set->dir_fd >= 0)
+			close(set->dir_fd);
 		set->dir_fd = fd;
 		scan_locked(set);
-	} else {
-		close(fd);
 	}
 	if (!set->archiving)
 		(void)unlinkat(set->dir_fd, LOG_GZ_TMP, 0);
@@ -278,6 +289,8 @@ int logset_open(struct logset *set, uint64_t seq, struct log_view *out)
 			found = open_live(set, out);
 	}
 	pthread_mutex_unlock(&set->lock);
+	if (!found)
+		*out = (struct log_view){ .fd = -1 };
 	return found;
 }
 
@@ -297,6 +310,8 @@ int logset_open_back(struct logset *set, uint64_t seq, struct log_view *out)
 		}
 	}
 	pthread_mutex_unlock(&set->lock);
+	if (!found)
+		*out = (struct log_view){ .fd = -1 };
 	return found;
 }
 

@@ -401,7 +401,7 @@ static void at_end(struct reader *r)
 			r->state = READER_LAST;
 		return;
 	}
-	if (r->pos < readable_limit(r))
+	if (r->at.view.fd >= 0 && r->pos < readable_limit(r))
 		return;
 	if ((!r->at.view.live || r->at.view.fd < 0) && next_file(r))
 		return;

@@ -427,7 +427,12 @@ static void on_retry(struct timer *t)
 	if (st->state != STREAM_BLOCKED)
 		return;
 	if (catch_up(st, &err) < 0) {
-		block(st, &err);
+		if (err.code == -ENOENT && st->orphan) { /* the zone is gone, folder and all */
+			log_warn("output of a removed zone dropped", "zone=%s", st->spool.set->uuid);
+			close_all(st);
+		} else {
+			block(st, &err);
+		}
 		return;
 	}
 	log_info("log is written again", "zone=%s", st->spool.set->uuid);
