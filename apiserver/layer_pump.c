@@ -10,8 +10,8 @@
  * the slowest of the three decides, and memory is the slots'. What is not compressed goes from fn
  * straight into a slot.
  *
- * Invariant: the child sees the end of its pipe only when the whole stream came well; otherwise it
- * is killed, and what it made is removed by the caller.
+ * Invariant: what a child made of a stream that did not come whole is removed by the caller, whatever
+ * the child says about it.
  */
 #define LOG_MODULE "layer"
 #include "apiserver/layer_pump.h"
@@ -21,17 +21,15 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 
 #include "apiserver/engine.h"
 #include "apiserver/tar_unpack.h"
+#include "apiserver/unpack_server.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "log.h"
@@ -70,6 +68,7 @@ struct pump {
 	EVP_MD_CTX *tar_hash;
 	int dir_fd;
 	int pipe_fd; /* to the child, -1 without one */
+	int result_fd;
 	int64_t next_space_check;
 };
 
@@ -322,114 +321,64 @@ static int pump_stream(struct pump *p)
 
 /* ---------------------------------------------------------------- the child */
 
-struct child {
-	pid_t pid;
-	int result_fd;
-};
-
-static int high_fd(int *fd)
+static int pipe_pair(int *r, int *w, struct err *err)
 {
-	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 16);
+	int pair[2];
 
-	if (high < 0)
-		return -errno;
-	close(*fd);
-	*fd = high;
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(err, "pipe");
+	*r = pair[0];
+	*w = pair[1];
 	return 0;
 }
 
-static int spawn_with(const char *exe, char *const argv[], const int fds[5], pid_t *pid)
+static int start_child(struct pump *p)
 {
-	static const int targets[5] = { 0, UNPACK_FD_DIR, UNPACK_FD_SPLIT, UNPACK_FD_MOVES,
-					UNPACK_FD_RESULT };
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t set;
+	cleanup_fd int split = -1, moves = -1, tar_r = -1, res_w = -1, tar_w = -1, res_r = -1;
+	const struct unpack_request rq = { p->limits->max_bytes, p->limits->max_entries };
 	int rc;
 
-	posix_spawn_file_actions_init(&fa);
-	for (int i = 0; i < 5; i++)
-		posix_spawn_file_actions_adddup2(&fa, fds[i], targets[i]);
-	posix_spawn_file_actions_addclosefrom_np(&fa, UNPACK_FD_RESULT + 1);
-	posix_spawnattr_init(&at);
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(&at, &set);
-	sigfillset(&set);
-	posix_spawnattr_setsigdefault(&at, &set);
-	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawn(pid, exe, &fa, &at, argv, environ);
-	posix_spawnattr_destroy(&at);
-	posix_spawn_file_actions_destroy(&fa);
-	return rc;
-}
-
-static int spawn_child(struct pump *p, struct child *c)
-{
-	cleanup_fd int dir = -1, split = -1, moves = -1, tar_r = -1, res_w = -1, tar_w = -1, res_r = -1;
-	char exe[600], bytes[24], entries[24];
-	char *argv[] = { exe, (char *)UNPACK_OPTION, bytes, entries, NULL };
-	int *fds[5] = { &tar_r, &dir, &split, &moves, &res_w }, pair[2], rc;
-
-	snprintf(exe, sizeof(exe), "%s/apiserver", engine->bin_dir);
-	snprintf(bytes, sizeof(bytes), "%lld", (long long)p->limits->max_bytes);
-	snprintf(entries, sizeof(entries), "%llu", (unsigned long long)p->limits->max_entries);
 	if (mkdirat(p->dir_fd, "diff", 0755) < 0)
 		return err_sys(p->err, "mkdir diff");
-	dir = fcntl(p->dir_fd, F_DUPFD_CLOEXEC, 16);
 	split = openat(p->dir_fd, "split", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	moves = openat(p->dir_fd, "moves", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (dir < 0 || split < 0 || moves < 0)
+	if (split < 0 || moves < 0)
 		return err_sys(p->err, "make the layer's recipe");
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(p->err, "pipe");
-	tar_r = pair[0];
-	tar_w = pair[1];
+	if ((rc = pipe_pair(&tar_r, &tar_w, p->err)) < 0 || (rc = pipe_pair(&res_r, &res_w, p->err)) < 0)
+		return rc;
 	(void)fcntl(tar_w, F_SETPIPE_SZ, 1 << 20);
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(p->err, "pipe");
-	res_r = pair[0];
-	res_w = pair[1];
-	for (int i = 0; i < 5; i++)
-		if ((rc = high_fd(fds[i])) < 0)
-			return err_sysnum(p->err, rc, "dup");
-	rc = spawn_with(exe, argv, (const int[]){ tar_r, dir, split, moves, res_w }, &c->pid);
-	if (rc)
-		return err_sysnum(p->err, rc, "start %s", exe);
+	rc = unpack_server_ask(&rq, (const int[UNPACK_FDS]){ tar_r, p->dir_fd, split, moves, res_w }, p->err);
+	if (rc < 0)
+		return rc;
 	p->pipe_fd = take_fd(&tar_w);
-	c->result_fd = take_fd(&res_r);
+	p->result_fd = take_fd(&res_r);
 	return 0;
 }
 
-/* Ends the child, and takes its word. rc: of the pump so far; a child's own reason for hanging up
- * is the better one. */
-static int reap_child(struct pump *p, struct child *c, int rc)
+/* The stream has ended or was given up: takes the child's word. rc: of the pump so far; a child's
+ * own reason for hanging up is the better one. Returns when the child is done with the directory. */
+static int end_child(struct pump *p, int rc)
 {
 	struct unpack_result res = { 0 };
 	bool hung_up = rc == -EPIPE && p->read_rc == 0;
 	size_t got = 0;
 	ssize_t n;
-	int status;
 
-	close(p->pipe_fd);
-	p->pipe_fd = -1;
-	if (rc < 0 && !hung_up)
-		kill(c->pid, SIGKILL);
+	close(take_fd(&p->pipe_fd));
 	while (got < sizeof(res)) {
-		n = read(c->result_fd, (char *)&res + got, sizeof(res) - got);
+		n = read(p->result_fd, (char *)&res + got, sizeof(res) - got);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			break;
 		got += (size_t)n;
 	}
-	close(c->result_fd);
-	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	close(take_fd(&p->result_fd));
 	if (rc < 0 && !hung_up)
 		return rc;
 	res.msg[sizeof(res.msg) - 1] = '\0';
 	if (got < sizeof(res) || res.magic != UNPACK_MAGIC)
-		return err_kind(p->err, ERR_SYSTEM, "the unpacking child died (status 0x%x)", status);
+		return err_kind(p->err, ERR_SYSTEM, "the unpacking child died");
 	if (res.rc < 0) {
 		*p->err = (struct err){ 0 };
 		return err_kind(p->err, ERR_SYSTEM, "Error processing tar file(exit status 1): %s",
@@ -484,24 +433,29 @@ static void pump_fini(struct pump *p)
 int layer_pump(layer_read_fn *fn, void *arg, int dir_fd, const struct layer_limits *limits,
 	       struct layer_pumped *out, struct err *err)
 {
-	struct pump p = { .fn = fn, .arg = arg, .dir_fd = dir_fd, .pipe_fd = -1, .err = err };
-	struct child child = { .pid = 0, .result_fd = -1 };
+	struct pump p = { .fn = fn, .arg = arg, .dir_fd = dir_fd, .pipe_fd = -1, .result_fd = -1, .err = err };
+	struct layer_limits own = layer_limits_default;
 	pthread_t hasher;
 	int rc;
 
 	*out = (struct layer_pumped){ 0 };
 	p.out = out;
-	p.limits = limits ? limits : &layer_limits_default;
+	if (!limits) {
+		if (engine->conf)
+			own.max_bytes = conf_int(engine->conf, "max-layer-size");
+		limits = &own;
+	}
+	p.limits = limits;
 	pump_init(&p);
-	rc = dir_fd >= 0 ? spawn_child(&p, &child) : 0;
+	rc = dir_fd >= 0 ? start_child(&p) : 0;
 	if (rc == 0 && (rc = pthread_create(&hasher, NULL, hash_main, &p)) != 0) {
 		rc = err_sysnum(err, rc, "start the hashing thread");
-		if (child.pid)
-			rc = reap_child(&p, &child, rc);
+		if (dir_fd >= 0)
+			rc = end_child(&p, rc);
 	} else if (rc == 0) {
 		rc = pump_stream(&p);
-		if (child.pid)
-			rc = reap_child(&p, &child, rc);
+		if (dir_fd >= 0)
+			rc = end_child(&p, rc);
 		pthread_mutex_lock(&p.lock);
 		p.done = true;
 		pthread_cond_broadcast(&p.cond);

@@ -18,7 +18,7 @@ struct layer_limits {
 	int64_t max_ratio;    /* tar to compressed, looked at from 1 GiB on */
 	int64_t min_free_bytes;
 };
-extern const struct layer_limits layer_limits_default;
+extern const struct layer_limits layer_limits_default; /* and max-layer-size of the configuration */
 
 struct layer_pumped {
 	char diff_id[72]; /* digest of the tar */

@@ -18,8 +18,9 @@
  * attribute. Attributes that mean something to overlayfs, and 0/0 devices that come from the
  * archive, are not let in.
  *
- * Failure: any error ends with a message in the result; the parent removes the directory. Dies
- * with the thread that started it.
+ * Failure: any error ends with a message in the result; the engine removes the directory. A child
+ * dies with the server, the server ends with the engine. A stream that the engine gives up just
+ * ends; the child's word does not count then.
  */
 #include "apiserver/tar_unpack.h"
 
@@ -30,6 +31,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +45,9 @@
 
 #include "apiserver/layer_split.h"
 #include "apiserver/unpack_entry.h"
+#include "apiserver/unpack_server.h"
 #include "cleanup.h"
+#include "frame.h"
 #include "fs.h"
 #include "str.h"
 
@@ -305,7 +309,7 @@ void unpack_prepare(void)
 
 static int enter(struct unpack *u)
 {
-	unpack_prepare();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	u->root_fd = openat(u->layer_fd, "diff", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (u->root_fd < 0)
 		return err_sys(&u->err, "open the layer's directory");
@@ -336,27 +340,56 @@ void unpack_fini(struct unpack *u)
 		close(u->parent_fd);
 }
 
-int tar_unpack_main(int argc, char **argv)
+/* One layer, in a child of its own. */
+static void __attribute__((noreturn)) child(const struct unpack_request *rq, const int fds[UNPACK_FDS])
 {
 	struct unpack *u = xcalloc(1, sizeof(*u));
-	uint64_t max_bytes = 0;
 	int rc;
 
-	unpack_init(u, UNPACK_FD_SPLIT);
-	u->in_fd = STDIN_FILENO;
-	u->layer_fd = UNPACK_FD_DIR;
-	u->moves_fd = UNPACK_FD_MOVES;
-	if (argc != 4 || parse_u64(argv[2], INT64_MAX, &max_bytes) < 0 ||
-	    parse_u64(argv[3], UINT64_MAX, &u->max_entries) < 0)
-		rc = err_kind(&u->err, ERR_BAD_PARAM, "bad arguments");
-	else
-		rc = enter(u);
-	u->max_bytes = (int64_t)max_bytes;
+	close(UNPACK_SOCKET);
+	unpack_init(u, fds[UNPACK_SPLIT]);
+	u->in_fd = fds[UNPACK_TAR];
+	u->layer_fd = fds[UNPACK_DIR];
+	u->moves_fd = fds[UNPACK_MOVES];
+	u->max_bytes = rq->max_bytes;
+	u->max_entries = rq->max_entries;
+	rc = enter(u);
 	if (rc == 0)
 		rc = unpack_run(u);
 	u->res.magic = UNPACK_MAGIC;
 	u->res.rc = rc < 0 ? rc : 0;
 	str_copy(u->res.msg, sizeof(u->res.msg), rc < 0 ? u->err.msg : "");
-	rc = fs_write_all(UNPACK_FD_RESULT, &u->res, sizeof(u->res));
+	rc = fs_write_all(fds[UNPACK_RESULT], &u->res, sizeof(u->res));
 	_exit(rc < 0 || u->res.rc < 0);
+}
+
+/* Until the engine closes its end. */
+int tar_unpack_main(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	unpack_prepare();
+	prctl(PR_SET_PDEATHSIG, 0); /* the worker that started us may end: our sign is the socket */
+	signal(SIGCHLD, SIG_IGN);   /* children need no reaping */
+	for (;;) {
+		struct pollfd p = { .fd = UNPACK_SOCKET, .events = POLLIN };
+		struct frame f = FRAME_INIT;
+		struct unpack_request rq;
+		int rc;
+
+		if (poll(&p, 1, -1) < 0 && errno == EINTR)
+			continue;
+		rc = frame_recv(UNPACK_SOCKET, &f, 0);
+		if (rc == -EAGAIN)
+			continue;
+		if (rc <= 0)
+			return rc < 0;
+		if (f.n_fds == UNPACK_FDS && f.data.len == sizeof(rq)) {
+			memcpy(&rq, f.data.p, sizeof(rq));
+			/* a fork that fails shows to the engine as a result that does not come */
+			if (fork() == 0)
+				child(&rq, f.fds);
+		}
+		frame_fini(&f);
+	}
 }

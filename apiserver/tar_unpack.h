@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * tar_unpack.h - the child process that unpacks one layer: `apiserver --unpack-layer`.
+ * tar_unpack.h - `apiserver --unpack-layer`: the unpacking server and its children.
  *
- * Descriptors: 0 the tar (uncompressed) on a pipe; 3 the layer's temp directory, which holds an
- * empty diff/; 4 the recipe's file (layer_split.h), 5 the moves' file, both to write; 6 a pipe that
- * takes one struct unpack_result. main() hands over before it does anything else.
+ * The server has a SOCK_SEQPACKET socket as descriptor 3. Each packet is a struct unpack_request with
+ * the descriptors of enum unpack_fd: the tar (uncompressed) on a pipe; the layer's temp directory,
+ * which holds an empty diff/; the recipe's file (layer_split.h) and the moves' file, to write; a pipe
+ * that takes one struct unpack_result. main() hands over before it does anything else.
  */
 #ifndef APISERVER_TAR_UNPACK_H
 #define APISERVER_TAR_UNPACK_H
@@ -13,8 +14,7 @@
 #include <stdint.h>
 
 #define UNPACK_OPTION "--unpack-layer"
-
-enum unpack_fd { UNPACK_FD_DIR = 3, UNPACK_FD_SPLIT, UNPACK_FD_MOVES, UNPACK_FD_RESULT };
+#define UNPACK_SOCKET 3
 
 struct unpack_result {
 	uint32_t magic;
@@ -27,7 +27,7 @@ struct unpack_result {
 };
 #define UNPACK_MAGIC 0x53444355u
 
-/* argv: apiserver --unpack-layer MAX_BYTES MAX_ENTRIES. Returns the exit status. */
+/* Returns the exit status. */
 int tar_unpack_main(int argc, char **argv);
 
 #endif

@@ -8,6 +8,7 @@ TARS=$top/tests/e2e/image_tars.py
 id() { D image inspect -f '{{.Id}}' "$1"; }
 layers() { find "$ROOT/lib/layers/sha256" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 xattrs() { python3 -c 'import os,sys; print(*sorted("%s=%s" % (a, os.getxattr(sys.argv[1], a, follow_symlinks=False).decode()) for a in os.listxattr(sys.argv[1], follow_symlinks=False)))' "$1"; }
+synced() { ! find "$ROOT/lib/layers" -name unsynced | grep -q .; }
 tmp_layers() { find "$ROOT/lib/layers/tmp" -mindepth 1 -maxdepth 1 | wc -l; }
 
 t_exact() { # what comes in by import comes out by save
@@ -67,6 +68,27 @@ t_crash_in_load() { # kill -9 at ten moments of a load: no temp layers, and what
 		if D image inspect "$C:big" >/dev/null 2>&1; then D save "$C:big" | cmp -s - "$T/s.tar" || fail "damaged after $k ms"; out D rmi "$C:big"; fi
 		eq "$(layers)" 1 "layers after $k ms"
 	done
+}
+t_power_cut() { # layers that were not synced before another boot are compared: a torn one goes, and its image; a whole one stays
+	local k l; for k in whole torn nosplit nofacts; do mkdir "$T/$k"; head -c 100000 /dev/urandom >"$T/$k/f"; tar -C "$T/$k" -cf "$T/$k.tar" f; D import "$T/$k.tar" "$C:$k" >/dev/null || fail import; done
+	UNTIL=10 until_ok synced || fail "never synced"
+	for k in whole torn nosplit nofacts; do
+		l=$(dirname "$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:$k")"); echo another-boot >"$l/unsynced"; rm -f "$l/synced"
+		case $k in torn) printf x | dd of="$l/diff/f" bs=1 seek=5000 conv=notrunc 2>/dev/null ;; nosplit) : >"$l/split" ;; nofacts) : >"$l/layer.json" ;; esac
+	done
+	engine_kill; engine_start; out D image inspect "$C:whole"; for k in torn nosplit nofacts; do rc 1 D image inspect "$C:$k"; done
+	eq "$(grep -c 'layer dropped' "$ROOT.t/apiserver.log") $(grep -c 'image dropped' "$ROOT.t/apiserver.log")" "3 3"; out D rmi "$C:whole"; eq "$(layers) $(tmp_layers)" "1 0"
+	UNTIL=10 until_ok synced || fail "never synced"
+}
+t_unpacker_killed() { # the process that unpacking children come from is not missed for long
+	local p; engine_pid; out D import "$ROOT.t/bb.tar" "$C:a"; p=$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer) || fail "no unpacking server"; kill -9 $p
+	out D import "$ROOT.t/bb.tar" "$C:b"; eq "$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer | wc -l)" 1; out D rmi "$C:a" "$C:b"
+}
+t_limits() {
+	echo 'max-layer-size = 1M' >"$T/conf"; engine_term; engine_start --conf "$T/conf"; head -c 2000000 /dev/zero >"$T/f"; tar -C "$T" -cf "$T/f.tar" f
+	rc 1 D import "$T/f.tar" "$C"; has "$ERR" "layer is larger than 1000000 bytes"; gzip -k "$T/f.tar"; rc 1 D import "$T/f.tar.gz" "$C"; has "$ERR" "larger than"; truncate -s 3G "$T/s"; tar -C "$T" -Scf "$T/s.tar" s; rc 1 D import "$T/s.tar" "$C"; has "$ERR" "larger than"
+	eq "$(tmp_layers)" 0; engine_term; engine_start
+	head -c 3000000000 /dev/zero | gzip -1 | bzip2 -1 >"$T/bomb.bz2"; rc 1 D import "$T/bomb.bz2" "$C"; eq "$(tmp_layers)" 0 # gzip inside bzip2 is no tar
 }
 t_client_goes_in_load() {
 	mkdir "$T/r"; head -c 30000000 /dev/urandom >"$T/r/f"; tar -C "$T/r" -cf "$T/r.tar" .
