@@ -47,6 +47,8 @@
 #define END_ZONE_MS 15000 /* longer than zoneadmd waits for the log */
 #define EXIT_START_FAILED 128 /* Docker's, where the failure has no status of its own */
 
+#define N_STAMPS 8
+
 struct start_job {
 	struct job job;
 	struct container *ct; /* loop only */
@@ -62,6 +64,8 @@ struct start_job {
 	struct zone_started started;
 	int exit_code;
 	int64_t began_ns;
+	unsigned n_stamps; /* when each step was done, for the debug log */
+	int64_t stamps[N_STAMPS];
 };
 
 /* What has been done so far. */
@@ -109,6 +113,12 @@ static void undo_all(struct undo *u)
 	}
 }
 #define cleanup_undo __attribute__((cleanup(undo_all)))
+
+static void stamp(struct start_job *sj)
+{
+	if (sj->n_stamps < N_STAMPS)
+		sj->stamps[sj->n_stamps++] = mono_ns();
+}
 
 /* ---- steps (worker) ------------------------------------------------------------------------------- */
 
@@ -229,6 +239,7 @@ static int step_run(struct start_job *sj, struct undo *u, struct err *err)
 		return rc;
 	if (failpoint("start.run"))
 		return err_kind(err, ERR_SYSTEM, "failpoint start.run");
+	stamp(sj);
 	rc = zone_conn_start(u->conn, &sj->started, &sj->exit_code, err);
 	if (rc < 0 && (sj->exit_code == 126 || sj->exit_code == 127))
 		err->kind = ERR_BAD_PARAM; /* as moby: the user's mistake */
@@ -260,23 +271,29 @@ static int start_run(struct job *job, struct err *err)
 		return rc;
 	if (zone_wait_end(sj->old_zone_fd, OLD_ZONE_MS) < 0)
 		return err_kind(err, ERR_SYSTEM, "the container's last run has not been cleaned up yet");
+	stamp(sj);
 	if ((rc = step_volumes(&u, err)) < 0)
 		return rc;
 	if ((rc = step_files(sj, err)) < 0)
 		return rc;
+	stamp(sj);
 	if ((rc = zone_spawn_begin(sj->spec->uuid, &u.spawning, err)) < 0)
 		return rc;
 	if ((rc = step_zone(sj, &u, err)) < 0)
 		return rc;
+	stamp(sj);
 	if ((rc = step_networks(&u, err)) < 0)
 		return rc;
+	stamp(sj);
 	if ((rc = step_run(sj, &u, err)) < 0)
 		return rc;
+	stamp(sj);
 	set_running(&sj->spec->st, &sj->started, sj->by_policy);
 	if (failpoint("start.save"))
 		return err_kind(err, ERR_SYSTEM, "failpoint start.save");
 	if ((rc = ct_spec_save(sj->spec, err)) < 0)
 		return rc; /* undo_all ends the zone: better than one nobody remembers */
+	stamp(sj);
 	sj->conn = take_ptr(&u.conn);
 	u.n_volumes = u.n_endpoints = 0;
 	return 0;
@@ -326,6 +343,21 @@ static void start_failed(struct start_job *sj)
 	attach_start_failed(ct);
 }
 
+/* queue and old zone, files, zoneadmd, networks, logsvc, runtime and dockerinit, record */
+static void log_steps(const struct start_job *sj)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	int64_t before = sj->began_ns;
+
+	if (!log_enabled(LOG_LVL_DEBUG))
+		return;
+	for (unsigned i = 0; i < sj->n_stamps; i++) {
+		buf_printf(&b, "%s%lld", i ? "," : "", (long long)(sj->stamps[i] - before) / 1000);
+		before = sj->stamps[i];
+	}
+	log_debug("start steps", "ct=%.12s us=%s", sj->ct->id, buf_str(&b));
+}
+
 static void start_done(struct job *job)
 {
 	struct start_job *sj = container_of(job, struct start_job, job);
@@ -337,6 +369,7 @@ static void start_done(struct job *job)
 	log_info(job->rc ? "start failed" : "started", "ct=%.12s pid=%d us=%lld%s%s", sj->ct->id, sj->started.pid,
 		 (long long)(mono_ns() - sj->began_ns) / 1000, job->rc ? " error=" : "",
 		 job->rc ? log_q(job->err.msg) : "");
+	log_steps(sj);
 	sj->done(sj->ct, sj->arg, job->rc ? &job->err : NULL);
 	start_job_free(sj);
 }
