@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * api_containers.c - handlers of containers' life: create, list, inspect, start, stop, restart, kill, pause,
- * rename, update, remove. (wait and prune: api_wait.c.)
+ * api_containers.c - handlers of containers' life: create, list, inspect, start, stop, restart,
+ * kill, pause, rename, update, remove. (wait and prune: api_wait.c.)
  *
- * Pattern: find the container, check what Docker checks at once, begin the operation, answer when it is
- * done. The request's id goes along as the operation's argument, in a struct ct_req.
+ * Pattern: find the container, check what Docker checks at once, begin the operation, answer when
+ * it is done. The request's id goes along as the operation's argument, in a struct ct_req.
  */
 #define LOG_MODULE "containers"
 #include <fcntl.h>
@@ -33,8 +33,8 @@
 struct ct_req {
 	uint64_t req;
 	int signo, timeout_s;
-	bool flag;   /* the operation's own */
-	char *text;  /* the operation's own */
+	bool flag;  /* the operation's own */
+	char *text; /* the operation's own */
 	size_t len;
 };
 
@@ -115,7 +115,8 @@ static int parse_stop(struct req *r, const struct container *ct, struct ct_req *
 	cr->timeout_s = ct_stop_timeout(ct);
 	if (!str_empty(t)) {
 		if (parse_i64(t, INT32_MIN, INT32_MAX, &secs) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax", t);
+			return err_kind(err, ERR_BAD_PARAM,
+					"strconv.Atoi: parsing \"%s\": invalid syntax", t);
 		cr->timeout_s = (int)secs;
 	}
 	if (req_version(r) < 142)
@@ -123,14 +124,16 @@ static int parse_stop(struct req *r, const struct container *ct, struct ct_req *
 	return parse_signal(req_query(r, "signal"), 0, &cr->signo, err);
 }
 
-/* ---- create ---------------------------------------------------------------------------------------- */
+/* ---- create
+ * ---------------------------------------------------------------------------------------- */
 
 void handle_container_create(struct req *r)
 {
 	op_create(r);
 }
 
-/* ---- start ----------------------------------------------------------------------------------------- */
+/* ---- start
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_auto_removed(struct container *ct, void *arg, const struct err *err)
 {
@@ -176,7 +179,8 @@ void handle_container_start(struct req *r)
 	cgroup_prewarm();
 	if (body && body->len > 7) {
 		reply_error_status(req_id(r), 400,
-				   "starting container with non-empty request body was deprecated since API v1.22 and "
+				   "starting container with non-empty request body was deprecated "
+				   "since API v1.22 and "
 				   "removed in v1.24");
 		return;
 	}
@@ -189,7 +193,8 @@ void handle_container_start(struct req *r)
 	begin_or_reply(ct, OP_START, on_start_op, ct_req_new(r));
 }
 
-/* ---- stop, kill, restart --------------------------------------------------------------------------- */
+/* ---- stop, kill, restart
+ * --------------------------------------------------------------------------- */
 
 static void on_stopped(struct container *ct, void *arg, const struct err *err)
 {
@@ -305,7 +310,8 @@ void handle_container_kill(struct req *r)
 		return;
 	}
 	if (!container_is_running(ct)) {
-		err_kind(&err, ERR_CONFLICT, "cannot kill container: %s: container %s is not running",
+		err_kind(&err, ERR_CONFLICT,
+			 "cannot kill container: %s: container %s is not running",
 			 req_var(r, "name"), ct->id);
 		reply_error(req_id(r), &err);
 		return;
@@ -316,7 +322,8 @@ void handle_container_kill(struct req *r)
 		op_signal(ct, signo, on_killed, ct_req_new(r));
 }
 
-/* ---- pause ----------------------------------------------------------------------------------------- */
+/* ---- pause
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_pause_op(struct container *ct, void *arg, bool cancelled)
 {
@@ -348,7 +355,8 @@ void handle_container_unpause(struct req *r)
 	pause_or_unpause(r, false);
 }
 
-/* ---- rename, update -------------------------------------------------------------------------------- */
+/* ---- rename, update
+ * -------------------------------------------------------------------------------- */
 
 static void on_rename_op(struct container *ct, void *arg, bool cancelled)
 {
@@ -430,7 +438,8 @@ void handle_container_update(struct req *r)
 	begin_or_reply(ct, OP_UPDATE, on_update_op, cr);
 }
 
-/* ---- remove ---------------------------------------------------------------------------------------- */
+/* ---- remove
+ * ---------------------------------------------------------------------------------------- */
 
 static void on_removed(struct container *ct, void *arg, const struct err *err)
 {
@@ -448,13 +457,16 @@ void handle_container_remove(struct req *r)
 	if (!ct)
 		return;
 	if (req_query_bool(r, "link", false)) {
-		reply_error_status(req_id(r), 500, "Conflict, cannot remove the default link name of the container");
+		reply_error_status(
+			req_id(r), 500,
+			"Conflict, cannot remove the default link name of the container");
 		return;
 	}
 	op_remove(ct, &o, on_removed, ct_req_new(r));
 }
 
-/* ---- list, inspect --------------------------------------------------------------------------------- */
+/* ---- list, inspect
+ * --------------------------------------------------------------------------------- */
 
 struct size_job {
 	struct job job;
@@ -475,8 +487,8 @@ static int size_run(struct job *job, struct err *err)
 	(void)err;
 	for (size_t i = 0; i < sj->n; i++) {
 		char path[1024];
-		cleanup_fd int fd =
-			open(paths_zone(&engine->paths, sj->uuids[i], "", path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+		cleanup_fd int fd = open(paths_zone(&engine->paths, sj->uuids[i], "", path),
+					 O_PATH | O_DIRECTORY | O_CLOEXEC);
 		struct err ignored = { 0 };
 		struct image *img = NULL;
 
@@ -554,8 +566,10 @@ void handle_container_inspect(struct req *r)
 
 void handle_container_list(struct req *r)
 {
-	struct ct_list_opts o = { .all = req_query_bool(r, "all", false), .filters = req_query(r, "filters"),
-				  .since = req_query(r, "since"), .before = req_query(r, "before") };
+	struct ct_list_opts o = { .all = req_query_bool(r, "all", false),
+				  .filters = req_query(r, "filters"),
+				  .since = req_query(r, "since"),
+				  .before = req_query(r, "before") };
 	const char *limit = req_query(r, "limit");
 	cleanup_buf struct buf b = BUF_INIT;
 	struct container **cts = NULL;
@@ -563,7 +577,8 @@ void handle_container_list(struct req *r)
 	int64_t n = 0;
 
 	if (!str_empty(limit) && parse_i64(limit, INT32_MIN, INT32_MAX, &n) < 0) {
-		err_kind(&err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax", limit);
+		err_kind(&err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax",
+			 limit);
 		reply_error(req_id(r), &err);
 		return;
 	}

@@ -2,13 +2,13 @@
  *
  * api_exec.c - exec create, start, inspect, resize.
  *
- * An attached exec owns the read ends of its program's output twice: the connection pumps one pair, the
- * other is ours, for when the client leaves early: the program goes on, and its output is read and
- * forgotten rather than killing it with SIGPIPE.
+ * An attached exec owns the read ends of its program's output twice: the connection pumps one pair,
+ * the other is ours, for when the client leaves early: the program goes on, and its output is read
+ * and forgotten rather than killing it with SIGPIPE.
  *
- * The end of the output and the end of the program reach us by two ways. Clients ask for the exit code
- * when the output has ended, so inspect waits a moment for the second; and when a program has ended whose
- * children hold its output open, the connection ends two seconds later, as with Docker.
+ * The end of the output and the end of the program reach us by two ways. Clients ask for the exit
+ * code when the output has ended, so inspect waits a moment for the second; and when a program has
+ * ended whose children hold its output open, the connection ends two seconds later, as with Docker.
  */
 #define LOG_MODULE "exec"
 #include <fcntl.h>
@@ -35,7 +35,8 @@
 #define INSPECT_WAIT_MS	  1000
 #define STREAMS_LINGER_MS 2000
 
-/* ---- create ---------------------------------------------------------------------------------------- */
+/* ---- create
+ * ---------------------------------------------------------------------------------------- */
 
 static int parse_body(struct req *r, json_t **out, struct err *err)
 {
@@ -43,7 +44,8 @@ static int parse_body(struct req *r, json_t **out, struct err *err)
 	struct err inner = { 0 };
 
 	if (!body || body->len == 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid JSON: got EOF while reading request body");
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid JSON: got EOF while reading request body");
 	if (jparse(body->p, body->len, out, &inner) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid JSON: %s", inner.msg);
 	if (!json_is_object(*out)) {
@@ -53,8 +55,9 @@ static int parse_body(struct req *r, json_t **out, struct err *err)
 	return 0;
 }
 
-static const char *const bool_members[] = { "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "Privileged",
-					    "Detach", NULL };
+static const char *const bool_members[] = { "AttachStdin", "AttachStdout", "AttachStderr",
+					    "Tty",	   "Privileged",   "Detach",
+					    NULL };
 static const char *const str_members[] = { "User", "WorkingDir", "DetachKeys", NULL };
 static const char *const list_members[] = { "Cmd", "Env", NULL };
 
@@ -63,10 +66,11 @@ static int check_strings(const json_t *list, const char *name, struct err *err)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i, v) {
+	json_array_foreach (list, i, v) {
 		if (!json_is_string(v))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal non-string into Go struct field "
+					"invalid JSON: json: cannot unmarshal non-string into Go "
+					"struct field "
 					"ExecOptions.%s of type string",
 					name);
 	}
@@ -82,7 +86,8 @@ static int check_types(const json_t *o, struct err *err)
 
 		if (v && !json_is_boolean(v) && !json_is_null(v))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal into Go struct field ExecOptions.%s of "
+					"invalid JSON: json: cannot unmarshal into Go struct field "
+					"ExecOptions.%s of "
 					"type bool",
 					bool_members[i]);
 	}
@@ -91,7 +96,8 @@ static int check_types(const json_t *o, struct err *err)
 
 		if (v && !json_is_string(v) && !json_is_null(v))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal into Go struct field ExecOptions.%s of "
+					"invalid JSON: json: cannot unmarshal into Go struct field "
+					"ExecOptions.%s of "
 					"type string",
 					str_members[i]);
 	}
@@ -100,7 +106,8 @@ static int check_types(const json_t *o, struct err *err)
 
 		if (v && !json_is_array(v) && !json_is_null(v))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal into Go struct field ExecOptions.%s of "
+					"invalid JSON: json: cannot unmarshal into Go struct field "
+					"ExecOptions.%s of "
 					"type []string",
 					list_members[i]);
 		if ((rc = check_strings(v, list_members[i], err)) < 0)
@@ -162,7 +169,8 @@ void handle_exec_create(struct req *r)
 	reply_json(req_id(r), 201, &b);
 }
 
-/* ---- start ----------------------------------------------------------------------------------------- */
+/* ---- start
+ * ----------------------------------------------------------------------------------------- */
 
 struct exec_client {
 	uint64_t req;
@@ -249,7 +257,9 @@ static int keep_or_drop(int fd, bool attached)
 static void attach_streams(struct exec_client *c, struct zone_exec_fds *fds)
 {
 	struct exec *ex = c->ex;
-	struct hijack_opts h = { .tty = ex->tty, .on_detach = on_detach, .on_end = on_end, .arg = c };
+	struct hijack_opts h = {
+		.tty = ex->tty, .on_detach = on_detach, .on_end = on_end, .arg = c
+	};
 
 	h.in_fd = fds->in;
 	h.out[0] = keep_or_drop(fds->out, ex->attach_stdout || (ex->tty && ex->attach_stderr));
@@ -285,7 +295,8 @@ static void on_started(struct exec *ex, void *arg, struct zone_exec_fds *fds, co
 	attach_streams(c, fds);
 }
 
-static void on_started_detached(struct exec *ex, void *arg, struct zone_exec_fds *fds, const struct err *err)
+static void on_started_detached(struct exec *ex, void *arg, struct zone_exec_fds *fds,
+				const struct err *err)
 {
 	struct exec_client *c = arg;
 
@@ -308,9 +319,12 @@ static int start_check(const struct exec *ex, struct err *err)
 	if (!container_is_running(ct))
 		return err_kind(err, ERR_CONFLICT, "container %s is not running", ct->id);
 	if (ct->st.status == CT_PAUSED)
-		return err_kind(err, ERR_CONFLICT, "Container %s is paused, unpause the container before exec", ct->id);
+		return err_kind(err, ERR_CONFLICT,
+				"Container %s is paused, unpause the container before exec",
+				ct->id);
 	if (ct->st.status == CT_RESTARTING)
-		return err_kind(err, ERR_CONFLICT, "Container %s is restarting, wait until the container is running",
+		return err_kind(err, ERR_CONFLICT,
+				"Container %s is restarting, wait until the container is running",
 				ct->id);
 	return 0;
 }
@@ -324,8 +338,8 @@ void handle_exec_start(struct req *r)
 	bool detach;
 
 	cgroup_prewarm();
-	if (parse_body(r, &o, &err) < 0 || check_types(o, &err) < 0 || !(ex = exec_find(req_var(r, "id"), &err)) ||
-	    start_check(ex, &err) < 0) {
+	if (parse_body(r, &o, &err) < 0 || check_types(o, &err) < 0 ||
+	    !(ex = exec_find(req_var(r, "id"), &err)) || start_check(ex, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}
@@ -340,7 +354,8 @@ void handle_exec_start(struct req *r)
 	exec_start(ex, detach, detach ? on_started_detached : on_started, c);
 }
 
-/* ---- inspect --------------------------------------------------------------------------------------- */
+/* ---- inspect
+ * --------------------------------------------------------------------------------------- */
 
 static void write_process(struct jw *w, const struct exec *ex)
 {
@@ -353,7 +368,7 @@ static void write_process(struct jw *w, const struct exec *ex)
 	jw_bool(w, "tty", ex->tty);
 	jw_str(w, "entrypoint", json_string_value(json_array_get(cmd, 0)));
 	jw_arr(w, "arguments");
-	json_array_foreach(cmd, i, v) {
+	json_array_foreach (cmd, i, v) {
 		if (i > 0)
 			jw_str(w, NULL, json_string_value(v));
 	}
@@ -433,7 +448,8 @@ void handle_exec_inspect(struct req *r)
 	uv_timer_start(&li->timer, on_late_tick, 1, 2);
 }
 
-/* ---- resize ---------------------------------------------------------------------------------------- */
+/* ---- resize
+ * ---------------------------------------------------------------------------------------- */
 
 struct resize_job {
 	struct job job;

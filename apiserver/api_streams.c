@@ -2,9 +2,9 @@
  *
  * api_streams.c - GET logs, POST attach, GET attach/ws.
  *
- * Both end in a descriptor that logsvc writes to, already in Docker's frames (raw for a tty): a job asks for
- * it, the connection pumps it. Nothing of a log passes through our memory but the connection's buffer.
- * Parameters and their order of checks: logging contract 6.3.
+ * Both end in a descriptor that logsvc writes to, already in Docker's frames (raw for a tty): a job
+ * asks for it, the connection pumps it. Nothing of a log passes through our memory but the
+ * connection's buffer. Parameters and their order of checks: logging contract 6.3.
  */
 #define LOG_MODULE "streams"
 #include <fcntl.h>
@@ -34,7 +34,8 @@ static bool has_tty(const struct container *ct)
 	return jget_bool(ct->config, "Tty", false);
 }
 
-/* ---- logs ------------------------------------------------------------------------------------------ */
+/* ---- logs
+ * ------------------------------------------------------------------------------------------ */
 
 struct logs_job {
 	struct job job;
@@ -72,7 +73,8 @@ static int parse_time(struct req *r, const char *name, int64_t *out, struct err 
 	if (str_empty(s) || str_eq(s, "0"))
 		return 0;
 	if (parse_unix_time_ns(s, out) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for \"%s\": parsing time \"%s\": invalid syntax",
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid value for \"%s\": parsing time \"%s\": invalid syntax",
 				name, s);
 	return 0;
 }
@@ -86,7 +88,8 @@ static int logs_parse(struct req *r, struct log_read_opts *o, struct err *err)
 	o->out = req_query_bool(r, "stdout", false);
 	o->err = req_query_bool(r, "stderr", false);
 	if (!o->out && !o->err)
-		return err_kind(err, ERR_BAD_PARAM, "Bad parameters: you must choose at least one stream");
+		return err_kind(err, ERR_BAD_PARAM,
+				"Bad parameters: you must choose at least one stream");
 	if ((rc = parse_time(r, "since", &o->since_ns, err)) < 0 ||
 	    (rc = parse_time(r, "until", &o->until_ns, err)) < 0)
 		return rc;
@@ -102,10 +105,12 @@ static int logs_check(const struct container *ct, struct err *err)
 	const json_t *lc = jget_obj(ct->host_config, "LogConfig");
 
 	if (ct->removing || ct->st.dead)
-		return err_kind(err, ERR_CONFLICT,
-				"can not get logs from container which is dead or marked for removal");
+		return err_kind(
+			err, ERR_CONFLICT,
+			"can not get logs from container which is dead or marked for removal");
 	if (str_eq(jget_str(lc, "Type", ""), "none"))
-		return err_kind(err, ERR_NOT_IMPLEMENTED, "configured logging driver does not support reading");
+		return err_kind(err, ERR_NOT_IMPLEMENTED,
+				"configured logging driver does not support reading");
 	return 0;
 }
 
@@ -133,7 +138,8 @@ void handle_container_logs(struct req *r)
 	job_submit(LANE_QUERY, &lj->job);
 }
 
-/* ---- attach ---------------------------------------------------------------------------------------- */
+/* ---- attach
+ * ---------------------------------------------------------------------------------------- */
 
 struct attach_job {
 	struct job job;
@@ -155,7 +161,8 @@ static int attach_run(struct job *job, struct err *err)
 		log_debug("no standard input", "uuid=%s error=%s", aj->uuid, log_q(ignored.msg));
 	if (!aj->logs && !aj->stream)
 		return 0;
-	return logclient_attach(aj->uuid, aj->out, aj->err, aj->logs, aj->stream, &aj->h.out[0], err);
+	return logclient_attach(aj->uuid, aj->out, aj->err, aj->logs, aj->stream, &aj->h.out[0],
+				err);
 }
 
 static void attach_free(struct attach_job *aj)
@@ -242,10 +249,12 @@ static void attach_done(struct job *job)
 static int attach_check(const struct container *ct, struct err *err)
 {
 	if (ct->st.status == CT_PAUSED)
-		return err_kind(err, ERR_CONFLICT, "container %s is paused, unpause the container before attach",
+		return err_kind(err, ERR_CONFLICT,
+				"container %s is paused, unpause the container before attach",
 				ct->id);
 	if (ct->st.status == CT_RESTARTING)
-		return err_kind(err, ERR_CONFLICT, "container %s is restarting, wait until the container is running",
+		return err_kind(err, ERR_CONFLICT,
+				"container %s is restarting, wait until the container is running",
 				ct->id);
 	if (ct->removing)
 		return err_kind(err, ERR_CONFLICT, "container %s is marked for removal", ct->id);
@@ -261,7 +270,8 @@ static void attach_begin(struct req *r)
 	size_t n_keys = 0;
 
 	if (!(ct = container_find(req_var(r, "name"), &err)) ||
-	    detach_keys_parse(req_query(r, "detachKeys"), keys, &n_keys, &err) < 0 || attach_check(ct, &err) < 0) {
+	    detach_keys_parse(req_query(r, "detachKeys"), keys, &n_keys, &err) < 0 ||
+	    attach_check(ct, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}
@@ -274,11 +284,18 @@ static void attach_begin(struct req *r)
 	aj->logs = req_query_bool(r, "logs", false);
 	aj->out = req_query_bool(r, "stdout", false);
 	aj->err = req_query_bool(r, "stderr", false);
-	aj->in = aj->stream && req_query_bool(r, "stdin", false) && jget_bool(ct->config, "OpenStdin", false);
+	aj->in = aj->stream && req_query_bool(r, "stdin", false) &&
+		 jget_bool(ct->config, "OpenStdin", false);
 	aj->running = container_is_running(ct);
 	aj->stdin_once = jget_bool(ct->config, "StdinOnce", false) && !aj->tty;
-	aj->h = (struct hijack_opts){ .tty = aj->tty, .framed = !aj->tty, .in_fd = -1, .out = { -1, -1 }, .on_in_eof = on_in_eof,
-				      .on_detach = on_detach, .on_end = on_end, .arg = aj };
+	aj->h = (struct hijack_opts){ .tty = aj->tty,
+				      .framed = !aj->tty,
+				      .in_fd = -1,
+				      .out = { -1, -1 },
+				      .on_in_eof = on_in_eof,
+				      .on_detach = on_detach,
+				      .on_end = on_end,
+				      .arg = aj };
 	if (aj->tty) {
 		memcpy(aj->h.detach, keys, sizeof(keys));
 		aj->h.n_detach = n_keys;

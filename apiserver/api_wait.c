@@ -2,7 +2,8 @@
  *
  * api_wait.c - POST wait and POST prune: the two that last until several things have happened.
  *
- * wait answers its header at once (from API 1.30), so that `docker run` can go on to start what it waits for.
+ * wait answers its header at once (from API 1.30), so that `docker run` can go on to start what it
+ * waits for.
  */
 #define LOG_MODULE "wait"
 #include <stdlib.h>
@@ -21,7 +22,8 @@
 #include "jw.h"
 #include "str.h"
 
-/* ---- wait ------------------------------------------------------------------------------------------ */
+/* ---- wait
+ * ------------------------------------------------------------------------------------------ */
 
 struct wait_req {
 	uint64_t req;
@@ -86,8 +88,8 @@ static void on_gone(void *arg)
 }
 
 /* *what, and whether there is nothing to wait for. */
-static int parse_condition(struct req *r, const struct container *ct, enum ct_wait_for *what, bool *now,
-			   struct err *err)
+static int parse_condition(struct req *r, const struct container *ct, enum ct_wait_for *what,
+			   bool *now, struct err *err)
 {
 	const char *cond = req_version(r) >= 130 ? req_query(r, "condition") : NULL;
 
@@ -130,7 +132,8 @@ void handle_container_wait(struct req *r)
 	}
 }
 
-/* ---- prune ----------------------------------------------------------------------------------------- */
+/* ---- prune
+ * ----------------------------------------------------------------------------------------- */
 
 struct prune_item {
 	struct prune *prune;
@@ -212,7 +215,8 @@ static bool wanted(const struct container *ct, const json_t *filters, int64_t un
 	const json_t *labels = json_object_get(ct->config, "Labels");
 
 	return !container_is_running(ct) && !ct->removing && ct->created_ns < until_ns &&
-	       filter_label_match(filters, "label", labels) && filter_label_match(filters, "label!", labels);
+	       filter_label_match(filters, "label", labels) &&
+	       filter_label_match(filters, "label!", labels);
 }
 
 void handle_container_prune(struct req *r)

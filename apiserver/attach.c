@@ -2,9 +2,9 @@
  *
  * attach.c - pumps between descriptors on the loop, and clients that came before the zone.
  *
- * Design: a client that attaches to a created container writes into a pipe of ours; when the zone runs, a
- * pump moves the pipe's bytes to the zone's standard input. (Clients of running zones write there directly.)
- * Back pressure is the pipes' own: a pump reads no more than it can write.
+ * Design: a client that attaches to a created container writes into a pipe of ours; when the zone
+ *runs, a pump moves the pipe's bytes to the zone's standard input. (Clients of running zones write
+ *there directly.) Back pressure is the pipes' own: a pump reads no more than it can write.
  *
  *	FILLING --bytes--> FLUSHING --all written--> FILLING ... --EOF or EPIPE--> closed
  *
@@ -30,7 +30,8 @@
 
 #define PUMP_BYTES 65536
 
-/* ---- pumps ----------------------------------------------------------------------------------------- */
+/* ---- pumps
+ * ----------------------------------------------------------------------------------------- */
 
 struct pump {
 	uv_poll_t in, out;
@@ -168,7 +169,8 @@ void attach_drain(int fd)
 	uv_poll_start(&p->in, UV_READABLE | UV_DISCONNECT, on_in);
 }
 
-/* ---- clients before the start ----------------------------------------------------------------------- */
+/* ---- clients before the start
+ * ----------------------------------------------------------------------- */
 
 struct early {
 	struct early *next;
@@ -238,7 +240,8 @@ static void close_done(struct job *job)
 	free(container_of(job, struct stdin_job, job));
 }
 
-/* The client is through: with StdinOnce that ends the container's input, so zoneadmd's copy goes as well. */
+/* The client is through: with StdinOnce that ends the container's input, so zoneadmd's copy goes as
+ * well. */
 static void on_pump_end(void *arg)
 {
 	struct stdin_job *sj = arg;
@@ -277,7 +280,8 @@ void attach_zone_started(struct container *ct)
 
 			memcpy(sj->ct_id, ct->id, sizeof(sj->ct_id));
 			memcpy(sj->uuid, ct->uuid, sizeof(sj->uuid));
-			sj->once = jget_bool(ct->config, "StdinOnce", false) && !jget_bool(ct->config, "Tty", false);
+			sj->once = jget_bool(ct->config, "StdinOnce", false) &&
+				   !jget_bool(ct->config, "Tty", false);
 			sj->from = take_fd(&e->stdin_fd);
 			sj->to = -1;
 			sj->job.run = stdin_run;
@@ -300,7 +304,8 @@ void attach_start_failed(struct container *ct)
 	}
 }
 
-/* ---- detach keys ----------------------------------------------------------------------------------- */
+/* ---- detach keys
+ * ----------------------------------------------------------------------------------- */
 
 /* A single character is itself; ctrl-X is its control code: letters and @ [ \ ] ^ _ */
 static int detach_key(const char *key, uint8_t *out)
@@ -343,7 +348,8 @@ int detach_keys_parse(const char *text, uint8_t out[DETACH_KEYS_MAX], size_t *n,
 		return err_kind(err, ERR_BAD_PARAM, "Invalid detach keys (%s) provided", text);
 	for (size_t i = 0; i < count; i++) {
 		if (detach_key(keys[i], &out[i]) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "Invalid detach keys (%s) provided", text);
+			return err_kind(err, ERR_BAD_PARAM, "Invalid detach keys (%s) provided",
+					text);
 	}
 	*n = count;
 	return 0;

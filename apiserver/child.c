@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * child.c - starts children, and collects those whose end was noticed by the end of their connection.
+ * child.c - starts children, and collects those whose end was noticed by the end of their
+ * connection.
  *
  * Design: zoneadmds are spawned by workers and outlive any job, so neither uv_spawn nor a SIGCHLD
  * handler that waits for anybody fits (other modules wait for their own children). The closing of a
@@ -30,7 +31,8 @@
 
 extern char **environ;
 
-int child_spawn(const char *const argv[], int fd0, int fd3, bool own_session, pid_t *out_pid, struct err *err)
+int child_spawn(const char *const argv[], int fd0, int fd3, bool own_session, pid_t *out_pid,
+		struct err *err)
 {
 	short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 	posix_spawn_file_actions_t fa;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * ct_ops.h - the operations on a container that op_*.c do, for the handlers and for each other. Loop
- * thread; each is called with the container's operation held (container_op_begin) unless it says
- * otherwise, keeps a reference of its own, and calls done once, on the loop, maybe at once.
+ * ct_ops.h - the operations on a container that op_*.c do, for the handlers and for each other.
+ * Loop thread; each is called with the container's operation held (container_op_begin) unless it
+ * says otherwise, keeps a reference of its own, and calls done once, on the loop, maybe at once.
  */
 #ifndef APISERVER_CT_OPS_H
 #define APISERVER_CT_OPS_H
@@ -20,16 +20,19 @@ typedef void op_done_fn(struct container *ct, void *arg, const struct err *err);
 /* op_create.c: answers the request by itself. */
 void op_create(struct req *r);
 
-/* op_start.c. The container must not run. restart_count is kept by a policy's start, cleared by a user's. */
+/* op_start.c. The container must not run. restart_count is kept by a policy's start, cleared by a
+ * user's. */
 void op_start(struct container *ct, bool by_policy, op_done_fn *done, void *arg);
 /* Docker's answer to "may this one be started": 0, or NOT_MODIFIED / CONFLICT. */
 int op_start_check(const struct container *ct, struct err *err);
 
 /* op_stop.c */
-/* Sends the signal (0: the container's stop signal), and SIGKILL after timeout_s (< 0: never; 0: at once),
- * and waits for the end. A container that does not run is done already. No operation needs to be held. */
+/* Sends the signal (0: the container's stop signal), and SIGKILL after timeout_s (< 0: never; 0: at
+ * once), and waits for the end. A container that does not run is done already. No operation needs
+ * to be held. */
 void op_stop(struct container *ct, int signo, int timeout_s, op_done_fn *done, void *arg);
-/* Only sends the signal, Docker's way: a stop signal ends the restart policy, thaws a paused container. */
+/* Only sends the signal, Docker's way: a stop signal ends the restart policy, thaws a paused
+ * container. */
 void op_signal(struct container *ct, int signo, op_done_fn *done, void *arg);
 int ct_stop_signal(const struct container *ct);
 int ct_stop_timeout(const struct container *ct); /* seconds */
@@ -40,8 +43,8 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 void op_pause(struct container *ct, bool pause, op_done_fn *done, void *arg);
 void op_rename(struct container *ct, const char *new_name, op_done_fn *done, void *arg);
 
-/* op_remove.c. Begins the operation itself. size_out, if not NULL, gets the bytes that were freed; it must
- * live until done, which gets a container that is no longer in the index. */
+/* op_remove.c. Begins the operation itself. size_out, if not NULL, gets the bytes that were freed;
+ * it must live until done, which gets a container that is no longer in the index. */
 struct op_remove_opts {
 	bool force, volumes;
 	int64_t *size_out;

@@ -2,11 +2,12 @@
  *
  * exec.c - the table of execs, and starting them.
  *
- * Design: an exec is known from its creation until five minutes after its end (Docker keeps it as long as
- * somebody may ask for its exit code; clients ask at once). The container's exec_ids holds those that run.
+ * Design: an exec is known from its creation until five minutes after its end (Docker keeps it as
+ * long as somebody may ask for its exit code; clients ask at once). The container's exec_ids holds
+ * those that run.
  *
- * Order: the zone's word of an end may come before the job that started the exec is done on the loop; the
- * code is kept then and the end told when the start is.
+ * Order: the zone's word of an end may come before the job that started the exec is done on the
+ * loop; the code is kept then and the end told when the start is.
  */
 #define LOG_MODULE "exec"
 #include "apiserver/exec.h"
@@ -27,8 +28,8 @@
 #include "map.h"
 #include "str.h"
 
-#define KEEP_NS	   (5 * 60 * 1000000000LL)
-#define SWEEP_MS   (60 * 1000)
+#define KEEP_NS	    (5 * 60 * 1000000000LL)
+#define SWEEP_MS    (60 * 1000)
 #define EXEC_FAILED 126 /* Docker's, where the failure has no status of its own */
 #define EXEC_KILLED 137
 
@@ -92,7 +93,8 @@ struct exec *exec_find(const char *id, struct err *err)
 	return ex;
 }
 
-/* ---- events ---------------------------------------------------------------------------------------- */
+/* ---- events
+ * ---------------------------------------------------------------------------------------- */
 
 /* "exec_start: sh -c date" */
 static void exec_event(const struct exec *ex, const char *action)
@@ -107,7 +109,7 @@ static void exec_event(const struct exec *ex, const char *action)
 		return;
 	buf_addstr(&b, action);
 	buf_addch(&b, ':');
-	json_array_foreach(jget_arr(ex->config, "Cmd"), i, arg) {
+	json_array_foreach (jget_arr(ex->config, "Cmd"), i, arg) {
 		buf_addch(&b, ' ');
 		buf_addstr(&b, json_is_string(arg) ? json_string_value(arg) : "");
 	}
@@ -125,17 +127,21 @@ static void exec_die_event(const struct exec *ex)
 		event_container(ct, "exec_die", attrs);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
 
 static int check_container(const struct container *ct, struct err *err)
 {
 	if (ct->st.status == CT_RESTARTING)
-		return err_kind(err, ERR_CONFLICT, "Container %s is restarting, wait until the container is running",
+		return err_kind(err, ERR_CONFLICT,
+				"Container %s is restarting, wait until the container is running",
 				ct->id);
 	if (!container_is_running(ct))
 		return err_kind(err, ERR_CONFLICT, "container %s is not running", ct->id);
 	if (ct->st.status == CT_PAUSED)
-		return err_kind(err, ERR_CONFLICT, "Container %s is paused, unpause the container before exec", ct->id);
+		return err_kind(err, ERR_CONFLICT,
+				"Container %s is paused, unpause the container before exec",
+				ct->id);
 	return 0;
 }
 
@@ -243,7 +249,8 @@ void execs_forget(const char *ct_id)
 	}
 }
 
-/* ---- starting -------------------------------------------------------------------------------------- */
+/* ---- starting
+ * -------------------------------------------------------------------------------------- */
 
 struct exec_job {
 	struct job job;
@@ -270,8 +277,8 @@ static int exec_run(struct job *job, struct err *err)
 		return err_kind(err, ERR_SYSTEM, "failpoint exec.run");
 	if ((rc = oci_exec_spec(ej->spec, ej->config, &spec, err)) < 0)
 		return rc;
-	rc = zone_exec(ej->spec->uuid, ej->id, buf_str(&spec), ej->tty, ej->attach_stdin, ej->detach, ej->rows,
-		       ej->cols, &ej->fds, &ej->exit_code, err);
+	rc = zone_exec(ej->spec->uuid, ej->id, buf_str(&spec), ej->tty, ej->attach_stdin,
+		       ej->detach, ej->rows, ej->cols, &ej->fds, &ej->exit_code, err);
 	if (rc < 0 && (ej->exit_code == 126 || ej->exit_code == 127))
 		err->kind = ERR_BAD_PARAM;
 	if (rc == ZONE_GONE) /* it has ended, only we have not heard yet */
@@ -303,7 +310,8 @@ static void exec_done(struct job *job)
 	if (job->rc == 0) {
 		started(ej);
 	} else {
-		log_info("exec failed", "ct=%.12s exec=%.12s error=%s", ex->ct_id, ex->id, log_q(job->err.msg));
+		log_info("exec failed", "ct=%.12s exec=%.12s error=%s", ex->ct_id, ex->id,
+			 log_q(job->err.msg));
 		exec_end(ex, ej->exit_code ? ej->exit_code : EXEC_FAILED);
 		ej->done(ex, ej->arg, NULL, &job->err);
 	}

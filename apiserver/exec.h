@@ -33,8 +33,8 @@ struct exec {
 	int pid;
 	bool has_exit_code;
 	int exit_code;
-	unsigned rows, cols; /* of the create or start request; 0: unset */
-	bool streams_ended;  /* the client has been given all output */
+	unsigned rows, cols;	 /* of the create or start request; 0: unset */
+	bool streams_ended;	 /* the client has been given all output */
 	exec_ended_fn *on_ended; /* one listener */
 	void *on_ended_arg;
 	int64_t ended_ns;
@@ -47,8 +47,10 @@ struct exec *exec_find(const char *id, struct err *err);
 struct exec *exec_ref(struct exec *ex);
 void exec_unref(struct exec *ex);
 
-/* Runs it. done gets the descriptors (its to keep) or err with the exit code set in ex. Emits exec_start. */
-typedef void exec_started_fn(struct exec *ex, void *arg, struct zone_exec_fds *fds, const struct err *err);
+/* Runs it. done gets the descriptors (its to keep) or err with the exit code set in ex. Emits
+ * exec_start. */
+typedef void exec_started_fn(struct exec *ex, void *arg, struct zone_exec_fds *fds,
+			     const struct err *err);
 void exec_start(struct exec *ex, bool detach, exec_started_fn *done, void *arg);
 
 /* From the zone. */

@@ -6,12 +6,12 @@
  *	                      | failed               | timeout: SIGKILL, verdict -1
  *	                      +-----> verdict -1     +-----------> (waits for the end) --> IDLE
  *
- * Rules are Docker's: a failure counts unless the container is still "starting" within its start period;
- * `retries` failures in a row make it unhealthy, one success healthy. Five results are kept, 4096 bytes of
- * output each.
+ * Rules are Docker's: a failure counts unless the container is still "starting" within its start
+ *period; `retries` failures in a row make it unhealthy, one success healthy. Five results are kept,
+ *4096 bytes of output each.
  *
- * Failure: all of it is in memory and in the record's state; after our restart the checks go on where they
- * were, with the results the record has.
+ * Failure: all of it is in memory and in the record's state; after our restart the checks go on
+ *where they were, with the results the record has.
  */
 #define LOG_MODULE "health"
 #include "apiserver/health.h"
@@ -32,13 +32,13 @@
 #include "log.h"
 #include "str.h"
 
-#define MAX_RESULTS	   5
-#define MAX_OUTPUT	   4096
-#define DEF_INTERVAL_NS	   (30 * 1000000000LL)
-#define DEF_TIMEOUT_NS	   (30 * 1000000000LL)
-#define DEF_START_INT_NS   (5 * 1000000000LL)
-#define DEF_RETRIES	   3
-#define EOF_LINGER_MS	   200 /* output may be held open by children of a probe that has ended */
+#define MAX_RESULTS	 5
+#define MAX_OUTPUT	 4096
+#define DEF_INTERVAL_NS	 (30 * 1000000000LL)
+#define DEF_TIMEOUT_NS	 (30 * 1000000000LL)
+#define DEF_START_INT_NS (5 * 1000000000LL)
+#define DEF_RETRIES	 3
+#define EOF_LINGER_MS	 200 /* output may be held open by children of a probe that has ended */
 
 /* One probe's output; lives as long as its two polls. */
 struct health_out {
@@ -51,7 +51,7 @@ struct health {
 	uv_timer_t timer;
 	struct container *ct;
 	enum { H_IDLE, H_STARTING, H_PROBING, H_LINGER } state;
-	bool stopped;	/* freed when nothing is under way */
+	bool stopped; /* freed when nothing is under way */
 	bool closing;
 	bool timed_out;
 	int64_t interval_ns, timeout_ns, start_period_ns, start_interval_ns;
@@ -65,7 +65,8 @@ struct health {
 
 static void on_timer(uv_timer_t *t);
 
-/* ---- configuration --------------------------------------------------------------------------------- */
+/* ---- configuration
+ * --------------------------------------------------------------------------------- */
 
 static const json_t *check_config(const struct container *ct)
 {
@@ -105,7 +106,8 @@ static json_t *probe_command(const struct container *ct)
 	return cmd;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -158,7 +160,8 @@ static int64_t next_interval_ns(const struct health *h)
 
 	if (left <= 0)
 		return h->interval_ns;
-	if (left < h->interval_ns && (h->ct->st.health != HEALTH_STARTING || left < h->start_interval_ns))
+	if (left < h->interval_ns &&
+	    (h->ct->st.health != HEALTH_STARTING || left < h->start_interval_ns))
 		return left;
 	return h->ct->st.health == HEALTH_STARTING ? h->start_interval_ns : h->interval_ns;
 }
@@ -177,13 +180,15 @@ static void idle(struct health *h)
 		arm(h, next_interval_ns(h));
 }
 
-/* ---- the verdict ----------------------------------------------------------------------------------- */
+/* ---- the verdict
+ * ----------------------------------------------------------------------------------- */
 
 static void add_result(struct container_state *st, const struct health_result *r)
 {
 	if (st->n_health_log == MAX_RESULTS) {
 		free(st->health_log[0].output);
-		memmove(&st->health_log[0], &st->health_log[1], (MAX_RESULTS - 1) * sizeof(st->health_log[0]));
+		memmove(&st->health_log[0], &st->health_log[1],
+			(MAX_RESULTS - 1) * sizeof(st->health_log[0]));
 		st->n_health_log--;
 	}
 	st->health_log[st->n_health_log++] = *r;
@@ -194,14 +199,19 @@ static void set_status(struct container *ct, enum health_status status)
 	if (ct->st.health == status)
 		return;
 	ct->st.health = status;
-	event_container(ct, status == HEALTH_HEALTHY ? "health_status: healthy" : "health_status: unhealthy", NULL);
+	event_container(ct,
+			status == HEALTH_HEALTHY ? "health_status: healthy"
+						 : "health_status: unhealthy",
+			NULL);
 	container_save(ct);
 }
 
 /* Takes output. */
 static void verdict(struct health *h, int exit_code, char *output)
 {
-	struct health_result r = { .start_ns = h->probe_start_ns, .end_ns = now_ns(), .exit_code = exit_code,
+	struct health_result r = { .start_ns = h->probe_start_ns,
+				   .end_ns = now_ns(),
+				   .exit_code = exit_code,
 				   .output = output };
 	struct container_state *st = &h->ct->st;
 
@@ -238,8 +248,8 @@ static void duration_text(int64_t ns, char *out, size_t size)
 	else if (s < 3600)
 		snprintf(out, size, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
 	else
-		snprintf(out, size, "%lldh%lldm%llds", (long long)(s / 3600), (long long)(s / 60 % 60),
-			 (long long)(s % 60));
+		snprintf(out, size, "%lldh%lldm%llds", (long long)(s / 3600),
+			 (long long)(s / 60 % 60), (long long)(s % 60));
 }
 
 static void finish_probe(struct health *h)
@@ -251,8 +261,8 @@ static void finish_probe(struct health *h)
 	if (h->timed_out) {
 		duration_text(h->timeout_ns, dur, sizeof(dur));
 		verdict(h, -1,
-			h->output.len ? xasprintf("Health check exceeded timeout (%s): %s%s", dur, buf_str(&h->output),
-						  h->truncated ? "..." : "")
+			h->output.len ? xasprintf("Health check exceeded timeout (%s): %s%s", dur,
+						  buf_str(&h->output), h->truncated ? "..." : "")
 				      : xasprintf("Health check exceeded timeout (%s)", dur));
 	} else {
 		verdict(h, h->ex->exit_code, collected(h));
@@ -261,7 +271,8 @@ static void finish_probe(struct health *h)
 	idle(h);
 }
 
-/* ---- a probe --------------------------------------------------------------------------------------- */
+/* ---- a probe
+ * --------------------------------------------------------------------------------------- */
 
 static void maybe_finish(struct health *h)
 {
@@ -327,7 +338,8 @@ static void on_probe_ended(struct exec *ex, void *arg)
 	maybe_finish(h);
 }
 
-static void on_probe_started(struct exec *ex, void *arg, struct zone_exec_fds *fds, const struct err *err)
+static void on_probe_started(struct exec *ex, void *arg, struct zone_exec_fds *fds,
+			     const struct err *err)
 {
 	struct health *h = arg;
 
@@ -353,8 +365,9 @@ static void start_probe(struct health *h)
 {
 	struct exec *ex = NULL;
 	struct err err = { 0 };
-	json_t *config = json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "Cmd", probe_command(h->ct), "AttachStdin", 0,
-				   "AttachStdout", 1, "AttachStderr", 1, "Tty", 0, "Privileged", 0);
+	json_t *config = json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "Cmd", probe_command(h->ct),
+				   "AttachStdin", 0, "AttachStdout", 1, "AttachStderr", 1, "Tty", 0,
+				   "Privileged", 0);
 
 	h->probe_start_ns = now_ns();
 	h->timed_out = h->truncated = false;
@@ -417,7 +430,8 @@ static void on_timer(uv_timer_t *t)
 	}
 }
 
-/* ---- public ---------------------------------------------------------------------------------------- */
+/* ---- public
+ * ---------------------------------------------------------------------------------------- */
 
 static void begin(struct container *ct, const json_t *hc)
 {
@@ -429,8 +443,9 @@ static void begin(struct container *ct, const json_t *hc)
 	h->timeout_ns = ns_or(hc, "Timeout", DEF_TIMEOUT_NS);
 	h->start_period_ns = ns_or(hc, "StartPeriod", 0);
 	/* the default must not make checks rarer than asked for */
-	h->start_interval_ns = ns_or(hc, "StartInterval",
-				     h->interval_ns < DEF_START_INT_NS ? h->interval_ns : DEF_START_INT_NS);
+	h->start_interval_ns =
+		ns_or(hc, "StartInterval",
+		      h->interval_ns < DEF_START_INT_NS ? h->interval_ns : DEF_START_INT_NS);
 	h->retries = retries > 0 ? (unsigned)retries : DEF_RETRIES;
 	ct->health_timer = h;
 	uv_timer_init(uv_default_loop(), &h->timer);

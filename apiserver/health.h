@@ -7,7 +7,8 @@
 
 #include "apiserver/container.h"
 
-/* A run has begun: state starting, first check after its interval. Nothing if no check is configured. */
+/* A run has begun: state starting, first check after its interval. Nothing if no check is
+ * configured. */
 void health_started(struct container *ct);
 /* The zone was found running after our own restart: goes on with the state that the record has. */
 void health_resumed(struct container *ct);

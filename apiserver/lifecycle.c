@@ -4,10 +4,11 @@
  *
  *	zoneadmd: process reaped, log drained --Exited--> on_exited
  *	    restart follows:  state restarting ... --Restarted--> running
- *	    else:	      job: network and volumes released -> state exited -> events -> waiters -> auto-remove
+ *	    else:	      job: network and volumes released -> state exited -> events -> waiters
+ *-> auto-remove
  *
- * So when a client hears that a container has stopped, its last line is in the log, and its ports and
- * addresses are free.
+ * So when a client hears that a container has stopped, its last line is in the log, and its ports
+ *and addresses are free.
  *
  * Failure: what was told to nobody is found again by recovery.c in the zone's exit.json.
  */
@@ -33,7 +34,8 @@
 #include "log.h"
 #include "str.h"
 
-/* ---- events ---------------------------------------------------------------------------------------- */
+/* ---- events
+ * ---------------------------------------------------------------------------------------- */
 
 static const char *network_driver(const char *name)
 {
@@ -42,9 +44,12 @@ static const char *network_driver(const char *name)
 	return str_eq(name, "none") ? "null" : "bridge";
 }
 
-void lifecycle_network_event(const struct container *ct, const struct endpoint *ep, const char *action)
+void lifecycle_network_event(const struct container *ct, const struct endpoint *ep,
+			     const char *action)
 {
-	const char *attrs[] = { "container", ct->id, "name", ep->network, "type", network_driver(ep->network), NULL };
+	const char *attrs[] = { "container", ct->id, "name",
+				ep->network, "type", network_driver(ep->network),
+				NULL };
 	struct err ignored = { 0 };
 	char id[65];
 
@@ -63,10 +68,14 @@ void lifecycle_volume_events(const struct container *ct, const char *action)
 
 	for (size_t i = 0; i < ct->mounts.n; i++) {
 		const struct ct_mount *m = &ct->mounts.v[i];
-		const char *full[] = { "container", ct->id, "destination", m->destination, "driver",
-				       m->driver ? m->driver : "local", "propagation", m->propagation ? m->propagation : "",
-				       "read/write", m->rw ? "true" : "false", NULL };
-		const char *brief[] = { "container", ct->id, "driver", m->driver ? m->driver : "local", NULL };
+		const char *full[] = { "container",   ct->id,
+				       "destination", m->destination,
+				       "driver",      m->driver ? m->driver : "local",
+				       "propagation", m->propagation ? m->propagation : "",
+				       "read/write",  m->rw ? "true" : "false",
+				       NULL };
+		const char *brief[] = { "container", ct->id, "driver",
+					m->driver ? m->driver : "local", NULL };
 
 		if (str_eq(m->type, "volume") && !str_empty(m->name))
 			event_emit("volume", action, m->name, mount ? full : brief);
@@ -85,7 +94,8 @@ static void die_event(const struct container *ct)
 	event_container(ct, "die", attrs);
 }
 
-/* ---- the end of a run ------------------------------------------------------------------------------- */
+/* ---- the end of a run
+ * ------------------------------------------------------------------------------- */
 
 struct exit_job {
 	struct job job;
@@ -123,7 +133,8 @@ static void maybe_auto_remove(struct container *ct)
 	static const struct op_remove_opts o = { .force = true, .volumes = true };
 
 	/* a `restart` is about to run it again */
-	if (ct->op == OP_RESTART || ct->removing || !jget_bool(ct->host_config, "AutoRemove", false))
+	if (ct->op == OP_RESTART || ct->removing ||
+	    !jget_bool(ct->host_config, "AutoRemove", false))
 		return;
 	op_remove(ct, &o, on_auto_removed, NULL);
 }
@@ -148,8 +159,8 @@ static void ended(struct container *ct, const struct zone_exit *ex)
 	health_stopped(ct);
 	execs_killed(ct);
 	set_ended(ct, ex);
-	log_info("container ended", "ct=%.12s exit=%d oom=%d restart=%d truncated=%d", ct->id, ex->exit_code,
-		 ex->oom_killed, ex->will_restart, ex->truncated);
+	log_info("container ended", "ct=%.12s exit=%d oom=%d restart=%d truncated=%d", ct->id,
+		 ex->exit_code, ex->oom_killed, ex->will_restart, ex->truncated);
 	if (!told)
 		die_event(ct);
 	container_save(ct);
@@ -200,7 +211,8 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	job_submit(LANE_LIFECYCLE, &ej->job);
 }
 
-/* ---- what zones tell -------------------------------------------------------------------------------- */
+/* ---- what zones tell
+ * -------------------------------------------------------------------------------- */
 
 static void on_exited(const char *ct_id, const struct zone_exit *ex)
 {
@@ -255,7 +267,8 @@ static const struct zone_callbacks callbacks = {
 	.on_lost = on_lost,
 };
 
-/* ---- policy ---------------------------------------------------------------------------------------- */
+/* ---- policy
+ * ---------------------------------------------------------------------------------------- */
 
 bool lifecycle_policy_wants(const struct container *ct, bool at_boot)
 {
@@ -265,7 +278,8 @@ bool lifecycle_policy_wants(const struct container *ct, bool at_boot)
 
 	if (!ct->st.started_once || ct->removing || ct->st.dead)
 		return false;
-	if (str_eq(name, "always")) /* also a stopped one, when the engine comes up: Docker's difference */
+	if (str_eq(name, "always")) /* also a stopped one, when the engine comes up: Docker's
+				       difference */
 		return at_boot || !ct->st.stopped_by_user;
 	if (ct->st.stopped_by_user)
 		return false;

@@ -47,7 +47,8 @@
 #define BACKOFF_MAX_MS	2000
 #define LIVED_MS	5000 /* a life of this length clears the backoff */
 
-/* ---- calls --------------------------------------------------------------------------------------- */
+/* ---- calls
+ * --------------------------------------------------------------------------------------- */
 
 static void free_reply(Logsvc__Reply **r)
 {
@@ -79,16 +80,18 @@ static int recv_reply(int fd, int64_t deadline, Logsvc__Reply **out, struct err 
 	return 0;
 }
 
-static int try_once(const struct buf *packet, int pass_fd, int64_t deadline, int *out_fd, Logsvc__Reply **out,
-		    struct err *err)
+static int try_once(const struct buf *packet, int pass_fd, int64_t deadline, int *out_fd,
+		    Logsvc__Reply **out, struct err *err)
 {
 	struct err ignored = { 0 };
-	cleanup_fd int fd = frame_connect(engine->paths.logsvc_sock, remaining_ms(deadline), &ignored);
+	cleanup_fd int fd =
+		frame_connect(engine->paths.logsvc_sock, remaining_ms(deadline), &ignored);
 	int rc;
 
 	if (fd < 0)
 		return -EPIPE;
-	if (frame_send(fd, packet->p, packet->len, &pass_fd, pass_fd >= 0 ? 1 : 0, remaining_ms(deadline)) < 0)
+	if (frame_send(fd, packet->p, packet->len, &pass_fd, pass_fd >= 0 ? 1 : 0,
+		       remaining_ms(deadline)) < 0)
 		return -EPIPE;
 	if ((rc = recv_reply(fd, deadline, out, err)) < 0)
 		return rc;
@@ -99,7 +102,9 @@ static int try_once(const struct buf *packet, int pass_fd, int64_t deadline, int
 
 static int failure_to_err(const Logsvc__Failure *f, struct err *err)
 {
-	enum err_kind kind = f->kind > ERR_NONE && f->kind <= ERR_UNAVAILABLE ? (enum err_kind)f->kind : ERR_SYSTEM;
+	enum err_kind kind = f->kind > ERR_NONE && f->kind <= ERR_UNAVAILABLE
+				     ? (enum err_kind)f->kind
+				     : ERR_SYSTEM;
 
 	err_kind(err, kind, "%s", f->text && f->text[0] ? f->text : "logsvc: unknown failure");
 	if (f->code < 0)
@@ -108,7 +113,8 @@ static int failure_to_err(const Logsvc__Failure *f, struct err *err)
 }
 
 /* *out_fd (NULL: not wanted) is the connection, for replies in several parts. */
-static int call(Logsvc__Request *req, int pass_fd, int *out_fd, Logsvc__Reply **out, struct err *err)
+static int call(Logsvc__Request *req, int pass_fd, int *out_fd, Logsvc__Reply **out,
+		struct err *err)
 {
 	int64_t deadline = mono_ns() + (int64_t)CALL_MS * 1000000;
 	cleanup_buf struct buf packet = BUF_INIT;
@@ -188,8 +194,8 @@ int logclient_read(const char *uuid, const struct log_read_opts *o, int *out_fd,
 }
 
 /* A socket pair, not a pipe: attach.c may have to end a stream from this side (shutdown). */
-int logclient_attach(const char *uuid, bool out, bool err_stream, bool replay, bool stream, int *out_fd,
-		     struct err *err)
+int logclient_attach(const char *uuid, bool out, bool err_stream, bool replay, bool stream,
+		     int *out_fd, struct err *err)
 {
 	Logsvc__Request req = LOGSVC__REQUEST__INIT;
 	Logsvc__Attach op = LOGSVC__ATTACH__INIT;
@@ -281,14 +287,16 @@ int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struc
 		return rc;
 	do {
 		if (reply->body_case != LOGSVC__REPLY__BODY_USAGE)
-			return err_kind(err, ERR_SYSTEM, "logsvc answered usage with message type %d",
+			return err_kind(err, ERR_SYSTEM,
+					"logsvc answered usage with message type %d",
 					(int)reply->body_case);
 		add_usage(&v, &count, reply->usage);
 		more = reply->usage->more;
 		if (more) {
 			logsvc__reply__free_unpacked(take_ptr(&reply), NULL);
 			if ((rc = recv_reply(fd, deadline, &reply, err)) == -EPIPE)
-				return err_kind(err, ERR_UNAVAILABLE, "logsvc ended while it answered");
+				return err_kind(err, ERR_UNAVAILABLE,
+						"logsvc ended while it answered");
 			if (rc < 0)
 				return rc;
 		}
@@ -298,14 +306,15 @@ int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struc
 	return 0;
 }
 
-/* ---- supervisor ---------------------------------------------------------------------------------- */
+/* ---- supervisor
+ * ---------------------------------------------------------------------------------- */
 
 static struct {
 	enum { SV_OFF, SV_WATCHING, SV_CONNECTING, SV_BACKOFF } state;
 	uv_poll_t poll;
 	uv_timer_t timer;
 	int fd;
-	pid_t pid; /* of the logsvc that answers, or that we spawned */
+	pid_t pid;	  /* of the logsvc that answers, or that we spawned */
 	int64_t since_ns; /* of the state */
 	unsigned backoff_ms;
 } sv = { .fd = -1 };
@@ -320,8 +329,10 @@ static int sv_spawn(void)
 	struct err err = { 0 };
 	int rc;
 
-	rc = child_spawn(engine->paths.root[0] ? with_root : engine->conf_path[0] ? with_conf : plain, -1, -1, true,
-			 &sv.pid, &err);
+	rc = child_spawn(engine->paths.root[0]	? with_root
+			 : engine->conf_path[0] ? with_conf
+						: plain,
+			 -1, -1, true, &sv.pid, &err);
 	if (rc < 0) {
 		log_err("logsvc cannot be started", "error=%s", log_q(err.msg));
 		sv.pid = 0;
@@ -403,7 +414,8 @@ static void on_tick(uv_timer_t *t)
 		sv_watch(fd);
 	} else if (mono_ns() - sv.since_ns > (int64_t)CONNECT_MAX_MS * 1000000) {
 		uv_timer_stop(t);
-		log_err("logsvc does not answer on its socket", "path=%s", log_q(engine->paths.logsvc_sock));
+		log_err("logsvc does not answer on its socket", "path=%s",
+			log_q(engine->paths.logsvc_sock));
 		child_reap_later(sv.pid);
 		sv_enter_backoff();
 	}
@@ -440,12 +452,15 @@ int logclient_init(struct err *err)
 		struct err why = { 0 };
 
 		if (sv_spawn() < 0)
-			return err_kind(err, ERR_UNAVAILABLE, "cannot start logsvc from %s", engine->bin_dir);
-		while ((fd = frame_connect(engine->paths.logsvc_sock, 10, &why)) < 0 && mono_ns() < deadline)
+			return err_kind(err, ERR_UNAVAILABLE, "cannot start logsvc from %s",
+					engine->bin_dir);
+		while ((fd = frame_connect(engine->paths.logsvc_sock, 10, &why)) < 0 &&
+		       mono_ns() < deadline)
 			poll(NULL, 0, 2);
 		if (fd < 0) {
 			rc = child_reap(sv.pid, 0);
-			return err_kind(err, ERR_UNAVAILABLE, "logsvc does not come up (wait status %d): %s", rc,
+			return err_kind(err, ERR_UNAVAILABLE,
+					"logsvc does not come up (wait status %d): %s", rc,
 					why.msg);
 		}
 	}

@@ -2,12 +2,12 @@
  *
  * op_create.c - making a container: checked request, name, image, mounts, files, record.
  *
- * Design: the request is parsed on the loop (it needs no files), the name is reserved for the new id, and one
- * job does the rest; the container enters the index when its record is on disk. Nothing of the runtime is
- * touched: that is the start's work.
+ * Design: the request is parsed on the loop (it needs no files), the name is reserved for the new
+ * id, and one job does the rest; the container enters the index when its record is on disk. Nothing
+ * of the runtime is touched: that is the start's work.
  *
- * Failure: a job that fails undoes its directory and its volume references; the name is released. Dying
- * before the record is written leaves a directory without one, which lifecycle sweeps up.
+ * Failure: a job that fails undoes its directory and its volume references; the name is released.
+ * Dying before the record is written leaves a directory without one, which lifecycle sweeps up.
  */
 #define LOG_MODULE "create"
 #include <fcntl.h>
@@ -41,13 +41,14 @@ struct create_job {
 	struct job job;
 	uint64_t req;
 	struct create_request cr;
-	struct ct_spec *spec; /* what the container will be */
+	struct ct_spec *spec;  /* what the container will be */
 	struct ct_spec **from; /* of --volumes-from, in order */
 	size_t n_from;
 	int64_t began_ns;
 };
 
-/* ---- worker ---------------------------------------------------------------------------------------- */
+/* ---- worker
+ * ---------------------------------------------------------------------------------------- */
 
 static int make_dirs(const char *uuid, struct err *err)
 {
@@ -55,11 +56,12 @@ static int make_dirs(const char *uuid, struct err *err)
 		const char *name;
 		mode_t mode;
 	} dirs[] = {
-		{ "", 0700 },	  { "config", 0700 }, { "root", 0755 }, { "diff", 0755 },
+		{ "", 0700 },	  { "config", 0700 }, { "root", 0755 },	 { "diff", 0755 },
 		{ "work", 0700 }, { "logs", 0700 },   { "cores", 0700 },
 	};
 	/* places for what the start fills in: config.json binds what is there when it is written */
-	static const char *const files[] = { "config/hosts", "config/hostname", "config/resolv.conf" };
+	static const char *const files[] = { "config/hosts", "config/hostname",
+					     "config/resolv.conf" };
 	char path[1024];
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
@@ -67,8 +69,8 @@ static int make_dirs(const char *uuid, struct err *err)
 			return err_sys(err, "mkdir %s", path);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		int fd = open(paths_zone(&engine->paths, uuid, files[i], path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-			      0644);
+		int fd = open(paths_zone(&engine->paths, uuid, files[i], path),
+			      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 		if (fd < 0)
 			return err_sys(err, "create %s", path);
@@ -131,7 +133,8 @@ static int create_files(struct create_job *cj, const struct image *img, struct e
 		return rc;
 	if (failpoint("create.record"))
 		rc = err_kind(err, ERR_SYSTEM, "failpoint create.record");
-	if (rc < 0 || (rc = oci_write_log_json(spec, err)) < 0 || (rc = ct_spec_save(spec, err)) < 0)
+	if (rc < 0 || (rc = oci_write_log_json(spec, err)) < 0 ||
+	    (rc = ct_spec_save(spec, err)) < 0)
 		unref_volumes(spec);
 	return rc;
 }
@@ -162,7 +165,8 @@ static int create_run(struct job *job, struct err *err)
 	return rc;
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------ */
+/* ---- loop
+ * ------------------------------------------------------------------------------------------ */
 
 static void job_free(struct create_job *cj)
 {
@@ -253,7 +257,8 @@ static int reserve_name(struct create_job *cj, const char *wanted, struct err *e
 	if (!str_empty(wanted)) {
 		if (wanted[0] == '/')
 			wanted++;
-		if ((rc = ct_check_name(wanted, err)) < 0 || (rc = container_reserve_name(wanted, spec->id, err)) < 0)
+		if ((rc = ct_check_name(wanted, err)) < 0 ||
+		    (rc = container_reserve_name(wanted, spec->id, err)) < 0)
 			return rc;
 		spec->name = xstrdup(wanted);
 		return 0;
@@ -279,7 +284,7 @@ static int find_volumes_from(struct create_job *cj, struct err *err)
 	size_t i;
 
 	cj->from = xcalloc(json_array_size(list) + 1, sizeof(*cj->from));
-	json_array_foreach(list, i, v) {
+	json_array_foreach (list, i, v) {
 		const char *s = json_is_string(v) ? json_string_value(v) : "";
 		cleanup_free char *name = xstrndup(s, strcspn(s, ":"));
 		struct container *ct = container_find(name, err);
@@ -299,7 +304,8 @@ static void name_joined(struct create_job *cj, const char *key)
 	struct container *other;
 	cleanup_free char *by_id = NULL;
 
-	if (!str_starts(mode, "container:") || !(other = container_find(mode + strlen("container:"), &ignored)))
+	if (!str_starts(mode, "container:") ||
+	    !(other = container_find(mode + strlen("container:"), &ignored)))
 		return; /* the start will say so */
 	by_id = xasprintf("container:%s", other->id);
 	for (size_t i = 0; i < cj->cr.n_endpoints; i++) {
@@ -320,8 +326,8 @@ static int begin(struct create_job *cj, struct req *r, struct err *err)
 	const char *image;
 	int rc;
 
-	if ((rc = create_request_parse(body ? buf_str(body) : "", body ? body->len : 0, req_version(r), &cj->cr,
-				       err)) < 0 ||
+	if ((rc = create_request_parse(body ? buf_str(body) : "", body ? body->len : 0,
+				       req_version(r), &cj->cr, err)) < 0 ||
 	    (rc = create_request_resolve(&cj->cr, err)) < 0)
 		return rc;
 	image = jget_str(cj->cr.config, "Image", "");

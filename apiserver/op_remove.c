@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * op_remove.c - removing a container: its run, its log, its files, its record, its anonymous volumes.
+ * op_remove.c - removing a container: its run, its log, its files, its record, its anonymous
+ * volumes.
  *
- * Design: with force, a running container is killed first, at once and not in line behind a `stop` that waits
- * ten seconds. Then the operation begins, the container is marked (nothing else begins on it any more), and
- * one job does the rest. The zone's directory is renamed before it is emptied.
+ * Design: with force, a running container is killed first, at once and not in line behind a `stop`
+ * that waits ten seconds. Then the operation begins, the container is marked (nothing else begins
+ * on it any more), and one job does the rest. The zone's directory is renamed before it is emptied.
  *
- * Failure: the record goes last but one. Dying before that leaves a container whose files are partly gone and
- * whose record says so (removing): lifecycle finishes the removal at the next start. A renamed directory is
- * swept up then, too.
+ * Failure: the record goes last but one. Dying before that leaves a container whose files are
+ * partly gone and whose record says so (removing): lifecycle finishes the removal at the next
+ * start. A renamed directory is swept up then, too.
  */
 #define LOG_MODULE "remove"
 #include <fcntl.h>
@@ -49,7 +50,8 @@ struct remove_job {
 	void *arg;
 };
 
-/* ---- worker ---------------------------------------------------------------------------------------- */
+/* ---- worker
+ * ---------------------------------------------------------------------------------------- */
 
 static int remove_tree(const char *dir, const char *name, struct err *err)
 {
@@ -68,7 +70,8 @@ static int remove_tree(const char *dir, const char *name, struct err *err)
 static int64_t zone_size(const char *uuid)
 {
 	char path[1024];
-	cleanup_fd int fd = open(paths_zone(&engine->paths, uuid, "", path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd =
+		open(paths_zone(&engine->paths, uuid, "", path), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int64_t bytes = 0;
 
 	return fd >= 0 && fs_tree_size(fd, "diff", &bytes) == 0 ? bytes : 0;
@@ -90,7 +93,8 @@ static void release_volumes(struct remove_job *rj)
 		if (volume_remove(m->name, false, &err) == 0)
 			strv_add(&rj->volumes_gone, m->name);
 		else if (err.kind != ERR_CONFLICT && err.kind != ERR_NOT_FOUND)
-			log_warn("anonymous volume is left", "volume=%s error=%s", m->name, log_q(err.msg));
+			log_warn("anonymous volume is left", "volume=%s error=%s", m->name,
+				 log_q(err.msg));
 	}
 }
 
@@ -104,11 +108,13 @@ static int remove_run(struct job *job, struct err *err)
 
 	container_save_flush(); /* "removing" is in the record before anything is gone */
 	if (zone_wait_end(rj->old_zone_fd, OLD_ZONE_MS) < 0)
-		return err_kind(err, ERR_SYSTEM, "the container's last run has not been cleaned up yet");
+		return err_kind(err, ERR_SYSTEM,
+				"the container's last run has not been cleaned up yet");
 	if (rj->o.size_out)
 		rj->freed = zone_size(uuid);
 	if (logclient_remove(uuid, &ignored) < 0)
-		log_warn("logsvc was not told of a removal", "ct=%.12s error=%s", rj->spec->id, log_q(ignored.msg));
+		log_warn("logsvc was not told of a removal", "ct=%.12s error=%s", rj->spec->id,
+			 log_q(ignored.msg));
 	if (failpoint("remove.tree"))
 		return err_kind(err, ERR_SYSTEM, "failpoint remove.tree");
 	if ((rc = remove_tree(engine->paths.zones, uuid, err)) < 0)
@@ -123,7 +129,8 @@ static int remove_run(struct job *job, struct err *err)
 	return 0;
 }
 
-/* ---- loop ------------------------------------------------------------------------------------------ */
+/* ---- loop
+ * ------------------------------------------------------------------------------------------ */
 
 static void removed(struct remove_job *rj)
 {
@@ -195,7 +202,8 @@ static void on_killed_in_op(struct container *ct, void *arg, const struct err *e
 	if (err) {
 		struct err e = { 0 };
 
-		err_kind(&e, ERR_SYSTEM, "cannot remove container \"/%s\": could not kill container: %s", ct->name,
+		err_kind(&e, ERR_SYSTEM,
+			 "cannot remove container \"/%s\": could not kill container: %s", ct->name,
 			 err->msg);
 		container_op_end(ct);
 		finish_with(rj, &e);
@@ -218,8 +226,9 @@ static void on_op(struct container *ct, void *arg, bool cancelled)
 		if (!rj->o.force) {
 			struct err e = { 0 };
 
-			err_kind(&e, ERR_CONFLICT, "cannot remove container \"/%s\": container is running: stop the "
-						   "container before removing or force remove",
+			err_kind(&e, ERR_CONFLICT,
+				 "cannot remove container \"/%s\": container is running: stop the "
+				 "container before removing or force remove",
 				 ct->name);
 			container_op_end(ct);
 			finish_with(rj, &e);
@@ -244,15 +253,18 @@ static void on_killed_early(struct container *ct, void *arg, const struct err *e
 static int remove_check(const struct container *ct, const struct op_remove_opts *o, struct err *err)
 {
 	if (ct->removing)
-		return err_kind(err, ERR_CONFLICT, "removal of container %s is already in progress", ct->id);
+		return err_kind(err, ERR_CONFLICT, "removal of container %s is already in progress",
+				ct->id);
 	if (o->force || !container_is_running(ct))
 		return 0;
 	if (ct->st.status == CT_PAUSED)
 		return err_kind(err, ERR_CONFLICT,
-				"cannot remove container \"/%s\": container is paused and must be unpaused first",
+				"cannot remove container \"/%s\": container is paused and must be "
+				"unpaused first",
 				ct->name);
 	return err_kind(err, ERR_CONFLICT,
-			"cannot remove container \"/%s\": container is %s: stop the container before removing or force remove",
+			"cannot remove container \"/%s\": container is %s: stop the container "
+			"before removing or force remove",
 			ct->name, container_status_name(ct));
 }
 

@@ -2,14 +2,14 @@
  *
  * op_start.c - starting a container: from its record to a running zone.
  *
- * Design: what needs other containers (namespaces to join) is looked up on the loop; the rest is one job,
- * a list of steps, each with its undo in struct undo, undone in reverse when a later one fails. zoneadmd
- * is spawned early and comes up while volumes and files are made ready. The connection that starts the zone
- * becomes the one that watches it.
+ * Design: what needs other containers (namespaces to join) is looked up on the loop; the rest is
+ * one job, a list of steps, each with its undo in struct undo, undone in reverse when a later one
+ * fails. zoneadmd is spawned early and comes up while volumes and files are made ready. The
+ * connection that starts the zone becomes the one that watches it.
  *
- * Failure: dying in the middle leaves at most a zoneadmd whose zone never ran: recovery finds it by its run
- * directory and ends it. Dying after the start leaves a running zone: recovery takes it over. The record
- * says "running" before the client hears of it.
+ * Failure: dying in the middle leaves at most a zoneadmd whose zone never ran: recovery finds it by
+ * its run directory and ends it. Dying after the start leaves a running zone: recovery takes it
+ * over. The record says "running" before the client hears of it.
  *
  * To extend: a step goes into start_run, its undo into undo_all, a failpoint beside it.
  */
@@ -43,9 +43,9 @@
 #include "log.h"
 #include "str.h"
 
-#define OLD_ZONE_MS 10000
-#define END_ZONE_MS 15000 /* longer than zoneadmd waits for the log */
-#define EXIT_START_FAILED 128 /* Docker's, where the failure has no status of its own */
+#define OLD_ZONE_MS	  10000
+#define END_ZONE_MS	  15000 /* longer than zoneadmd waits for the log */
+#define EXIT_START_FAILED 128	/* Docker's, where the failure has no status of its own */
 
 #define N_STAMPS 8
 
@@ -86,7 +86,8 @@ static void end_zone(const char *uuid, struct zone_conn *conn)
 {
 	struct err ignored = { 0 };
 
-	if (zone_shutdown(uuid, &ignored) < 0 && ignored.kind == ERR_CONFLICT) { /* it runs already */
+	if (zone_shutdown(uuid, &ignored) < 0 &&
+	    ignored.kind == ERR_CONFLICT) { /* it runs already */
 		zone_set_policy(uuid, "no", 0, true, &ignored);
 		zone_signal(uuid, SIGKILL, &ignored);
 	}
@@ -120,7 +121,8 @@ static void stamp(struct start_job *sj)
 		sj->stamps[sj->n_stamps++] = mono_ns();
 }
 
-/* ---- steps (worker) ------------------------------------------------------------------------------- */
+/* ---- steps (worker)
+ * ------------------------------------------------------------------------------- */
 
 static int step_volumes(struct undo *u, struct err *err)
 {
@@ -170,8 +172,8 @@ static bool needs_netns(const struct ct_spec *spec)
 	return !str_eq(mode, "host") && !str_starts(mode, "container:");
 }
 
-/* The endpoint whose gateway is the container's: of those that have one, the one with the highest priority, the
- * first of those. */
+/* The endpoint whose gateway is the container's: of those that have one, the one with the highest
+ * priority, the first of those. */
 static size_t gateway_endpoint(const struct ct_spec *spec)
 {
 	size_t best = SIZE_MAX;
@@ -179,7 +181,8 @@ static size_t gateway_endpoint(const struct ct_spec *spec)
 	for (size_t i = 0; i < spec->n_endpoints; i++) {
 		if (!network_gives_gateway(spec->endpoints[i].network))
 			continue;
-		if (best == SIZE_MAX || spec->endpoints[i].gw_priority > spec->endpoints[best].gw_priority)
+		if (best == SIZE_MAX ||
+		    spec->endpoints[i].gw_priority > spec->endpoints[best].gw_priority)
 			best = i;
 	}
 	return best;
@@ -207,8 +210,8 @@ static int step_networks(struct undo *u, struct err *err)
 
 		if (str_fmt(ifname, sizeof(ifname), "eth%zu", u->n_endpoints) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "too many networks");
-		if ((rc = network_attach(ep, spec->id, spec->name, netns, ifname, is_gw, is_gw ? want : NULL,
-					 is_gw ? n_want : 0, err)) < 0)
+		if ((rc = network_attach(ep, spec->id, spec->name, netns, ifname, is_gw,
+					 is_gw ? want : NULL, is_gw ? n_want : 0, err)) < 0)
 			return rc;
 	}
 	if (failpoint("start.attached"))
@@ -246,7 +249,8 @@ static int step_run(struct start_job *sj, struct undo *u, struct err *err)
 	return rc;
 }
 
-static void set_running(struct container_state *st, const struct zone_started *started, bool by_policy)
+static void set_running(struct container_state *st, const struct zone_started *started,
+			bool by_policy)
 {
 	st->status = CT_RUNNING;
 	st->pid = started->pid;
@@ -270,7 +274,8 @@ static int start_run(struct job *job, struct err *err)
 	if ((rc = config_check_start(sj->spec->host_config, err)) < 0)
 		return rc;
 	if (zone_wait_end(sj->old_zone_fd, OLD_ZONE_MS) < 0)
-		return err_kind(err, ERR_SYSTEM, "the container's last run has not been cleaned up yet");
+		return err_kind(err, ERR_SYSTEM,
+				"the container's last run has not been cleaned up yet");
 	stamp(sj);
 	if ((rc = step_volumes(&u, err)) < 0)
 		return rc;
@@ -299,7 +304,8 @@ static int start_run(struct job *job, struct err *err)
 	return 0;
 }
 
-/* ---- the loop's part ------------------------------------------------------------------------------ */
+/* ---- the loop's part
+ * ------------------------------------------------------------------------------ */
 
 static void start_job_free(struct start_job *sj)
 {
@@ -366,17 +372,17 @@ static void start_done(struct job *job)
 		started(sj);
 	else
 		start_failed(sj);
-	log_info(job->rc ? "start failed" : "started", "ct=%.12s pid=%d us=%lld%s%s", sj->ct->id, sj->started.pid,
-		 (long long)(mono_ns() - sj->began_ns) / 1000, job->rc ? " error=" : "",
-		 job->rc ? log_q(job->err.msg) : "");
+	log_info(job->rc ? "start failed" : "started", "ct=%.12s pid=%d us=%lld%s%s", sj->ct->id,
+		 sj->started.pid, (long long)(mono_ns() - sj->began_ns) / 1000,
+		 job->rc ? " error=" : "", job->rc ? log_q(job->err.msg) : "");
 	log_steps(sj);
 	sj->done(sj->ct, sj->arg, job->rc ? &job->err : NULL);
 	start_job_free(sj);
 }
 
 /* The running container that a mode "container:X" names; *out NULL for other modes. */
-static int find_joined(const struct container *ct, const char *key, const char *what, struct container **out,
-		       struct err *err)
+static int find_joined(const struct container *ct, const char *key, const char *what,
+		       struct container **out, struct err *err)
 {
 	const char *mode = jget_str(ct->host_config, key, "");
 	struct container *other;
@@ -393,8 +399,8 @@ static int find_joined(const struct container *ct, const char *key, const char *
 				"Container %s is restarting, wait until the container is running",
 				mode + strlen("container:"));
 	if (!container_is_running(other))
-		return err_kind(err, ERR_CONFLICT, "cannot join %s of a non running container: %s", what,
-				mode + strlen("container:"));
+		return err_kind(err, ERR_CONFLICT, "cannot join %s of a non running container: %s",
+				what, mode + strlen("container:"));
 	*out = other;
 	return 0;
 }
@@ -402,8 +408,10 @@ static int find_joined(const struct container *ct, const char *key, const char *
 /* A container in another's network has its names too. */
 static void take_hostname(json_t *config, const struct container *other)
 {
-	json_object_set_new(config, "Hostname", json_string(jget_str(other->config, "Hostname", "")));
-	json_object_set_new(config, "Domainname", json_string(jget_str(other->config, "Domainname", "")));
+	json_object_set_new(config, "Hostname",
+			    json_string(jget_str(other->config, "Hostname", "")));
+	json_object_set_new(config, "Domainname",
+			    json_string(jget_str(other->config, "Domainname", "")));
 }
 
 static int join_namespaces(struct start_job *sj, struct err *err)
@@ -421,10 +429,11 @@ static int join_namespaces(struct start_job *sj, struct err *err)
 		const char *mode = jget_str(ipc->host_config, "IpcMode", "");
 
 		if (str_eq(mode, "private") || str_eq(mode, "none"))
-			return err_kind(err, ERR_SYSTEM,
-					"cannot join IPC of container %s: non-shareable IPC (hint: use "
-					"IpcMode:shareable for the donor container)",
-					ipc->id);
+			return err_kind(
+				err, ERR_SYSTEM,
+				"cannot join IPC of container %s: non-shareable IPC (hint: use "
+				"IpcMode:shareable for the donor container)",
+				ipc->id);
 		sj->ipc_pid = ipc->st.pid;
 	}
 	if (net) {
@@ -440,11 +449,13 @@ static int join_namespaces(struct start_job *sj, struct err *err)
 int op_start_check(const struct container *ct, struct err *err)
 {
 	if (ct->st.status == CT_PAUSED)
-		return err_kind(err, ERR_CONFLICT, "cannot start a paused container, try unpause instead");
+		return err_kind(err, ERR_CONFLICT,
+				"cannot start a paused container, try unpause instead");
 	if (container_is_running(ct))
 		return err_kind(err, ERR_NOT_MODIFIED, "Container is already started");
 	if (ct->removing || ct->st.dead)
-		return err_kind(err, ERR_CONFLICT, "container is marked for removal and cannot be started");
+		return err_kind(err, ERR_CONFLICT,
+				"container is marked for removal and cannot be started");
 	return 0;
 }
 

@@ -13,8 +13,8 @@
  * Each signal is a short job: tell the restart policy first, then signal, then thaw a frozen zone.
  * Several stops of one container may run side by side (a remove -f comes while a stop waits).
  *
- * Failure: if we die while a stop waits, the signal has been sent and the policy told, but nobody kills
- * after the timeout: the client saw its connection break and asks again.
+ * Failure: if we die while a stop waits, the signal has been sent and the policy told, but nobody
+ *kills after the timeout: the client saw its connection break and asks again.
  */
 #define LOG_MODULE "stop"
 #include <signal.h>
@@ -34,11 +34,13 @@
 #include "log.h"
 #include "str.h"
 
-#define KILL_WAIT_MS	   10000
-#define DEFAULT_TIMEOUT_S  10
-#define SIGNAL_FOR_RESTART 0 /* in the restart pause there is no process: only the policy hears of it */
+#define KILL_WAIT_MS	  10000
+#define DEFAULT_TIMEOUT_S 10
+#define SIGNAL_FOR_RESTART                                                                         \
+	0 /* in the restart pause there is no process: only the policy hears of it */
 
-/* ---- one signal ------------------------------------------------------------------------------------ */
+/* ---- one signal
+ * ------------------------------------------------------------------------------------ */
 
 struct signal_job {
 	struct job job;
@@ -113,7 +115,8 @@ int ct_stop_timeout(const struct container *ct)
 /* moby: with no stop signal of its own any signal counts as one. */
 static bool is_ending(const struct container *ct, int signo)
 {
-	return signo == SIGKILL || str_empty(jget_str(ct->config, "StopSignal", "")) || signo == ct_stop_signal(ct);
+	return signo == SIGKILL || str_empty(jget_str(ct->config, "StopSignal", "")) ||
+	       signo == ct_stop_signal(ct);
 }
 
 void op_signal(struct container *ct, int signo, op_done_fn *done, void *arg)
@@ -143,7 +146,8 @@ void op_signal(struct container *ct, int signo, op_done_fn *done, void *arg)
 	job_submit(LANE_LIFECYCLE, &sj->job);
 }
 
-/* ---- stopping -------------------------------------------------------------------------------------- */
+/* ---- stopping
+ * -------------------------------------------------------------------------------------- */
 
 struct stopper {
 	uv_timer_t timer;
@@ -211,7 +215,8 @@ static void on_timeout(uv_timer_t *t)
 	struct err err = { 0 };
 
 	if (!s->killing) {
-		log_info("container did not stop in time, killing it", "ct=%.12s timeout_s=%d", s->ct->id, s->timeout_s);
+		log_info("container did not stop in time, killing it", "ct=%.12s timeout_s=%d",
+			 s->ct->id, s->timeout_s);
 		stopper_kill(s);
 		return;
 	}

@@ -2,8 +2,8 @@
  *
  * op_update.c - changes to a container in place: limits and restart policy, pause, name.
  *
- * Each is one job that does the outside change and writes the record; the loop's copy changes when it has
- * worked. Dying in between leaves the record as the next start will have it.
+ * Each is one job that does the outside change and writes the record; the loop's copy changes when
+ * it has worked. Dying in between leaves the record as the next start will have it.
  */
 #define LOG_MODULE "update"
 #include <errno.h>
@@ -26,7 +26,8 @@
 #include "log.h"
 #include "str.h"
 
-/* ---- update ---------------------------------------------------------------------------------------- */
+/* ---- update
+ * ---------------------------------------------------------------------------------------- */
 
 struct update_job {
 	struct job job;
@@ -51,8 +52,8 @@ static int update_run(struct job *job, struct err *err)
 		return rc;
 	if (uj->has_zone &&
 	    (rc = zone_set_policy(uj->spec->uuid, name[0] ? name : "no",
-				  (unsigned)jget_int(policy, "MaximumRetryCount", 0), uj->spec->st.stopped_by_user,
-				  err)) < 0 &&
+				  (unsigned)jget_int(policy, "MaximumRetryCount", 0),
+				  uj->spec->st.stopped_by_user, err)) < 0 &&
 	    rc != ZONE_GONE)
 		return rc;
 	return ct_spec_save(uj->spec, err);
@@ -92,9 +93,11 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 	uj->job.run = update_run;
 	uj->job.done = update_done;
 	uj->job.what = "update";
-	if (update_request_apply(body, len, uj->spec->host_config, running, &uj->warnings, &uj->job.err) < 0) {
+	if (update_request_apply(body, len, uj->spec->host_config, running, &uj->warnings,
+				 &uj->job.err) < 0) {
 		if (uj->job.err.kind == ERR_CONFLICT) /* with what the container has already */
-			err_wrap(&uj->job.err, uj->job.err.code, "Cannot update container %s", ct->id);
+			err_wrap(&uj->job.err, uj->job.err.code, "Cannot update container %s",
+				 ct->id);
 		done(arg, uj->warnings, &uj->job.err);
 		strv_free(uj->warnings);
 		ct_spec_free(uj->spec);
@@ -105,7 +108,8 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 	job_submit(LANE_LIFECYCLE, &uj->job);
 }
 
-/* ---- pause ----------------------------------------------------------------------------------------- */
+/* ---- pause
+ * ----------------------------------------------------------------------------------------- */
 
 struct pause_job {
 	struct job job;
@@ -122,7 +126,8 @@ static int pause_run(struct job *job, struct err *err)
 	struct err ignored = { 0 };
 	int rc;
 
-	/* told first when freezing, last when thawing: between the two zoneadmd expects no progress */
+	/* told first when freezing, last when thawing: between the two zoneadmd expects no progress
+	 */
 	if (pj->pause)
 		zone_freeze_note(pj->spec->uuid, true, &ignored);
 	rc = cgroup_freeze(pj->spec, pj->pause, err);
@@ -164,7 +169,8 @@ static int pause_check(const struct container *ct, bool pause, struct err *err)
 	if (ct->st.status == CT_PAUSED)
 		return err_kind(err, ERR_CONFLICT, "Container %s is already paused", ct->id);
 	if (ct->st.status == CT_RESTARTING)
-		return err_kind(err, ERR_CONFLICT, "Container %s is restarting, wait until the container is running",
+		return err_kind(err, ERR_CONFLICT,
+				"Container %s is restarting, wait until the container is running",
 				ct->id);
 	return 0;
 }
@@ -190,7 +196,8 @@ void op_pause(struct container *ct, bool pause, op_done_fn *done, void *arg)
 	job_submit(LANE_LIFECYCLE, &pj->job);
 }
 
-/* ---- rename ---------------------------------------------------------------------------------------- */
+/* ---- rename
+ * ---------------------------------------------------------------------------------------- */
 
 struct rename_job {
 	struct job job;
@@ -231,7 +238,8 @@ static void rename_done(struct job *job)
 		container_save(ct);
 		event_container(ct, "rename", attrs);
 	} else if (container_rename(ct, rj->old_name, &ignored) < 0) {
-		log_err("name cannot be given back", "ct=%.12s name=%s", ct->id, log_q(rj->old_name));
+		log_err("name cannot be given back", "ct=%.12s name=%s", ct->id,
+			log_q(rj->old_name));
 	}
 	rj->done(ct, rj->arg, job->rc ? &job->err : NULL);
 	ct_spec_free(rj->spec);

@@ -4,17 +4,15 @@
  *
  * What is found for a container, and what follows:
  *
- *	zoneadmd answers	RUNNING, RESTARTING	taken over: watched, addresses and ports marked as used
- *				EXITED			ends as it says
- *				CREATED			we died in a start: it is shut down
- *	none, record "running"	exit.json is newer	ends as the file says
- *				otherwise		what is left of the zone is killed; 137 with a reason; after a
- *							boot, 255 as Docker
- *	record "removing"				removed
- *	no record		directory or zone	killed and removed: its creation was never told to anybody
+ *	zoneadmd answers	RUNNING, RESTARTING	taken over: watched, addresses and ports
+ *marked as used EXITED			ends as it says CREATED			we died in a start:
+ *it is shut down none, record "running"	exit.json is newer	ends as the file says
+ *				otherwise		what is left of the zone is killed; 137 with a
+ *reason; after a boot, 255 as Docker record "removing"				removed no record
+ *directory or zone	killed and removed: its creation was never told to anybody
  *
- * Then restart policies, on the loop: at once for those that have ended, in lifecycle.c when it is through
- * with the end of those that were lost.
+ * Then restart policies, on the loop: at once for those that have ended, in lifecycle.c when it is
+ *through with the end of those that were lost.
  */
 #define LOG_MODULE "recovery"
 #include "apiserver/recovery.h"
@@ -46,7 +44,8 @@
 #define EXIT_KILLED 137
 #define EXIT_BOOT   255 /* Docker's, where nobody knows */
 
-/* ---- records --------------------------------------------------------------------------------------- */
+/* ---- records
+ * --------------------------------------------------------------------------------------- */
 
 static bool mount_is_volume(const struct ct_mount *m)
 {
@@ -62,7 +61,8 @@ static int load_one(const char *key, const char *json, void *arg, struct err *er
 	(void)err;
 	/* one bad record must not keep all others from their owners */
 	if (container_from_json(json, &ct, &why) < 0 || container_add(ct, &why) < 0) {
-		log_err("container record is not usable", "ct=%s error=%s", log_q(key), log_q(why.msg));
+		log_err("container record is not usable", "ct=%s error=%s", log_q(key),
+			log_q(why.msg));
 		container_unref(ct);
 		return 0;
 	}
@@ -74,7 +74,8 @@ static int load_one(const char *key, const char *json, void *arg, struct err *er
 	return 0;
 }
 
-/* ---- one container --------------------------------------------------------------------------------- */
+/* ---- one container
+ * --------------------------------------------------------------------------------- */
 
 static void adopt_resources(struct container *ct)
 {
@@ -82,8 +83,8 @@ static void adopt_resources(struct container *ct)
 		struct err err = { 0 };
 
 		if (network_adopt(&ct->endpoints[i], ct->id, &err) < 0)
-			log_warn("network of a running container", "ct=%.12s network=%s error=%s", ct->id,
-				 log_q(ct->endpoints[i].network), log_q(err.msg));
+			log_warn("network of a running container", "ct=%.12s network=%s error=%s",
+				 ct->id, log_q(ct->endpoints[i].network), log_q(err.msg));
 	}
 	for (size_t i = 0; i < ct->mounts.n; i++) {
 		cleanup_free char *path = NULL;
@@ -137,16 +138,19 @@ static void take_over(struct container *ct, struct zone_conn *conn, const struct
 		health_resumed(ct);
 	}
 	container_save(ct);
-	log_info("zone taken over", "ct=%.12s pid=%d status=%s", ct->id, zs->pid, container_status_name(ct));
+	log_info("zone taken over", "ct=%.12s pid=%d status=%s", ct->id, zs->pid,
+		 container_status_name(ct));
 }
 
 /* Nobody is there. *lost: it was not its own end. */
-static void exit_of_dead(const struct container *ct, int killed, bool run_dir, struct zone_exit *ex, bool *lost)
+static void exit_of_dead(const struct container *ct, int killed, bool run_dir, struct zone_exit *ex,
+			 bool *lost)
 {
 	int64_t started_ns = 0;
 
 	*lost = false;
-	if (zone_read_exit(ct->uuid, ex, &started_ns) && ex->finished_ns >= ct->st.started_ns && !ex->will_restart)
+	if (zone_read_exit(ct->uuid, ex, &started_ns) && ex->finished_ns >= ct->st.started_ns &&
+	    !ex->will_restart)
 		return;
 	*lost = true;
 	memset(ex, 0, sizeof(*ex));
@@ -156,10 +160,12 @@ static void exit_of_dead(const struct container *ct, int killed, bool run_dir, s
 	if (run_dir) {
 		ex->exit_code = EXIT_KILLED;
 		snprintf(ex->error, sizeof(ex->error),
-			 "the zone's zoneadmd was killed; its %d remaining processes were ended", killed);
+			 "the zone's zoneadmd was killed; its %d remaining processes were ended",
+			 killed);
 	} else {
 		ex->exit_code = EXIT_BOOT;
-		str_copy(ex->error, sizeof(ex->error), "the machine was restarted while the container ran");
+		str_copy(ex->error, sizeof(ex->error),
+			 "the machine was restarted while the container ran");
 	}
 }
 
@@ -193,7 +199,8 @@ static void find_zone(struct container *ct)
 	exit_soon(ct, &ex);
 }
 
-/* ---- what nobody remembers -------------------------------------------------------------------------- */
+/* ---- what nobody remembers
+ * -------------------------------------------------------------------------- */
 
 static bool uuid_known(const char *uuid)
 {
@@ -225,7 +232,8 @@ static void sweep_dir(const char *dir)
 	while (d && (e = readdir(d))) {
 		struct err err = { 0 };
 
-		if (!str_starts(e->d_name, ".gone-") && !(is_uuid(e->d_name) && !uuid_known(e->d_name)))
+		if (!str_starts(e->d_name, ".gone-") &&
+		    !(is_uuid(e->d_name) && !uuid_known(e->d_name)))
 			continue;
 		if (is_uuid(e->d_name)) {
 			log_warn("zone without a record is removed", "uuid=%s", e->d_name);
@@ -233,11 +241,13 @@ static void sweep_dir(const char *dir)
 			logclient_remove(e->d_name, &err);
 		}
 		if (fs_remove_tree(dirfd(d), e->d_name, &err) < 0)
-			log_warn("left behind", "path=%s/%s error=%s", log_q(dir), e->d_name, log_q(err.msg));
+			log_warn("left behind", "path=%s/%s error=%s", log_q(dir), e->d_name,
+				 log_q(err.msg));
 	}
 }
 
-/* ---- policies -------------------------------------------------------------------------------------- */
+/* ---- policies
+ * -------------------------------------------------------------------------------------- */
 
 static void on_started(struct container *ct, void *arg, const struct err *err)
 {
@@ -272,7 +282,8 @@ static void on_auto_removed(struct container *ct, void *arg, const struct err *e
 {
 	(void)arg;
 	if (err)
-		log_err("removal after a crash failed", "ct=%.12s error=%s", ct->id, log_q(err->msg));
+		log_err("removal after a crash failed", "ct=%.12s error=%s", ct->id,
+			log_q(err->msg));
 }
 
 static void finish_removal(struct container *ct)
@@ -281,7 +292,8 @@ static void finish_removal(struct container *ct)
 	const struct op_remove_opts auto_o = { .force = true, .volumes = true };
 
 	ct->removing = false;
-	op_remove(ct, jget_bool(ct->host_config, "AutoRemove", false) ? &auto_o : &o, on_auto_removed, NULL);
+	op_remove(ct, jget_bool(ct->host_config, "AutoRemove", false) ? &auto_o : &o,
+		  on_auto_removed, NULL);
 }
 
 static void on_loop_runs(void *arg)
@@ -298,7 +310,8 @@ static void on_loop_runs(void *arg)
 
 		if (ct->removing)
 			finish_removal(ct);
-		else if (!container_is_running(ct) && ct->st.started_once && ct->st.status == CT_EXITED &&
+		else if (!container_is_running(ct) && ct->st.started_once &&
+			 ct->st.status == CT_EXITED &&
 			 jget_bool(ct->host_config, "AutoRemove", false))
 			finish_removal(ct);
 		else if (!container_is_running(ct) && lifecycle_policy_wants(ct, true))
@@ -325,7 +338,8 @@ int recovery_run(struct err *err)
 	return 0;
 }
 
-/* ---- at run time ------------------------------------------------------------------------------------ */
+/* ---- at run time
+ * ------------------------------------------------------------------------------------ */
 
 struct lost_job {
 	struct job job;
@@ -352,7 +366,8 @@ static void lost_done(struct job *job)
 
 	if (container_is_running(ct)) {
 		exit_of_dead(ct, lj->killed, true, &ex, &lost);
-		log_warn("zoneadmd was lost", "ct=%.12s exit=%d killed=%d", ct->id, ex.exit_code, lj->killed);
+		log_warn("zoneadmd was lost", "ct=%.12s exit=%d killed=%d", ct->id, ex.exit_code,
+			 lj->killed);
 		lifecycle_exited(ct, &ex);
 	}
 	container_unref(ct);

@@ -60,8 +60,8 @@ static struct ct_waiter *take_next(struct container *ct, uint64_t before, bool r
 	return NULL;
 }
 
-/* A callback may wait again (that is for the next time) or cancel others: the list is looked at afresh
- * for each. */
+/* A callback may wait again (that is for the next time) or cancel others: the list is looked at
+ * afresh for each. */
 static void tell(struct container *ct, bool removed)
 {
 	uint64_t before = next_seq;

@@ -87,7 +87,8 @@ static void dispatch(struct zone *z, const Zone__Message *msg)
 		callbacks.on_restarted(z->ct_id, &st, msg->restarted->restart_count);
 		break;
 	case ZONE__MESSAGE__BODY_EXEC_EXITED:
-		callbacks.on_exec_exited(z->ct_id, msg->exec_exited->id, msg->exec_exited->exit_code);
+		callbacks.on_exec_exited(z->ct_id, msg->exec_exited->id,
+					 msg->exec_exited->exit_code);
 		break;
 	case ZONE__MESSAGE__BODY_OOM:
 		callbacks.on_oom(z->ct_id);
@@ -121,7 +122,8 @@ static void on_readable(uv_poll_t *p, int status, int events)
 
 		if (rc == -EAGAIN)
 			return;
-		msg = rc == 1 ? zone__message__unpack(NULL, f.data.len, (const uint8_t *)f.data.p) : NULL;
+		msg = rc == 1 ? zone__message__unpack(NULL, f.data.len, (const uint8_t *)f.data.p)
+			      : NULL;
 		if (!msg) {
 			if (rc == 1)
 				log_err("zoneadmd sent a malformed message", "ct=%.12s", z->ct_id);
@@ -133,7 +135,8 @@ static void on_readable(uv_poll_t *p, int status, int events)
 	}
 }
 
-/* The events that the conn's calls had read: told from the loop, not from inside zone_watch_conn. */
+/* The events that the conn's calls had read: told from the loop, not from inside zone_watch_conn.
+ */
 static void tell_kept(void *arg)
 {
 	struct container *ct = container_by_id(arg);
@@ -179,7 +182,9 @@ int zone_watch(struct container *ct, struct err *err)
 		return rc;
 	zone_watch_conn(ct, c);
 	if (st.status == ZS_RUNNING && (st.pid != ct->st.pid || ct->st.status == CT_RESTARTING)) {
-		struct zone_started started = { .run = st.run, .pid = st.pid, .started_ns = st.started_ns };
+		struct zone_started started = { .run = st.run,
+						.pid = st.pid,
+						.started_ns = st.started_ns };
 
 		callbacks.on_restarted(ct->id, &started, st.restart_count);
 	} else if (st.has_exit && (st.status == ZS_EXITED || st.status == ZS_RESTARTING)) {

@@ -2,8 +2,8 @@
  *
  * zone_rpc.c - spawning zoneadmd and asking it, from worker threads.
  *
- * Design: one packet is one message; a call sends a request and takes packets until the one with its
- * seq comes. Events that come in between are kept in order for the watcher: the connection that
+ * Design: one packet is one message; a call sends a request and takes packets until the one with
+ * its seq comes. Events that come in between are kept in order for the watcher: the connection that
  * started a zone becomes the one that watches it, so no end of a run can fall between the two.
  *
  * Failure: every call has a deadline. A zoneadmd that goes away in a call is ERR_UNAVAILABLE; what
@@ -34,10 +34,10 @@
 #include "log.h"
 #include "str.h"
 
-#define SPAWN_MS 15000
-#define CALL_MS	 10000
-#define START_MS 120000 /* the runtime, on a busy machine, with slow volumes */
-#define EXEC_MS	 30000
+#define SPAWN_MS	15000
+#define CALL_MS		10000
+#define START_MS	120000 /* the runtime, on a busy machine, with slow volumes */
+#define EXEC_MS		30000
 #define SPEC_INLINE_MAX (48 * 1024) /* of an exec; FRAME_MAX less what is around it */
 
 static void free_msg(Zone__Message **m)
@@ -60,7 +60,8 @@ static int __attribute__((format(printf, 2, 3))) err_gone(struct err *err, const
 	return err->code = ZONE_GONE;
 }
 
-/* ---- calls --------------------------------------------------------------------------------------- */
+/* ---- calls
+ * --------------------------------------------------------------------------------------- */
 
 static int remaining_ms(int64_t deadline)
 {
@@ -70,14 +71,16 @@ static int remaining_ms(int64_t deadline)
 }
 
 /* fd rides along; -1: none. */
-static int send_request(struct zone_conn *c, Zone__Request *req, int fd, int timeout_ms, struct err *err)
+static int send_request(struct zone_conn *c, Zone__Request *req, int fd, int timeout_ms,
+			struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 	size_t len = zone__request__get_packed_size(req);
 	int rc;
 
 	if (len > FRAME_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "request to zoneadmd is too large: %zu bytes", len);
+		return err_kind(err, ERR_BAD_PARAM, "request to zoneadmd is too large: %zu bytes",
+				len);
 	buf_reserve(&b, len);
 	zone__request__pack(req, (uint8_t *)b.p);
 	if ((rc = frame_send(c->fd, b.p, len, &fd, fd >= 0, timeout_ms)) < 0)
@@ -96,7 +99,9 @@ static void keep_event(struct zone_conn *c, Zone__Message *msg)
 
 static int failure_to_err(const Zone__Failure *f, struct err *err)
 {
-	enum err_kind kind = f->kind > ERR_NONE && f->kind <= ERR_UNAVAILABLE ? (enum err_kind)f->kind : ERR_SYSTEM;
+	enum err_kind kind = f->kind > ERR_NONE && f->kind <= ERR_UNAVAILABLE
+				     ? (enum err_kind)f->kind
+				     : ERR_SYSTEM;
 
 	err_kind(err, kind, "%s", f->text && f->text[0] ? f->text : "zoneadmd: unknown failure");
 	if (f->code < 0)
@@ -105,8 +110,8 @@ static int failure_to_err(const Zone__Failure *f, struct err *err)
 }
 
 /* The reply to req; its descriptors are in f. *exit_code (may be NULL) is a failure's. */
-static int call_with_fd(struct zone_conn *c, Zone__Request *req, int fd, int timeout_ms, struct frame *f,
-			Zone__Message **out, int *exit_code, struct err *err)
+static int call_with_fd(struct zone_conn *c, Zone__Request *req, int fd, int timeout_ms,
+			struct frame *f, Zone__Message **out, int *exit_code, struct err *err)
 {
 	int64_t deadline = mono_ns() + (int64_t)timeout_ms * 1000000;
 	int rc;
@@ -121,7 +126,8 @@ static int call_with_fd(struct zone_conn *c, Zone__Request *req, int fd, int tim
 		*f = (struct frame)FRAME_INIT;
 		rc = frame_recv(c->fd, f, remaining_ms(deadline));
 		if (rc == -EAGAIN)
-			return err_kind(err, ERR_UNAVAILABLE, "zoneadmd did not answer within %d s", timeout_ms / 1000);
+			return err_kind(err, ERR_UNAVAILABLE, "zoneadmd did not answer within %d s",
+					timeout_ms / 1000);
 		if (rc <= 0)
 			return err_gone(err, "zoneadmd ended: %s",
 					rc == 0 ? "connection closed" : strerror(-rc));
@@ -146,8 +152,8 @@ static int call_with_fd(struct zone_conn *c, Zone__Request *req, int fd, int tim
 	}
 }
 
-static int call(struct zone_conn *c, Zone__Request *req, int timeout_ms, struct frame *f, Zone__Message **out,
-		int *exit_code, struct err *err)
+static int call(struct zone_conn *c, Zone__Request *req, int timeout_ms, struct frame *f,
+		Zone__Message **out, int *exit_code, struct err *err)
 {
 	return call_with_fd(c, req, -1, timeout_ms, f, out, exit_code, err);
 }
@@ -167,10 +173,12 @@ static int call_ok(const char *uuid, Zone__Request *req, struct err *err)
 
 static int err_unexpected(const Zone__Message *msg, struct err *err)
 {
-	return err_kind(err, ERR_SYSTEM, "zoneadmd answered with message type %d", (int)msg->body_case);
+	return err_kind(err, ERR_SYSTEM, "zoneadmd answered with message type %d",
+			(int)msg->body_case);
 }
 
-/* ---- connections --------------------------------------------------------------------------------- */
+/* ---- connections
+ * --------------------------------------------------------------------------------- */
 
 void zone_exit_from_pb(struct zone_exit *out, const Zone__Exited *ex)
 {
@@ -235,7 +243,8 @@ static int hello(struct zone_conn *c, struct zone_state *state, struct err *err)
 	return 0;
 }
 
-int zone_connect(const char *uuid, bool events, struct zone_state *state, struct zone_conn **out, struct err *err)
+int zone_connect(const char *uuid, bool events, struct zone_state *state, struct zone_conn **out,
+		 struct err *err)
 {
 	cleanup_zone_conn struct zone_conn *c = xcalloc(1, sizeof(*c));
 	struct ucred cred;
@@ -245,7 +254,8 @@ int zone_connect(const char *uuid, bool events, struct zone_state *state, struct
 	int rc;
 
 	c->events_end = &c->events;
-	c->fd = frame_connect(paths_zone_run(&engine->paths, uuid, "zoneadmd.sock", path), CALL_MS, &why);
+	c->fd = frame_connect(paths_zone_run(&engine->paths, uuid, "zoneadmd.sock", path), CALL_MS,
+			      &why);
 	if (c->fd < 0)
 		return err_gone(err, "the zone's zoneadmd does not answer: %s", why.msg);
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
@@ -312,12 +322,15 @@ int zone_conn_start(struct zone_conn *c, struct zone_started *out, int *exit_cod
 	return 0;
 }
 
-/* ---- spawning ------------------------------------------------------------------------------------ */
+/* ---- spawning
+ * ------------------------------------------------------------------------------------ */
 
 int zone_spawn_begin(const char *uuid, struct zone_spawning *sp, struct err *err)
 {
-	const char *argv[] = { "zoneadmd",	   "--uuid",	 uuid, "--zones", engine->paths.zones, "--run",
-			       engine->paths.run, "--ready-fd", "3",  NULL };
+	const char *argv[] = {
+		"zoneadmd", "--uuid",	       uuid,	     "--zones", engine->paths.zones,
+		"--run",    engine->paths.run, "--ready-fd", "3",	NULL
+	};
 	int p[2];
 	int rc;
 
@@ -362,7 +375,8 @@ int zone_spawn_wait(struct zone_spawning *sp, struct err *err)
 	}
 	child_reap(pid, len ? 2000 : 0);
 	text[len] = '\0';
-	return err_kind(err, ERR_SYSTEM, "start zoneadmd: %s", len ? text : "it ended before it was ready");
+	return err_kind(err, ERR_SYSTEM, "start zoneadmd: %s",
+			len ? text : "it ended before it was ready");
 }
 
 void zone_spawn_abort(struct zone_spawning *sp)
@@ -402,7 +416,8 @@ int zone_wait_end(int fd, int timeout_ms)
 	return 0;
 }
 
-/* ---- one-shot calls ------------------------------------------------------------------------------ */
+/* ---- one-shot calls
+ * ------------------------------------------------------------------------------ */
 
 int zone_get_netns(const char *uuid, int *out_fd, struct err *err)
 {
@@ -467,7 +482,8 @@ int zone_close_stdin(const char *uuid, struct err *err)
 	return call_ok(uuid, &req, err);
 }
 
-int zone_resize(const char *uuid, const char *exec_id, unsigned rows, unsigned cols, struct err *err)
+int zone_resize(const char *uuid, const char *exec_id, unsigned rows, unsigned cols,
+		struct err *err)
 {
 	Zone__Request req = ZONE__REQUEST__INIT;
 	Zone__Resize op = ZONE__RESIZE__INIT;
@@ -480,7 +496,8 @@ int zone_resize(const char *uuid, const char *exec_id, unsigned rows, unsigned c
 	return call_ok(uuid, &req, err);
 }
 
-int zone_set_policy(const char *uuid, const char *name, unsigned max, bool stopped_by_user, struct err *err)
+int zone_set_policy(const char *uuid, const char *name, unsigned max, bool stopped_by_user,
+		    struct err *err)
 {
 	Zone__Request req = ZONE__REQUEST__INIT;
 	Zone__SetPolicy op = ZONE__SET_POLICY__INIT;
@@ -539,8 +556,9 @@ static int spec_file(const char *spec_json, size_t len, struct err *err)
 	return take_fd(&fd);
 }
 
-int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool tty, bool attach_stdin, bool detach,
-	      unsigned rows, unsigned cols, struct zone_exec_fds *out, int *exit_code, struct err *err)
+int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool tty,
+	      bool attach_stdin, bool detach, unsigned rows, unsigned cols,
+	      struct zone_exec_fds *out, int *exit_code, struct err *err)
 {
 	cleanup_zone_conn struct zone_conn *c = NULL;
 	cleanup_frame struct frame f = FRAME_INIT;
@@ -588,7 +606,8 @@ int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool
 	return 0;
 }
 
-/* ---- root file systems of zones that do not run --------------------------------------------------- */
+/* ---- root file systems of zones that do not run
+ * --------------------------------------------------- */
 
 int zone_rootfs_open(const char *uuid, struct zone_rootfs *out, struct err *err)
 {
@@ -614,7 +633,8 @@ int zone_rootfs_open(const char *uuid, struct zone_rootfs *out, struct err *err)
 		close(sv[0]);
 		child_reap(pid, 1000);
 		return err_kind(err, ERR_SYSTEM, "mount the root file system: %s",
-				rc == 1 && f.data.len ? buf_str(&f.data) : "zoneadmd --rootfs failed");
+				rc == 1 && f.data.len ? buf_str(&f.data)
+						      : "zoneadmd --rootfs failed");
 	}
 	out->ctl_fd = sv[0];
 	out->pid = pid;

@@ -76,8 +76,10 @@ void zone_exit_from_pb(struct zone_exit *out, const Zone__Exited *ex);
 /* loop */
 /* Watches over an open connection, which is taken; events that it has already read come first. */
 void zone_watch_conn(struct container *ct, struct zone_conn *c);
-void zone_mark_ended(struct zone *z); /* its last exit is known: the end of the connection is no loss */
-/* A descriptor that shows POLLHUP when the zoneadmd has ended; -1 when there is none. The caller's. */
+void zone_mark_ended(
+	struct zone *z); /* its last exit is known: the end of the connection is no loss */
+/* A descriptor that shows POLLHUP when the zoneadmd has ended; -1 when there is none. The caller's.
+ */
 int zone_end_fd(const struct zone *z);
 /* Worker: waits for that, at most timeout_ms. 0 or -ETIMEDOUT. fd may be -1. */
 int zone_wait_end(int fd, int timeout_ms);

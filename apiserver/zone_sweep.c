@@ -2,9 +2,9 @@
  *
  * zone_sweep.c - cleaning up behind a zoneadmd that was killed.
  *
- * Design: a process belongs to a zone if it is in the zone's cgroup, whatever its pid or start time; the
- * cgroup's name is in state.json and carries the zone's id. The same path is looked for beneath every
- * directory that may be a hierarchy's root, so v1, hybrid and v2 are one case.
+ * Design: a process belongs to a zone if it is in the zone's cgroup, whatever its pid or start
+ * time; the cgroup's name is in state.json and carries the zone's id. The same path is looked for
+ * beneath every directory that may be a hierarchy's root, so v1, hybrid and v2 are one case.
  *
  * Invariants: a cgroup whose path does not hold 32 digits of the zone's id is left alone.
  */
@@ -66,7 +66,8 @@ bool zone_read_exit(const char *uuid, struct zone_exit *out, int64_t *started_ns
 	return out->finished_ns > 0;
 }
 
-/* ---- cgroups --------------------------------------------------------------------------------------- */
+/* ---- cgroups
+ * --------------------------------------------------------------------------------------- */
 
 static int kill_procs(const char *dir)
 {
@@ -103,7 +104,8 @@ static int sweep_cgroup(const char *dir, int depth)
 	write_file(dir, "freezer.state", "THAWED");
 	write_file(dir, "cgroup.freeze", "0");
 	while ((e = readdir(d))) {
-		if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+		if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0) {
 			cleanup_free char *sub = xasprintf("%s/%s", dir, e->d_name);
 
 			killed += sweep_cgroup(sub, depth + 1);
@@ -150,7 +152,8 @@ static int sweep_cgroups(const char *cgroup)
 	return killed;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * ------------------------------------------------------------------------------------- */
 
 static void remove_beneath(const char *dir, const char *name)
 {
@@ -158,7 +161,8 @@ static void remove_beneath(const char *dir, const char *name)
 	struct err err = { 0 };
 
 	if (fd >= 0 && fs_remove_tree(fd, name, &err) < 0)
-		log_warn("left behind", "dir=%s name=%s error=%s", log_q(dir), log_q(name), log_q(err.msg));
+		log_warn("left behind", "dir=%s name=%s error=%s", log_q(dir), log_q(name),
+			 log_q(err.msg));
 }
 
 int zone_sweep(const char *uuid)

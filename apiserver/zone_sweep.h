@@ -9,14 +9,15 @@
 
 #include "apiserver/zone.h"
 
-/* Worker, or before the loop. Ends a zone without a zoneadmd: kills what is in its cgroups, removes them, the runtime's state
- * and <run>/zones/UUID. Returns the number of processes that were killed. Nothing left is fine. */
+/* Worker, or before the loop. Ends a zone without a zoneadmd: kills what is in its cgroups, removes
+ * them, the runtime's state and <run>/zones/UUID. Returns the number of processes that were killed.
+ * Nothing left is fine. */
 int zone_sweep(const char *uuid);
 /* The same, where a zoneadmd may still be there: that is killed first. */
 void zone_kill(const char *uuid);
 
-/* The last recorded end of the zone, <zones>/UUID/config/exit.json; false: none, or not readable. *started_ns is of
- * the run that ended. */
+/* The last recorded end of the zone, <zones>/UUID/config/exit.json; false: none, or not readable.
+ * *started_ns is of the run that ended. */
 bool zone_read_exit(const char *uuid, struct zone_exit *out, int64_t *started_ns);
 
 #endif
