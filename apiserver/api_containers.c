@@ -124,16 +124,14 @@ static int parse_stop(struct req *r, const struct container *ct, struct ct_req *
 	return parse_signal(req_query(r, "signal"), 0, &cr->signo, err);
 }
 
-/* ---- create
- * ---------------------------------------------------------------------------------------- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 void handle_container_create(struct req *r)
 {
 	op_create(r);
 }
 
-/* ---- start
- * ----------------------------------------------------------------------------------------- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 static void on_auto_removed(struct container *ct, void *arg, const struct err *err)
 {
@@ -193,8 +191,7 @@ void handle_container_start(struct req *r)
 	begin_or_reply(ct, OP_START, on_start_op, ct_req_new(r));
 }
 
-/* ---- stop, kill, restart
- * --------------------------------------------------------------------------- */
+/* ---- stop, kill, restart -------------------------------------------------------------------- */
 
 static void on_stopped(struct container *ct, void *arg, const struct err *err)
 {
@@ -322,8 +319,7 @@ void handle_container_kill(struct req *r)
 		op_signal(ct, signo, on_killed, ct_req_new(r));
 }
 
-/* ---- pause
- * ----------------------------------------------------------------------------------------- */
+/* ---- pause ---------------------------------------------------------------------------------- */
 
 static void on_pause_op(struct container *ct, void *arg, bool cancelled)
 {
@@ -355,8 +351,7 @@ void handle_container_unpause(struct req *r)
 	pause_or_unpause(r, false);
 }
 
-/* ---- rename, update
- * -------------------------------------------------------------------------------- */
+/* ---- rename, update ------------------------------------------------------------------------- */
 
 static void on_rename_op(struct container *ct, void *arg, bool cancelled)
 {
@@ -438,8 +433,7 @@ void handle_container_update(struct req *r)
 	begin_or_reply(ct, OP_UPDATE, on_update_op, cr);
 }
 
-/* ---- remove
- * ---------------------------------------------------------------------------------------- */
+/* ---- remove --------------------------------------------------------------------------------- */
 
 static void on_removed(struct container *ct, void *arg, const struct err *err)
 {
@@ -465,8 +459,7 @@ void handle_container_remove(struct req *r)
 	op_remove(ct, &o, on_removed, ct_req_new(r));
 }
 
-/* ---- list, inspect
- * --------------------------------------------------------------------------------- */
+/* ---- list, inspect -------------------------------------------------------------------------- */
 
 struct size_job {
 	struct job job;

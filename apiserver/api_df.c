@@ -47,8 +47,7 @@ struct df_job {
 	struct buf images_json, volumes_json;
 };
 
-/* ---- worker
- * -------------------------------------------------------------------------------------- */
+/* ---- worker --------------------------------------------------------------------------------- */
 
 static void measure_container(struct df_ct *d)
 {
@@ -106,8 +105,7 @@ static int df_run(struct job *job, struct err *err)
 	return 0;
 }
 
-/* ---- loop
- * ------------------------------------------------------------------------------------------ */
+/* ---- loop ----------------------------------------------------------------------------------- */
 
 /* The list's object of one container with our members before its closing brace. */
 static void write_container(struct jw *w, const struct df_ct *d, int version)

@@ -35,8 +35,7 @@
 #define INSPECT_WAIT_MS	  1000
 #define STREAMS_LINGER_MS 2000
 
-/* ---- create
- * ---------------------------------------------------------------------------------------- */
+/* ---- create --------------------------------------------------------------------------------- */
 
 static int parse_body(struct req *r, json_t **out, struct err *err)
 {
@@ -169,8 +168,7 @@ void handle_exec_create(struct req *r)
 	reply_json(req_id(r), 201, &b);
 }
 
-/* ---- start
- * ----------------------------------------------------------------------------------------- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 struct exec_client {
 	uint64_t req;
@@ -354,8 +352,7 @@ void handle_exec_start(struct req *r)
 	exec_start(ex, detach, detach ? on_started_detached : on_started, c);
 }
 
-/* ---- inspect
- * --------------------------------------------------------------------------------------- */
+/* ---- inspect -------------------------------------------------------------------------------- */
 
 static void write_process(struct jw *w, const struct exec *ex)
 {
@@ -448,8 +445,7 @@ void handle_exec_inspect(struct req *r)
 	uv_timer_start(&li->timer, on_late_tick, 1, 2);
 }
 
-/* ---- resize
- * ---------------------------------------------------------------------------------------- */
+/* ---- resize --------------------------------------------------------------------------------- */
 
 struct resize_job {
 	struct job job;

@@ -34,8 +34,7 @@ static bool has_tty(const struct container *ct)
 	return jget_bool(ct->config, "Tty", false);
 }
 
-/* ---- logs
- * ------------------------------------------------------------------------------------------ */
+/* ---- logs ----------------------------------------------------------------------------------- */
 
 struct logs_job {
 	struct job job;
@@ -138,8 +137,7 @@ void handle_container_logs(struct req *r)
 	job_submit(LANE_QUERY, &lj->job);
 }
 
-/* ---- attach
- * ---------------------------------------------------------------------------------------- */
+/* ---- attach --------------------------------------------------------------------------------- */
 
 struct attach_job {
 	struct job job;

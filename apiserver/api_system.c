@@ -35,8 +35,7 @@ void handle_ping(struct req *r)
 	reply_text(id, 200, "text/plain; charset=utf-8", "OK");
 }
 
-/* ---- version
- * -------------------------------------------------------------------------------------- */
+/* ---- version -------------------------------------------------------------------------------- */
 
 static void component(struct jw *w, const char *name, const char *version, const char *commit)
 {
@@ -108,8 +107,7 @@ void handle_version(struct req *r)
 	system_facts_ready(req_id(r), version_reply);
 }
 
-/* ---- info
- * ----------------------------------------------------------------------------------------- */
+/* ---- info ----------------------------------------------------------------------------------- */
 
 static int64_t count_images(void)
 {

@@ -30,8 +30,7 @@
 
 #define PUMP_BYTES 65536
 
-/* ---- pumps
- * ----------------------------------------------------------------------------------------- */
+/* ---- pumps ---------------------------------------------------------------------------------- */
 
 struct pump {
 	uv_poll_t in, out;
@@ -169,8 +168,7 @@ void attach_drain(int fd)
 	uv_poll_start(&p->in, UV_READABLE | UV_DISCONNECT, on_in);
 }
 
-/* ---- clients before the start
- * ----------------------------------------------------------------------- */
+/* ---- clients before the start --------------------------------------------------------------- */
 
 struct early {
 	struct early *next;
@@ -304,8 +302,7 @@ void attach_start_failed(struct container *ct)
 	}
 }
 
-/* ---- detach keys
- * ----------------------------------------------------------------------------------- */
+/* ---- detach keys ---------------------------------------------------------------------------- */
 
 /* A single character is itself; ctrl-X is its control code: letters and @ [ \ ] ^ _ */
 static int detach_key(const char *key, uint8_t *out)

@@ -56,8 +56,7 @@ static struct event ring[RING];
 static uint64_t n_events;
 static struct sub *subs;
 
-/* ---- events
- * -------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static void event_clear(struct event *ev)
 {
@@ -139,8 +138,7 @@ static void make_text(struct event *ev)
 	ev->text = buf_steal(&b);
 }
 
-/* ---- filters
- * ------------------------------------------------------------------------------------- */
+/* ---- filters -------------------------------------------------------------------------------- */
 
 /* filters={"type":["image"]} and the older {"type":{"image":true}}, as an object of arrays. */
 static json_t *parse_filters(const char *text, struct err *err)
@@ -280,8 +278,7 @@ static bool matches(const json_t *f, const struct event *ev)
 	       match_name(f, "secret", ev) && match_name(f, "config", ev) && match_labels(f, ev);
 }
 
-/* ---- subscribers
- * ---------------------------------------------------------------------------------- */
+/* ---- subscribers ---------------------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -388,8 +385,7 @@ unsigned events_listeners(void)
 	return n;
 }
 
-/* ---- GET /events
- * ---------------------------------------------------------------------------------- */
+/* ---- GET /events ---------------------------------------------------------------------------- */
 
 static int query_time(struct req *r, const char *name, int64_t *out, struct err *err)
 {

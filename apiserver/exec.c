@@ -93,8 +93,7 @@ struct exec *exec_find(const char *id, struct err *err)
 	return ex;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 /* "exec_start: sh -c date" */
 static void exec_event(const struct exec *ex, const char *action)
@@ -127,8 +126,7 @@ static void exec_die_event(const struct exec *ex)
 		event_container(ct, "exec_die", attrs);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static int check_container(const struct container *ct, struct err *err)
 {
@@ -195,8 +193,6 @@ static void exec_end(struct exec *ex, int exit_code)
 	ex->has_exit_code = true;
 	ex->exit_code = exit_code;
 	ex->ended_ns = mono_ns();
-	if (ex->on_ended)
-		ex->on_ended(ex, ex->on_ended_arg);
 }
 
 static void exec_ended(struct exec *ex, int exit_code)
@@ -204,6 +200,8 @@ static void exec_ended(struct exec *ex, int exit_code)
 	exec_ref(ex);
 	exec_end(ex, exit_code);
 	exec_die_event(ex);
+	if (ex->on_ended)
+		ex->on_ended(ex, ex->on_ended_arg);
 	exec_unref(ex);
 }
 
@@ -249,8 +247,7 @@ void execs_forget(const char *ct_id)
 	}
 }
 
-/* ---- starting
- * -------------------------------------------------------------------------------------- */
+/* ---- starting ------------------------------------------------------------------------------- */
 
 struct exec_job {
 	struct job job;

@@ -65,8 +65,7 @@ struct health {
 
 static void on_timer(uv_timer_t *t);
 
-/* ---- configuration
- * --------------------------------------------------------------------------------- */
+/* ---- configuration -------------------------------------------------------------------------- */
 
 static const json_t *check_config(const struct container *ct)
 {
@@ -106,8 +105,7 @@ static json_t *probe_command(const struct container *ct)
 	return cmd;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -180,8 +178,7 @@ static void idle(struct health *h)
 		arm(h, next_interval_ns(h));
 }
 
-/* ---- the verdict
- * ----------------------------------------------------------------------------------- */
+/* ---- the verdict ---------------------------------------------------------------------------- */
 
 static void add_result(struct container_state *st, const struct health_result *r)
 {
@@ -271,8 +268,7 @@ static void finish_probe(struct health *h)
 	idle(h);
 }
 
-/* ---- a probe
- * --------------------------------------------------------------------------------------- */
+/* ---- a probe -------------------------------------------------------------------------------- */
 
 static void maybe_finish(struct health *h)
 {
@@ -430,8 +426,7 @@ static void on_timer(uv_timer_t *t)
 	}
 }
 
-/* ---- public
- * ---------------------------------------------------------------------------------------- */
+/* ---- public --------------------------------------------------------------------------------- */
 
 static void begin(struct container *ct, const json_t *hc)
 {

@@ -93,8 +93,7 @@ static void finish(struct hijack *h, enum ending how)
 		opts.on_end(opts.arg, how == END_GONE);
 }
 
-/* ---- client to in
- * ---------------------------------------------------------------------------------- */
+/* ---- client to in --------------------------------------------------------------------------- */
 
 static bool in_waits(const struct hijack *h)
 {
@@ -307,8 +306,7 @@ static void hijack_on_input(struct pump *p)
 		client_resume(c);
 }
 
-/* ---- outs to client
- * --------------------------------------------------------------------------------- */
+/* ---- outs to client ------------------------------------------------------------------------- */
 
 static void watch_outs(struct hijack *h, bool on)
 {
@@ -436,8 +434,7 @@ void reply_hijack_end(uint64_t req)
 		finish(container_of(r->pump, struct hijack, base), END_DONE);
 }
 
-/* ---- beginning
- * -------------------------------------------------------------------------------------- */
+/* ---- beginning ------------------------------------------------------------------------------ */
 
 static void close_opts_fds(const struct hijack_opts *o)
 {

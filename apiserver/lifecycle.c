@@ -34,8 +34,7 @@
 #include "log.h"
 #include "str.h"
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static const char *network_driver(const char *name)
 {
@@ -47,9 +46,8 @@ static const char *network_driver(const char *name)
 void lifecycle_network_event(const struct container *ct, const struct endpoint *ep,
 			     const char *action)
 {
-	const char *attrs[] = { "container", ct->id, "name",
-				ep->network, "type", network_driver(ep->network),
-				NULL };
+	cleanup_free char *name = NULL;
+	const char *attrs[] = { "container", ct->id, "name", NULL, "type", NULL, NULL };
 	struct err ignored = { 0 };
 	char id[65];
 
@@ -59,6 +57,8 @@ void lifecycle_network_event(const struct container *ct, const struct endpoint *
 		memcpy(id, ep->network_id, sizeof(id));
 	else if (network_resolve(ep->network, id, &ignored) < 0)
 		return;
+	attrs[3] = network_name(id, &name, &ignored) == 0 ? name : ep->network;
+	attrs[5] = network_driver(attrs[3]);
 	event_emit("network", action, id, attrs);
 }
 
@@ -94,8 +94,7 @@ static void die_event(const struct container *ct)
 	event_container(ct, "die", attrs);
 }
 
-/* ---- the end of a run
- * ------------------------------------------------------------------------------- */
+/* ---- the end of a run ----------------------------------------------------------------------- */
 
 struct exit_job {
 	struct job job;
@@ -211,8 +210,7 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	job_submit(LANE_LIFECYCLE, &ej->job);
 }
 
-/* ---- what zones tell
- * -------------------------------------------------------------------------------- */
+/* ---- what zones tell ------------------------------------------------------------------------ */
 
 static void on_exited(const char *ct_id, const struct zone_exit *ex)
 {
@@ -267,8 +265,7 @@ static const struct zone_callbacks callbacks = {
 	.on_lost = on_lost,
 };
 
-/* ---- policy
- * ---------------------------------------------------------------------------------------- */
+/* ---- policy --------------------------------------------------------------------------------- */
 
 bool lifecycle_policy_wants(const struct container *ct, bool at_boot)
 {

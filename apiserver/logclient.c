@@ -47,8 +47,7 @@
 #define BACKOFF_MAX_MS	2000
 #define LIVED_MS	5000 /* a life of this length clears the backoff */
 
-/* ---- calls
- * --------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 static void free_reply(Logsvc__Reply **r)
 {
@@ -306,8 +305,7 @@ int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struc
 	return 0;
 }
 
-/* ---- supervisor
- * ---------------------------------------------------------------------------------- */
+/* ---- supervisor ----------------------------------------------------------------------------- */
 
 static struct {
 	enum { SV_OFF, SV_WATCHING, SV_CONNECTING, SV_BACKOFF } state;

@@ -121,8 +121,7 @@ static void stamp(struct start_job *sj)
 		sj->stamps[sj->n_stamps++] = mono_ns();
 }
 
-/* ---- steps (worker)
- * ------------------------------------------------------------------------------- */
+/* ---- steps (worker) ------------------------------------------------------------------------- */
 
 static int step_volumes(struct undo *u, struct err *err)
 {
@@ -304,8 +303,7 @@ static int start_run(struct job *job, struct err *err)
 	return 0;
 }
 
-/* ---- the loop's part
- * ------------------------------------------------------------------------------ */
+/* ---- the loop's part ------------------------------------------------------------------------ */
 
 static void start_job_free(struct start_job *sj)
 {

@@ -39,8 +39,7 @@
 #define SIGNAL_FOR_RESTART                                                                         \
 	0 /* in the restart pause there is no process: only the policy hears of it */
 
-/* ---- one signal
- * ------------------------------------------------------------------------------------ */
+/* ---- one signal ----------------------------------------------------------------------------- */
 
 struct signal_job {
 	struct job job;
@@ -146,8 +145,7 @@ void op_signal(struct container *ct, int signo, op_done_fn *done, void *arg)
 	job_submit(LANE_LIFECYCLE, &sj->job);
 }
 
-/* ---- stopping
- * -------------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------------- */
 
 struct stopper {
 	uv_timer_t timer;

@@ -26,8 +26,7 @@
 #include "log.h"
 #include "str.h"
 
-/* ---- update
- * ---------------------------------------------------------------------------------------- */
+/* ---- update --------------------------------------------------------------------------------- */
 
 struct update_job {
 	struct job job;
@@ -108,8 +107,7 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 	job_submit(LANE_LIFECYCLE, &uj->job);
 }
 
-/* ---- pause
- * ----------------------------------------------------------------------------------------- */
+/* ---- pause ---------------------------------------------------------------------------------- */
 
 struct pause_job {
 	struct job job;
@@ -196,8 +194,7 @@ void op_pause(struct container *ct, bool pause, op_done_fn *done, void *arg)
 	job_submit(LANE_LIFECYCLE, &pj->job);
 }
 
-/* ---- rename
- * ---------------------------------------------------------------------------------------- */
+/* ---- rename --------------------------------------------------------------------------------- */
 
 struct rename_job {
 	struct job job;

@@ -44,8 +44,7 @@
 #define EXIT_KILLED 137
 #define EXIT_BOOT   255 /* Docker's, where nobody knows */
 
-/* ---- records
- * --------------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------- */
 
 static bool mount_is_volume(const struct ct_mount *m)
 {
@@ -74,8 +73,7 @@ static int load_one(const char *key, const char *json, void *arg, struct err *er
 	return 0;
 }
 
-/* ---- one container
- * --------------------------------------------------------------------------------- */
+/* ---- one container -------------------------------------------------------------------------- */
 
 static void adopt_resources(struct container *ct)
 {
@@ -199,8 +197,7 @@ static void find_zone(struct container *ct)
 	exit_soon(ct, &ex);
 }
 
-/* ---- what nobody remembers
- * -------------------------------------------------------------------------- */
+/* ---- what nobody remembers ------------------------------------------------------------------ */
 
 static bool uuid_known(const char *uuid)
 {
@@ -246,8 +243,7 @@ static void sweep_dir(const char *dir)
 	}
 }
 
-/* ---- policies
- * -------------------------------------------------------------------------------------- */
+/* ---- policies ------------------------------------------------------------------------------- */
 
 static void on_started(struct container *ct, void *arg, const struct err *err)
 {
@@ -338,8 +334,7 @@ int recovery_run(struct err *err)
 	return 0;
 }
 
-/* ---- at run time
- * ------------------------------------------------------------------------------------ */
+/* ---- at run time ---------------------------------------------------------------------------- */
 
 struct lost_job {
 	struct job job;

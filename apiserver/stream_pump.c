@@ -121,8 +121,7 @@ void pump_fd_close(struct pump_fd *pf)
 	close(pf->fd);
 }
 
-/* ---- client.c's calls
- * ---------------------------------------------------------------------------- */
+/* ---- client.c's calls ----------------------------------------------------------------------- */
 
 void pump_on_drained(struct pump *p)
 {
@@ -145,8 +144,7 @@ bool pump_wants_input(const struct pump *p)
 	return p && p->ops->wants_input && p->ops->wants_input(p);
 }
 
-/* ---- streaming
- * ----------------------------------------------------------------------------------- */
+/* ---- streaming ------------------------------------------------------------------------------ */
 
 static void stream_free(struct stream_pump *sp, bool client_gone)
 {

@@ -60,8 +60,7 @@ static int __attribute__((format(printf, 2, 3))) err_gone(struct err *err, const
 	return err->code = ZONE_GONE;
 }
 
-/* ---- calls
- * --------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 static int remaining_ms(int64_t deadline)
 {
@@ -177,8 +176,7 @@ static int err_unexpected(const Zone__Message *msg, struct err *err)
 			(int)msg->body_case);
 }
 
-/* ---- connections
- * --------------------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 void zone_exit_from_pb(struct zone_exit *out, const Zone__Exited *ex)
 {
@@ -322,8 +320,7 @@ int zone_conn_start(struct zone_conn *c, struct zone_started *out, int *exit_cod
 	return 0;
 }
 
-/* ---- spawning
- * ------------------------------------------------------------------------------------ */
+/* ---- spawning ------------------------------------------------------------------------------- */
 
 int zone_spawn_begin(const char *uuid, struct zone_spawning *sp, struct err *err)
 {
@@ -416,8 +413,7 @@ int zone_wait_end(int fd, int timeout_ms)
 	return 0;
 }
 
-/* ---- one-shot calls
- * ------------------------------------------------------------------------------ */
+/* ---- one-shot calls ------------------------------------------------------------------------- */
 
 int zone_get_netns(const char *uuid, int *out_fd, struct err *err)
 {
@@ -606,8 +602,7 @@ int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool
 	return 0;
 }
 
-/* ---- root file systems of zones that do not run
- * --------------------------------------------------- */
+/* ---- root file systems of zones that do not run --------------------------------------------- */
 
 int zone_rootfs_open(const char *uuid, struct zone_rootfs *out, struct err *err)
 {

@@ -66,8 +66,7 @@ bool zone_read_exit(const char *uuid, struct zone_exit *out, int64_t *started_ns
 	return out->finished_ns > 0;
 }
 
-/* ---- cgroups
- * --------------------------------------------------------------------------------------- */
+/* ---- cgroups -------------------------------------------------------------------------------- */
 
 static int kill_procs(const char *dir)
 {
@@ -152,8 +151,7 @@ static int sweep_cgroups(const char *cgroup)
 	return killed;
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static void remove_beneath(const char *dir, const char *name)
 {
