@@ -119,7 +119,7 @@ static int compress_to(int in_fd, int out_fd, struct err *err)
 static void replace(struct logset *set, uint64_t seq)
 {
 	pthread_mutex_lock(&set->lock);
-	for (size_t i = 0; i < set->n_files; i++) {
+	for (size_t i = 0; i < set->n_files && !set->removed; i++) {
 		struct log_entry *e = &set->files[i];
 		char gz_name[LOG_NAME_MAX + 4];
 
@@ -139,8 +139,9 @@ static void replace(struct logset *set, uint64_t seq)
 	pthread_mutex_unlock(&set->lock);
 }
 
-/* The oldest plain file of the set; its number, or 0. */
-static uint64_t pick(struct logset *set, int *fd)
+/* Opens the oldest plain file of the set, and the temporary one; its number, or 0. Under the lock, so
+ * that nothing appears in a folder that is being removed. */
+static uint64_t pick(struct logset *set, int *in_fd, int *out_fd)
 {
 	uint64_t seq = 0;
 
@@ -148,11 +149,14 @@ static uint64_t pick(struct logset *set, int *fd)
 	for (size_t i = 0; i < set->n_files && set->compress && !set->removed && !seq; i++) {
 		if (set->files[i].gz)
 			continue;
-		*fd = openat(set->dir_fd, set->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-		if (*fd >= 0)
+		*in_fd = openat(set->dir_fd, set->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (*in_fd >= 0)
 			seq = set->files[i].seq;
 	}
-	if (!seq)
+	if (seq)
+		*out_fd = openat(set->dir_fd, LOG_GZ_TMP,
+				 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	else
 		set->archiving = false;
 	pthread_mutex_unlock(&set->lock);
 	return seq;
@@ -166,10 +170,8 @@ static void archive_set(struct logset *set)
 	for (;;) {
 		cleanup_fd int in_fd = -1, out_fd = -1;
 
-		if (atomic_load(&stopping) || !(seq = pick(set, &in_fd)))
+		if (atomic_load(&stopping) || !(seq = pick(set, &in_fd, &out_fd)))
 			return;
-		out_fd = openat(set->dir_fd, LOG_GZ_TMP,
-				O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (out_fd < 0 || compress_to(in_fd, out_fd, &err) < 0) {
 			(void)unlinkat(set->dir_fd, LOG_GZ_TMP, 0);
 			log_warn("log not compressed", "zone=%s: %s", set->uuid,

@@ -179,6 +179,17 @@ void logset_unref(struct logset *set)
 	free(set);
 }
 
+bool logset_has_live(struct logset *set)
+{
+	struct stat sb;
+	bool has;
+
+	pthread_mutex_lock(&set->lock);
+	has = set->dir_fd >= 0 && fstatat(set->dir_fd, LOG_LIVE, &sb, AT_SYMLINK_NOFOLLOW) == 0;
+	pthread_mutex_unlock(&set->lock);
+	return has;
+}
+
 static bool same_dir(int fd_a, int fd_b)
 {
 	struct stat a, b;

@@ -69,6 +69,8 @@ struct logset *logset_ref(struct logset *set);
 void logset_unref(struct logset *set);
 int logset_refs(struct logset *set);
 
+bool logset_has_live(struct logset *set);
+
 /* The directory is made (0700) when it is missing, and scanned if it was not. */
 int logset_make_dir(struct logset *set, const char *dir_path, struct err *err);
 

@@ -655,6 +655,8 @@ int stream_rotate(struct stream *st, struct err *err)
 			return rc;
 		return st->spool.log.off ? spool_rotate(&st->spool, now_ns(), err) : 0;
 	}
+	if (!logset_has_live(st->spool.set))
+		return 0; /* nothing to rotate: nothing is made */
 	memset(&st->spool.log, 0, sizeof(st->spool.log));
 	st->spool.log.fd = -1;
 	if ((rc = logfile_open(&st->spool.log, st->spool.set, st->spool.dir_path, &slot, err)) < 0)

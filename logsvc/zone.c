@@ -91,8 +91,8 @@ static void read_conf(struct zone *z, struct stream_conf *sc)
 	char path[1024];
 
 	paths_zone(z->zones->paths, z->uuid, "config/log.json", path);
-	if (fs_read_file(path, LOG_JSON_MAX, &text, &err) < 0 ||
-	    jparse(text.p ? text.p : "", text.len, &o, &err) < 0)
+	if ((fs_read_file(path, LOG_JSON_MAX, &text, &err) < 0 && err.code != -ENOENT) ||
+	    (text.len && jparse(text.p, text.len, &o, &err) < 0))
 		log_warn("settings not read; defaults hold", "zone=%s: %s", z->uuid, err.msg);
 	driver = jget_str(o, "driver", "json-file");
 	memset(sc, 0, sizeof(*sc));
