@@ -11,6 +11,7 @@ B=$PWD/build/release/bin
 T=$(mktemp -d /tmp/zt.XXXXXX)
 pids=
 fails=0
+export ZONE_TAG=$$ # other runs of this test have cgroups of their own
 cleanup() {
 	for p in $pids; do
 		for c in $(cat "/proc/$p/task/$p/children" 2>/dev/null); do kill -9 "$c" 2>/dev/null; done
@@ -206,7 +207,7 @@ kill -9 $Z; sleep 0.1
 ok "kill -9 of zoneadmd leaves the zone" "$(cat "/proc/$INIT/comm")" sleep
 kill -9 "$INIT" # the machine's init reaps it when it likes; until then its cgroups are busy
 for _ in $(seq 200); do [ -e "/proc/$INIT" ] || break; sleep 0.1; done
-for d in /sys/fs/cgroup/*/sdczt-* /sys/fs/cgroup/sdczt-*; do [ -d "$d" ] && rmdir "$d"; done
+for d in /sys/fs/cgroup/*/sdczt$ZONE_TAG-* /sys/fs/cgroup/sdczt$ZONE_TAG-*; do [ -d "$d" ] && rmdir "$d"; done
 
 mk 'cmd=["cat","/vol/f"]' "mounts=[{\"destination\":\"/vol\",\"type\":\"bind\",\"source\":\"$T/vol\",\"options\":[\"rbind\"]}]"
 mkdir "$T/vol"; echo in volume >"$T/vol/f"; mkdir "$T/zones/$U/diff/vol"
@@ -233,7 +234,7 @@ if command -v runc >/dev/null; then
 	go "runtime=\"$(command -v runc)\"" tty=true 'cmd=["tty"]'; ok "runc: tty" "$OUT" $'/dev/pts/0\r'
 	go "runtime=\"$(command -v runc)\"" 'cmd=["nosuch"]'; ok "runc: not found" "$RC" 127
 fi
-ok "no cgroup is left" "$(ls -d /sys/fs/cgroup/*/sdczt-* /sys/fs/cgroup/sdczt-* 2>/dev/null)" ""
+ok "no cgroup is left" "$(ls -d /sys/fs/cgroup/*/sdczt$ZONE_TAG-* /sys/fs/cgroup/sdczt$ZONE_TAG-* 2>/dev/null)" ""
 ok "nothing is mounted" "$(grep -c "$T" /proc/self/mountinfo)" 0
 [ $fails = 0 ] || { echo "$fails failed; zoneadmd's log:"; tail -20 "$T/log"; }
 exit $((fails > 0))

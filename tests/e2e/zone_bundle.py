@@ -130,7 +130,7 @@ def main():
                     "rlimits": o.get("rlimits", [])},
         "root": {"path": f"{zdir}/root", "readonly": o.get("readonly", False)},
         "mounts": mounts(o, run, zdir),
-        "linux": {"cgroupsPath": f"/sdczt-{ident[:32]}", "namespaces": ns, "resources": res,
+        "linux": {"cgroupsPath": f"/sdczt{os.environ.get("ZONE_TAG", "")}-{ident[:32]}", "namespaces": ns, "resources": res,
                   "maskedPaths": ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list"],
                   "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]},
     }
@@ -139,7 +139,7 @@ def main():
     zone = {"id": ident, "uuid": uuid, "name": "t", "hostname": config["hostname"],
             "runtime": o.get("runtime", "/usr/bin/crun"), "runtime_root": f"{root}/run/runtime",
             "tty": tty, "open_stdin": o.get("open_stdin", False), "stdin_once": False,
-            "private_netns": o.get("private_netns", True), "cgroup": f"/sdczt-{ident[:32]}",
+            "private_netns": o.get("private_netns", True), "cgroup": f"/sdczt{os.environ.get("ZONE_TAG", "")}-{ident[:32]}",
             "workdir": o.get("workdir", ""), "oom_score_adj": 0,
             "rootfs": {"lowers": lowers, "upper": f"{zdir}/diff", "work": f"{zdir}/work", "target": f"{zdir}/root"},
             "restart": o.get("restart", {"name": "no", "max": 0}), "restart_count": 0}
