@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 need docker curl busybox python3 tar zstd
 engine_start; busybox_image
-TARS=$top/tests/e2e/image_tars.py
+TARS=$(cd "$(dirname "$0")" && pwd)/image_tars.py
 id() { D image inspect -f '{{.Id}}' "$1"; }
 layers() { find "$ROOT/lib/layers/sha256" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 xattrs() { python3 -c 'import os,sys; print(*sorted("%s=%s" % (a, os.getxattr(sys.argv[1], a, follow_symlinks=False).decode()) for a in os.listxattr(sys.argv[1], follow_symlinks=False)))' "$1"; }

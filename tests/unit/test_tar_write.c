@@ -9,10 +9,12 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -33,8 +35,15 @@ static void run(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	if (system(cmd) != 0)
-		fail_msg("failed: %s", cmd);
+	{
+		char *const argv[] = { (char *)"sh", (char *)"-c", cmd, NULL };
+		int status = -1;
+		pid_t pid;
+
+		if (posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ) != 0 ||
+		    waitpid(pid, &status, 0) != pid || status != 0)
+			fail_msg("failed: %s", cmd);
+	}
 }
 
 static int setup(void **state)
