@@ -182,6 +182,11 @@ void handle_container_start(struct req *r)
 				   "removed in v1.24");
 		return;
 	}
+	if (!str_empty(req_query(r, "checkpoint"))) {
+		reply_error_status(req_id(r), 400,
+				   "checkpoint is only supported in experimental mode");
+		return;
+	}
 	if (!(ct = find_or_reply(r)))
 		return;
 	if (op_start_check(ct, &err) < 0) {

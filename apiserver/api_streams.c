@@ -147,6 +147,7 @@ struct attach_job {
 	bool in, out, err, logs, stream, tty;
 	bool running;	 /* when we looked: take the zone's stdin directly */
 	bool stdin_once; /* the client's EOF is the container's */
+	uint64_t early; /* of attach_wait_start; 0: none */
 	struct hijack_opts h;
 };
 
@@ -204,13 +205,18 @@ static void on_detach(void *arg)
 	struct attach_job *aj = arg;
 
 	event_container(aj->ct, "detach", NULL);
+	if (aj->early)
+		attach_forget(aj->early);
 	attach_free(aj);
 }
 
 static void on_end(void *arg, bool client_gone)
 {
-	(void)client_gone;
-	attach_free(arg);
+	struct attach_job *aj = arg;
+
+	if (client_gone && aj->early)
+		attach_forget(aj->early);
+	attach_free(aj);
 }
 
 /* The container did not run when we looked: the client's bytes wait in a pipe for its start. */
@@ -222,7 +228,7 @@ static void attach_early(struct attach_job *aj)
 		log_err("pipe", "error=%s", strerror(errno));
 	aj->h.in_fd = p[1];
 	aj->stdin_once = false; /* the pump sees to it */
-	attach_wait_start(aj->ct, p[0], aj->h.out[0]);
+	aj->early = attach_wait_start(aj->ct, p[0], aj->h.out[0]);
 	if (container_is_running(aj->ct))
 		attach_zone_started(aj->ct);
 }

@@ -172,22 +172,26 @@ void attach_drain(int fd)
 
 struct early {
 	struct early *next;
+	uint64_t id;
 	char ct_id[65];
 	int stdin_fd, stream_fd;
 };
 
 static struct early *earlies;
 
-void attach_wait_start(struct container *ct, int stdin_fd, int stream_fd)
+uint64_t attach_wait_start(struct container *ct, int stdin_fd, int stream_fd)
 {
+	static uint64_t last_id;
 	struct early *e = xcalloc(1, sizeof(*e));
 
 	assert_loop_thread();
 	memcpy(e->ct_id, ct->id, sizeof(e->ct_id));
 	e->stdin_fd = stdin_fd;
 	e->stream_fd = stream_fd >= 0 ? fcntl(stream_fd, F_DUPFD_CLOEXEC, 0) : -1;
+	e->id = ++last_id;
 	e->next = earlies;
 	earlies = e;
+	return e->id;
 }
 
 static void early_free(struct early *e)
@@ -197,6 +201,19 @@ static void early_free(struct early *e)
 	if (e->stream_fd >= 0)
 		close(e->stream_fd);
 	free(e);
+}
+
+void attach_forget(uint64_t id)
+{
+	for (struct early **p = &earlies; *p; p = &(*p)->next) {
+		struct early *e = *p;
+
+		if (e->id == id) {
+			*p = e->next;
+			early_free(e);
+			return;
+		}
+	}
 }
 
 static struct early *take_early(const char *ct_id)

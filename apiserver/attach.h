@@ -14,8 +14,10 @@
 
 /* A client that attaches to a container that has not been started. stdin_fd (-1: none) is the read
  * end of a pipe with the client's bytes: taken; they go to the zone when it runs. stream_fd is the
- * socket of logclient_attach: duplicated here, to end it if the start fails; -1: none. */
-void attach_wait_start(struct container *ct, int stdin_fd, int stream_fd);
+ * socket of logclient_attach: duplicated here, to end it if the start fails; -1: none. The result
+ * is for attach_forget, when the client is gone before. */
+uint64_t attach_wait_start(struct container *ct, int stdin_fd, int stream_fd);
+void attach_forget(uint64_t id);
 void attach_zone_started(struct container *ct);
 /* The start failed, or the container is removed: waiting clients' streams end. */
 void attach_start_failed(struct container *ct);
