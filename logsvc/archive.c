@@ -7,7 +7,10 @@
  * compressed again) or a temporary file (overwritten by the next try). The gzip header's extra
  * field holds Docker's {"lastTime":"..."}, so that a reader with a later `since` need not inflate.
  *
- * Threads: its own, at the lowest priority; sets queue up once each.
+ * Unlinking a large file takes tens of milliseconds, for its pages are freed: whoever unlinks one holds
+ * it open meanwhile, so that only the name goes, and has it closed here (archive_close).
+ *
+ * Threads: its own, at the lowest priority; sets queue up once each. Another one closes.
  */
 #define LOG_MODULE "archive"
 #include "archive.h"
@@ -26,6 +29,7 @@
 #include "failpoint.h"
 #include "fs.h"
 #include "log.h"
+#include "loop.h"
 #include "record.h"
 #include "str.h"
 
@@ -42,6 +46,7 @@ static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static struct item *head, **tail = &head;
 static atomic_bool stopping;
 static bool started;
+static struct loop *reaper; /* closes */
 static pthread_t thread;
 
 /* ---- one file --------------------------------------------------------------------------------- */
@@ -216,8 +221,11 @@ static void *run(void *arg)
 
 int archive_start(struct err *err)
 {
-	int rc = pthread_create(&thread, NULL, run, NULL);
+	int rc;
 
+	if (!(reaper = loop_new("reaper", err)))
+		return err->code;
+	rc = pthread_create(&thread, NULL, run, NULL);
 	if (rc)
 		return err_sysnum(err, rc, "start the archiver");
 	started = true;
@@ -233,7 +241,22 @@ void archive_stop(void)
 	pthread_cond_signal(&more);
 	pthread_mutex_unlock(&lock);
 	pthread_join(thread, NULL);
+	loop_stop(reaper);
+	reaper = NULL;
 	started = false;
+}
+
+static void close_it(void *arg)
+{
+	close((int)(intptr_t)arg);
+}
+
+void archive_close(int fd)
+{
+	if (reaper)
+		loop_post(reaper, close_it, (void *)(intptr_t)fd);
+	else
+		close(fd);
 }
 
 void archive_submit(struct logset *set)

@@ -314,11 +314,17 @@ void logfile_retain(struct logfile *lf)
 
 	pthread_mutex_lock(&set->lock);
 	while (set->max_files && set->n_files + 1 > set->max_files) {
-		if (unlinkat(set->dir_fd, set->files[0].name, 0) < 0 && errno != ENOENT) {
+		int fd = openat(set->dir_fd, set->files[0].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+		int rc = unlinkat(set->dir_fd, set->files[0].name, 0);
+
+		if (rc < 0 && errno != ENOENT)
 			lf->errors++;
+		else
+			logset_drop_locked(set, 0);
+		if (fd >= 0)
+			archive_close(fd); /* the blocks are freed elsewhere */
+		if (rc < 0 && errno != ENOENT)
 			break;
-		}
-		logset_drop_locked(set, 0);
 		(void)failpoint("rotate.unlinked");
 	}
 	compress = set->compress && set->n_files > 0;

@@ -218,7 +218,8 @@ static size_t room(const struct ring *r, int s)
 	return (size_t)(RING_BYTES - ring_used(r, s));
 }
 
-int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max, size_t *pending)
+int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max, bool ended,
+		   size_t *pending)
 {
 	struct ring_stream *st = &r->hdr->stream[s];
 	char *at = r->data[s] + (st->head & (RING_BYTES - 1));
@@ -233,6 +234,8 @@ int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max,
 	if (ioctl(fd, FIONREAD, &have) < 0)
 		return -errno;
 	*pending = have > 0 ? (size_t)have : 0;
+	if (have <= 0 && !ended)
+		return -EAGAIN;
 	n = tee(fd, peek[1], 1, SPLICE_F_NONBLOCK);
 	if (n == 0)
 		return have > 0 ? -EAGAIN : 0;

@@ -84,9 +84,10 @@ static inline const char *ring_at(const struct ring *r, int s, uint64_t pos)
 void ring_commit(struct ring *r, const struct ring_slot *next);
 
 /* Reads once from a pipe's only reader, at most max bytes and what is free. Returns the bytes read, 0
- * at the end, -EAGAIN, or another errno. peek: an empty pipe of the thread's own. *pending: what
- * the pipe held before. */
-int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max, size_t *pending);
+ * at the end, -EAGAIN, or another errno. peek: an empty pipe of the thread's own. ended: epoll told
+ * of a hang-up, so an empty pipe is looked at for its end. *pending: what the pipe held before. */
+int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max, bool ended,
+		   size_t *pending);
 /* The same for a pty's master, where nothing can be peeked. */
 int ring_read_tty(struct ring *r, int s, int fd);
 

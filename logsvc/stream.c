@@ -305,14 +305,15 @@ static void at_eof(struct end *e)
 		run_is_drained(st);
 }
 
-/* How long until the pipe is half full again at the rate of the last bytes. */
+/* How long until the pipe is half full again at the rate of the last bytes. A line after some silence
+ * is no reason to pause: the next one tells whether there are more. */
 static int64_t pause_for(const struct end *e, size_t bytes, int64_t since_ns)
 {
 	int64_t half = (int64_t)e->pipe_bytes / 2;
 
-	if (since_ns <= 0 || bytes == 0)
-		return PAUSE_NS;
-	if (since_ns > PAUSE_NS * 4 || (int64_t)bytes * PAUSE_NS <= half * since_ns)
+	if (since_ns > PAUSE_NS * 4)
+		return 0;
+	if (since_ns <= 0 || (int64_t)bytes * PAUSE_NS <= half * since_ns)
 		return PAUSE_NS;
 	return half * since_ns / (int64_t)bytes;
 }
@@ -351,7 +352,7 @@ static void turn(struct end *e)
 		n = ring_read_tty(&st->spool.ring, e->s, e->src.fd);
 	else
 		n = ring_read_pipe(&st->spool.ring, e->s, e->src.fd, st->spool.cap->peek, READ_MAX,
-				   &pending);
+				   e->hup, &pending);
 	if (n > 0) {
 		st->active_ns = mono_ns();
 		if (!st->rest.prev)

@@ -48,11 +48,11 @@ static void test_read_and_commit(void **state)
 	(void)state;
 	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
 	open_ring(&r, fd, RING_NEW);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, &pending), -EAGAIN);
+	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, true, &pending), -EAGAIN);
 	assert_int_equal(write(p[1], "hello\nwor", 9), 9);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 5, &pending), 5);
+	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 5, true, &pending), 5);
 	assert_int_equal(pending, 9);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, &pending), 4);
+	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, true, &pending), 4);
 	assert_int_equal(ring_used(&r, 0), 9);
 	assert_memory_equal(ring_at(&r, 0, 0), "hello\nwor", 9);
 	slot = *ring_slot(&r);
@@ -66,7 +66,7 @@ static void test_read_and_commit(void **state)
 	assert_memory_equal(ring_at(&r, 0, 6), "wor", 3);
 	assert_int_equal(ring_slot(&r)->log_off, 77);
 	close(p[1]);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, &pending), 0);
+	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, true, &pending), 0);
 	close(p[0]);
 	ring_close(&r);
 	close(fd);
@@ -88,7 +88,7 @@ static void test_wraps(void **state)
 
 		memset(in, 'a' + i % 26, sizeof(in));
 		assert_int_equal(write(p[1], in, sizeof(in)), sizeof(in));
-		assert_int_equal(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, &pending), sizeof(in));
+		assert_int_equal(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, true, &pending), sizeof(in));
 		at = (char *)(uintptr_t)ring_at(&r, 1, slot.tail[1]);
 		assert_memory_equal(at, in, sizeof(in));
 		slot.tail[1] += sizeof(in);
@@ -102,10 +102,10 @@ static void test_wraps(void **state)
 	memset(in, 'x', sizeof(in));
 	while (ring_used(&r, 1) < RING_BYTES) {
 		assert_true(write(p[1], in, sizeof(in)) > 0);
-		assert_true(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, &pending) > 0);
+		assert_true(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, true, &pending) > 0);
 	}
 	assert_int_equal(write(p[1], in, 10), 10);
-	assert_int_equal(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, &pending), -EAGAIN);
+	assert_int_equal(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, true, &pending), -EAGAIN);
 	ring_close(&r);
 	close(p[0]);
 	close(p[1]);
