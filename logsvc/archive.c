@@ -242,7 +242,6 @@ void archive_stop(void)
 	pthread_mutex_unlock(&lock);
 	pthread_join(thread, NULL);
 	loop_stop(reaper);
-	reaper = NULL;
 	started = false;
 }
 

@@ -386,6 +386,8 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	}
 	check_dir(&c, logs);
 	for (int s = 0; s < 2; s++) {
+		if (c.drops_oldest && !c.next[s])
+			continue; /* retention may take all of the one that ended first */
 		if (c.next[s] != counts->lines[s]) {
 			fprintf(stderr, "stream %d: %llu lines printed, %llu in the log\n", s,
 				(unsigned long long)counts->lines[s], (unsigned long long)c.next[s]);
