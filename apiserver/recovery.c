@@ -51,6 +51,15 @@ static bool mount_is_volume(const struct ct_mount *m)
 	return str_eq(m->type, "volume") && !str_empty(m->name);
 }
 
+/* Not from inside store_each: it holds the store's lock, which volumes take under their own. */
+static void ref_volumes(const struct container *ct)
+{
+	for (size_t i = 0; i < ct->mounts.n; i++) {
+		if (mount_is_volume(&ct->mounts.v[i]))
+			volume_ref(ct->mounts.v[i].name, ct->id);
+	}
+}
+
 static int load_one(const char *key, const char *json, void *arg, struct err *err)
 {
 	struct container *ct = NULL;
@@ -64,10 +73,6 @@ static int load_one(const char *key, const char *json, void *arg, struct err *er
 			log_q(why.msg));
 		container_unref(ct);
 		return 0;
-	}
-	for (size_t i = 0; i < ct->mounts.n; i++) {
-		if (mount_is_volume(&ct->mounts.v[i]))
-			volume_ref(ct->mounts.v[i].name, ct->id);
 	}
 	container_unref(ct);
 	return 0;
@@ -324,6 +329,8 @@ int recovery_run(struct err *err)
 
 	if ((rc = store_each(STORE_CONTAINER, load_one, NULL, err)) < 0)
 		return rc;
+	for (struct container *ct = container_first(); ct; ct = ct->next_by_age)
+		ref_volumes(ct);
 	for (struct container *ct = container_first(); ct; ct = ct->next_by_age)
 		find_zone(ct);
 	sweep_dir(run_zones);
