@@ -35,9 +35,9 @@
  *	  client full v | half empty          |
  *	          STALLED: ends watched for hang-up only
  *
- * After a read that emptied the pipe an end pauses for up to PAUSE_NS, so that a container that prints
- * line by line costs a turn per millisecond, not one per line. While it pauses only the hang-up is
- * watched: the end of a run is never delayed.
+ * After a read that emptied the pipe an end pauses, first for PAUSE_NS, and while the container goes on
+ * for up to PAUSE_MAX, so that one that prints line by line costs a few turns per 10 ms, not one per
+ * line. While it pauses only the hang-up is watched: the end of a run is never delayed.
  *
  * Invariants: bytes in [tail, head) are in no record; an end is watched only in RUNNING and STALLED.
  * Threads: the zone's capture thread.
@@ -60,7 +60,8 @@
 #include "str.h"
 
 #define READ_MAX   (128 * 1024) /* bytes per turn */
-#define PAUSE_NS   1000000
+#define PAUSE_NS   1000000 /* the first one */
+#define PAUSE_MAX  6000000 /* keeps followers' lag below 10 ms */
 #define PAUSE_MIN  50000
 #define RETRY_NS   250000000
 #define REST_NS	   2000000000 /* without output: the ring's memory is given back */
@@ -76,6 +77,8 @@ struct end {
 	bool hup;
 	struct timer pause; /* set while pausing */
 	int64_t last_ns;    /* of the read before */
+	int64_t pause_ns;   /* the last pause that was wanted */
+	size_t bytes;	    /* read since the last pause, maybe in several turns */
 	size_t pipe_bytes;
 };
 
@@ -305,24 +308,28 @@ static void at_eof(struct end *e)
 		run_is_drained(st);
 }
 
-/* How long until the pipe is half full again at the rate of the last bytes. A line after some silence
- * is no reason to pause: the next one tells whether there are more. */
-static int64_t pause_for(const struct end *e, size_t bytes, int64_t since_ns)
+/* How long this end may be left alone: a container that goes on printing little by little is read ever less
+ * often, up to every PAUSE_MAX, but never later than its pipe is half full at the rate of the last
+ * bytes. A line after some silence is no reason to pause: the next one tells whether there are more. */
+static int64_t pause_for(struct end *e, size_t bytes, int64_t since_ns)
 {
-	int64_t half = (int64_t)e->pipe_bytes / 2;
+	int64_t half = (int64_t)e->pipe_bytes / 2, till_half;
 
-	if (since_ns > PAUSE_NS * 4)
+	if (since_ns <= 0 || bytes == 0 || since_ns > PAUSE_MAX * 4) {
+		e->pause_ns = PAUSE_NS / 2;
 		return 0;
-	if (since_ns <= 0 || (int64_t)bytes * PAUSE_NS <= half * since_ns)
-		return PAUSE_NS;
-	return half * since_ns / (int64_t)bytes;
+	}
+	e->pause_ns = e->pause_ns * 2 < PAUSE_MAX ? e->pause_ns * 2 : PAUSE_MAX;
+	till_half = half * since_ns / (int64_t)bytes;
+	return till_half < e->pause_ns ? till_half : e->pause_ns;
 }
 
-static void pause_end(struct end *e, size_t bytes, int64_t now)
+static void pause_end(struct end *e, int64_t now)
 {
-	int64_t ns = pause_for(e, bytes, now - e->last_ns);
+	int64_t ns = pause_for(e, e->bytes, now - e->last_ns);
 
 	e->last_ns = now;
+	e->bytes = 0;
 	if (ns < PAUSE_MIN || e->hup) {
 		(void)loop_watch(e->st->spool.cap->loop, &e->src, EPOLLIN);
 		return;
@@ -355,6 +362,7 @@ static void turn(struct end *e)
 				   e->hup, &pending);
 	if (n > 0) {
 		st->active_ns = mono_ns();
+		e->bytes += (size_t)n;
 		if (!st->rest.prev)
 			loop_timer(st->spool.cap->loop, &st->rest, REST_NS);
 		feed(st, e->s, ring_at(&st->spool.ring, e->s, at), (size_t)n);
@@ -363,7 +371,7 @@ static void turn(struct end *e)
 		else if ((size_t)n < pending)
 			(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
 		else
-			pause_end(e, (size_t)n, st->active_ns);
+			pause_end(e, st->active_ns);
 	} else if (n == 0) {
 		at_eof(e);
 	} else if (n == -EAGAIN || n == -EINTR) {
@@ -484,6 +492,7 @@ static void start_end(struct stream *st, int s, int fd)
 	e->hup = false;
 	e->tty = fstat(fd, &sb) < 0 || !S_ISFIFO(sb.st_mode);
 	e->last_ns = 0;
+	e->bytes = 0;
 	if (flags >= 0)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	size = fcntl(fd, F_GETPIPE_SZ);
