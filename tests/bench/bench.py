@@ -294,7 +294,7 @@ def daemons_memory(e):
 
 
 def many_writers(e):
-    cs = [e.run_once(['/loggen', '10000', '100', 'line', '2000']) for _ in range(50)]
+    cs = [e.run_once(['/loggen', '30000', '100', 'line', '2000']) for _ in range(50)]
     time.sleep(1)
     cpu, t = e.cpu(), time.perf_counter()
     time.sleep(3)
