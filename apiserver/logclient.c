@@ -321,16 +321,20 @@ static void sv_enter_connecting(void);
 
 static int sv_spawn(void)
 {
-	const char *with_root[] = { "logsvc", "--root", engine->paths.root, NULL };
-	const char *with_conf[] = { "logsvc", "--conf", engine->conf_path, NULL };
-	const char *plain[] = { "logsvc", NULL };
+	const char *argv[6] = { "logsvc" };
 	struct err err = { 0 };
+	size_t n = 1;
 	int rc;
 
-	rc = child_spawn(engine->paths.root[0]	? with_root
-			 : engine->conf_path[0] ? with_conf
-						: plain,
-			 -1, -1, true, &sv.pid, &err);
+	if (engine->paths.root[0]) {
+		argv[n++] = "--root";
+		argv[n++] = engine->paths.root;
+	}
+	if (engine->conf_path[0]) {
+		argv[n++] = "--conf";
+		argv[n++] = engine->conf_path;
+	}
+	rc = child_spawn(argv, -1, -1, true, &sv.pid, &err);
 	if (rc < 0) {
 		log_err("logsvc cannot be started", "error=%s", log_q(err.msg));
 		sv.pid = 0;

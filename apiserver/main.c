@@ -254,7 +254,12 @@ static int load_conf(const struct args *a, struct err *err)
 
 	if ((rc = conf_load(&e->conf, a->conf, err)) < 0)
 		return rc;
-	str_copy(e->conf_path, sizeof(e->conf_path), a->conf ? a->conf : "");
+	if (a->conf) { /* absolute, for the daemons that we start */
+		cleanup_free char *real = realpath(a->conf, NULL);
+
+		if (!real || str_fmt(e->conf_path, sizeof(e->conf_path), "%s", real) < 0)
+			return err_sysnum(err, real ? ENAMETOOLONG : errno, "%s", a->conf);
+	}
 	if (log_parse_level(conf_str(e->conf, "log-level"), &level) < 0)
 		return err_kind(err, ERR_BAD_PARAM,
 				"log-level: not one of error, warn, info, debug: %s",
