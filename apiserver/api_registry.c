@@ -1,159 +1,267 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * api_registry.c - handlers that need a registry: pull, push, distribution inspect.
+ * api_registry.c - handlers that need a registry: pull, push, distribution inspect, search.
  *
- * Design: until registry.c is there, they go as far as they honestly can: the reference is checked,
- * the registry's name is looked up and a connection tried, and what fails is told in the words that
- * Docker has for it. A registry that answers gets a 501.
+ * Threads: handlers and *_done on the loop, *_run on a worker. A client that goes away cancels its
+ * job, even before the first line is written.
  */
-#include <netdb.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "apiserver/image_events.h"
 #include "apiserver/image_ref.h"
-#include "apiserver/image_store.h"
 #include "apiserver/job.h"
+#include "apiserver/manifest.h"
+#include "apiserver/progress.h"
+#include "apiserver/registry.h"
+#include "apiserver/registry_pull.h"
 #include "apiserver/reply.h"
 #include "apiserver/request.h"
 #include "apiserver/route.h"
+#include "apiserver/transfer.h"
 #include "cleanup.h"
+#include "jget.h"
+#include "jw.h"
 #include "str.h"
 
-#define CONNECT_MS 15000
-
-struct reach_job {
+/* What pull and push have in common. */
+struct move_job {
 	struct job job;
 	uint64_t req;
+	struct progress *progress;
 	struct image_ref ref;
-	const char *what; /* static: the verb of the 501 */
+	char *platform; /* NULL: not given */
+	struct reg_creds creds;
+	struct image_events events;
 };
 
-static const char *resolver_words(int rc)
+static void on_gone(void *arg)
 {
-	switch (rc) {
-	case EAI_NONAME:
-	case EAI_NODATA:
-		return "no such host";
-	case EAI_AGAIN:
-		return "Temporary failure in name resolution";
-	default:
-		return gai_strerror(rc);
-	}
+	struct move_job *mj = arg;
+
+	job_cancel(&mj->job);
 }
 
-/* 0, or the errno of the failed connection. */
-static int try_connect(const struct addrinfo *ai)
+static void move_done(struct job *job)
 {
-	cleanup_fd int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int e = 0;
+	struct move_job *mj = container_of(job, struct move_job, job);
+	struct req *r = req_by_id(mj->req);
 
-	if (fd < 0)
-		return errno;
-	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0)
-		return 0;
-	if (errno != EINPROGRESS)
-		return errno;
-	if (poll(&p, 1, CONNECT_MS) <= 0)
-		return ETIMEDOUT;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len);
-	return e;
+	if (r)
+		req_on_gone(r, NULL, NULL);
+	image_events_emit(&mj->events);
+	progress_end(mj->progress, job->rc < 0 ? &job->err : NULL);
+	reg_creds_fini(&mj->creds);
+	free(mj->platform);
+	free(mj);
 }
 
-static int reach_run(struct job *job, struct err *err)
+static void move_start(struct req *r, const struct image_ref *ref, const char *what,
+		       int (*run)(struct job *job, struct err *err), char *platform)
 {
-	struct reach_job *rj = container_of(job, struct reach_job, job);
-	const char *domain = str_eq(rj->ref.domain, IMAGE_REF_DOMAIN) ? "registry-1.docker.io" :
-									rj->ref.domain;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *ai = NULL;
-	char host[256], addr[128], text[64];
-	const char *port = "443";
-	char *colon;
+	struct move_job *mj = xcalloc(1, sizeof(*mj));
+
+	mj->job = (struct job){ .run = run, .done = move_done, .what = what };
+	mj->req = req_id(r);
+	mj->ref = *ref;
+	mj->platform = platform;
+	reg_creds_parse(req_header(r, "x-registry-auth"), &mj->creds);
+	mj->progress = progress_new(mj->req);
+	req_on_gone(r, on_gone, mj);
+	job_submit(LANE_TRANSFER, &mj->job);
+}
+
+/* ---------------------------------------------------------------- pull */
+
+static int pull_run(struct job *job, struct err *err)
+{
+	struct move_job *mj = container_of(job, struct move_job, job);
+	const struct registry_pull p = {
+		.ref = mj->ref,
+		.platform = mj->platform,
+		.creds = &mj->creds,
+		.events = &mj->events,
+	};
+	struct transfer t;
 	int rc;
 
-	str_copy(host, sizeof(host), domain);
-	colon = strrchr(host, ':');
-	if (colon && !strchr(colon, ']')) {
-		*colon = '\0';
-		port = colon + 1;
-	}
-	rc = getaddrinfo(host, port, &hints, &ai);
-	if (rc)
-		return err_kind(err, ERR_SYSTEM, "Get \"https://%s/v2/\": dial tcp: lookup %s: %s", domain,
-				host, resolver_words(rc));
-	rc = try_connect(ai);
-	getnameinfo(ai->ai_addr, ai->ai_addrlen, addr, sizeof(addr), text, sizeof(text),
-		    NI_NUMERICHOST | NI_NUMERICSERV);
-	freeaddrinfo(ai);
-	if (rc) {
-		char words[64];
-		const char *s = strerror_r(rc, words, sizeof(words));
-
-		return err_kind(err, ERR_SYSTEM, "Get \"https://%s/v2/\": dial tcp %s:%s: connect: %c%s",
-				domain, addr, text, s[0] | 0x20, s + 1);
-	}
-	return err_kind(err, ERR_NOT_IMPLEMENTED, "%s is not supported yet", rj->what);
+	transfer_init(&t, job, mj->progress);
+	rc = registry_pull(&p, &t, err);
+	transfer_fini(&t);
+	return rc;
 }
 
-static void reach_done(struct job *job)
+/* tag may be a digest, and counts more than what the name has. */
+static int pull_ref(const char *image, const char *tag, struct image_ref *out, struct err *err)
 {
-	struct reach_job *rj = container_of(job, struct reach_job, job);
+	cleanup_free char *name = xstrdup(image), *whole = NULL, *bare = NULL;
+	size_t len = strlen(name);
+	struct image_ref ref;
+	int rc;
 
-	reply_error(rj->req, &job->err);
-	free(rj);
-}
-
-static void reach(struct req *r, const struct image_ref *ref, const char *what)
-{
-	struct reach_job *rj = xcalloc(1, sizeof(*rj));
-
-	rj->job = (struct job){ .run = reach_run, .done = reach_done, .what = what };
-	rj->req = req_id(r);
-	rj->ref = *ref;
-	rj->what = what;
-	job_submit(LANE_TRANSFER, &rj->job);
+	if (len && name[len - 1] == ':')
+		name[len - 1] = '\0';
+	if ((rc = image_ref_parse(name, &ref, err)) < 0 || str_empty(tag)) {
+		*out = ref;
+		return rc;
+	}
+	bare = image_ref_name(&ref);
+	whole = xasprintf("%s%s%s", bare, strchr(tag, ':') ? "@" : ":", tag);
+	return image_ref_parse(whole, out, err);
 }
 
 void handle_image_pull(struct req *r)
 {
-	const char *image = req_query(r, "fromImage"), *tag = req_query(r, "tag");
-	cleanup_free char *whole = NULL;
-	struct image_ref ref;
+	const char *platform = req_query(r, "platform");
+	struct image_ref ref = { 0 };
 	struct err err = { 0 };
 
-	if (str_empty(tag))
-		whole = xstrdup(image);
-	else
-		whole = xasprintf("%s%s%s", image, strchr(tag, ':') ? "@" : ":", tag);
-	if (image_ref_parse(whole, &ref, &err) < 0) {
+	if (pull_ref(req_query(r, "fromImage"), req_query(r, "tag"), &ref, &err) < 0)
 		reply_error(req_id(r), &err);
-		return;
-	}
-	reach(r, &ref, "pull");
+	else
+		move_start(r, &ref, "image pull", pull_run, str_empty(platform) ? NULL : xstrdup(platform));
 }
+
+/* ---------------------------------------------------------------- push */
 
 void handle_image_push(struct req *r)
 {
-	struct image_ref ref;
-	struct err err = { 0 };
+	reply_error_status(req_id(r), 501, "push is not supported yet");
+}
 
-	if (image_ref_parse(req_var(r, "name"), &ref, &err) < 0)
-		reply_error(req_id(r), &err);
+/* ---------------------------------------------------------------- distribution inspect */
+
+struct dist_job {
+	struct job job;
+	uint64_t req;
+	struct image_ref ref;
+	struct reg_creds creds;
+	struct buf out;
+};
+
+static bool dist_cancelled(void *arg)
+{
+	return job_cancelled(arg);
+}
+
+static void platform_json(struct jw *w, const char *os, const char *architecture, const char *variant)
+{
+	jw_obj(w, NULL);
+	jw_str(w, "architecture", architecture);
+	jw_str(w, "os", os);
+	if (*variant)
+		jw_str(w, "variant", variant);
+	jw_end(w);
+}
+
+static int dist_platforms(struct dist_job *dj, struct registry *reg, const struct manifest *m, struct jw *w,
+			  struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_json json_t *o = NULL;
+	int rc;
+
+	jw_arr(w, "Platforms");
+	for (size_t i = 0; m->is_index && i < m->n; i++)
+		platform_json(w, m->v[i].os, m->v[i].architecture, m->v[i].variant);
+	if (!m->is_index) {
+		if ((rc = registry_blob_text(reg, dj->ref.path, m->config.digest, m->config.size, &text,
+					     err)) < 0 ||
+		    (rc = jparse(buf_str(&text), text.len, &o, err)) < 0)
+			return rc;
+		platform_json(w, jget_str(o, "os", ""), jget_str(o, "architecture", ""),
+			      jget_str(o, "variant", ""));
+	}
+	jw_end(w);
+	return 0;
+}
+
+static int dist_from(struct dist_job *dj, struct registry *reg, struct err *err)
+{
+	struct manifest_text mt = { 0 };
+	struct manifest m;
+	struct jw w = JW(&dj->out);
+	enum reg_refusal why;
+	int rc;
+
+	registry_scope(reg, dj->ref.path, "pull");
+	rc = registry_manifest(reg, dj->ref.path, dj->ref.digest[0] ? dj->ref.digest : dj->ref.tag, &mt,
+			       &why, err);
+	if (rc < 0) {
+		if (why == REG_UNAUTHORIZED)
+			err->kind = ERR_UNAUTHORIZED;
+		else if (why == REG_MANIFEST_UNKNOWN || why == REG_NAME_UNKNOWN)
+			err->kind = ERR_NOT_FOUND;
+		return rc;
+	}
+	rc = manifest_parse(buf_str(&mt.text), mt.text.len, mt.content_type, &m, err);
+	if (rc == 0) {
+		jw_obj(&w, NULL);
+		jw_obj(&w, "Descriptor");
+		jw_str(&w, "mediaType", m.media_type);
+		jw_str(&w, "digest", mt.digest);
+		jw_int(&w, "size", (int64_t)mt.text.len);
+		jw_end(&w);
+		rc = dist_platforms(dj, reg, &m, &w, err);
+		manifest_fini(&m);
+		if (rc == 0)
+			jw_end(&w);
+	}
+	buf_fini(&mt.text);
+	return rc;
+}
+
+static int dist_run(struct job *job, struct err *err)
+{
+	struct dist_job *dj = container_of(job, struct dist_job, job);
+	const struct registry_opts o = { .creds = &dj->creds, .cancelled = dist_cancelled, .arg = job };
+	struct reg_endpoint v[REG_ENDPOINTS_MAX];
+	size_t n = registry_endpoints(dj->ref.domain, true, v);
+	int rc = -ENOENT;
+
+	for (size_t i = 0; i < n; i++) {
+		struct registry *reg = NULL;
+
+		*err = (struct err){ 0 };
+		buf_reset(&dj->out);
+		if ((rc = registry_open(&v[i], &o, &reg, err)) < 0)
+			continue;
+		rc = dist_from(dj, reg, err);
+		registry_close(reg);
+		if (rc == 0 || !v[i].mirror)
+			break;
+	}
+	return rc;
+}
+
+static void dist_done(struct job *job)
+{
+	struct dist_job *dj = container_of(job, struct dist_job, job);
+
+	if (job->rc < 0)
+		reply_error(dj->req, &job->err);
 	else
-		reach(r, &ref, "push");
+		reply_json(dj->req, 200, &dj->out);
+	buf_fini(&dj->out);
+	reg_creds_fini(&dj->creds);
+	free(dj);
 }
 
 void handle_distribution_inspect(struct req *r)
 {
+	struct dist_job *dj;
 	struct image_ref ref;
 	struct err err = { 0 };
 
-	if (image_ref_parse(req_var(r, "name"), &ref, &err) < 0)
+	if (image_ref_parse(req_var(r, "name"), &ref, &err) < 0) {
 		reply_error(req_id(r), &err);
-	else
-		reach(r, &ref, "distribution inspect");
+		return;
+	}
+	image_ref_default_tag(&ref);
+	dj = xcalloc(1, sizeof(*dj));
+	dj->job = (struct job){ .run = dist_run, .done = dist_done, .what = "distribution inspect" };
+	dj->req = req_id(r);
+	dj->ref = ref;
+	reg_creds_parse(req_header(r, "x-registry-auth"), &dj->creds);
+	job_submit(LANE_TRANSFER, &dj->job);
 }

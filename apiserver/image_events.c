@@ -30,6 +30,18 @@ void image_events_add(struct image_events *ev, const char *action, const char *i
 	image_unlock();
 }
 
+void image_events_add_named(struct image_events *ev, const char *action, const char *ref, const char *name)
+{
+	struct image *img = NULL;
+	struct err ignored = { 0 };
+
+	if (image_resolve(ref, &img, NULL, &ignored) < 0)
+		img = NULL;
+	image_events_add(ev, action, img ? img->id : "", name);
+	ev->v[ev->n - 1].actor = xstrdup(ref);
+	image_unref(img);
+}
+
 static void emit(const struct image_event *x)
 {
 	cleanup_json json_t *labels = NULL;
@@ -50,7 +62,7 @@ static void emit(const struct image_event *x)
 	}
 	attrs[n++] = "name";
 	attrs[n++] = x->name;
-	event_emit("image", x->action, x->id, attrs);
+	event_emit("image", x->action, x->actor ? x->actor : x->id, attrs);
 }
 
 void image_events_emit(struct image_events *ev)
@@ -63,6 +75,7 @@ void image_events_emit(struct image_events *ev)
 void image_events_fini(struct image_events *ev)
 {
 	for (size_t i = 0; i < ev->n; i++) {
+		free(ev->v[i].actor);
 		free(ev->v[i].name);
 		free(ev->v[i].labels_text);
 	}

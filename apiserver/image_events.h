@@ -10,6 +10,7 @@
 struct image_event {
 	const char *action; /* static */
 	char id[72];
+	char *actor;	   /* the actor's ID, where it is not the image's; else NULL */
 	char *name;	   /* the attribute; NULL: none */
 	char *labels_text; /* the image's labels, JSON */
 };
@@ -21,6 +22,8 @@ struct image_events {
 /* Any thread. Reads the image's labels now: before it is deleted. name NULL: the ID. */
 void image_events_add(struct image_events *ev, const char *action, const char *image_id,
 		      const char *name);
+/* The actor is a reference: pull, push. */
+void image_events_add_named(struct image_events *ev, const char *action, const char *ref, const char *name);
 /* Loop: emits and empties. */
 void image_events_emit(struct image_events *ev);
 void image_events_fini(struct image_events *ev);

@@ -7,17 +7,16 @@
  */
 #include "apiserver/url_source.h"
 
-#include <curl/curl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "buf.h"
 #include "str.h"
 
 #define BUFFER_MAX   (512 * 1024)
 #define IDLE_SECONDS 60L
-#define POLL_MS	     1000
+#define POLL_MS	     500
 
 struct url_source {
 	CURLM *multi;
@@ -29,7 +28,33 @@ struct url_source {
 	long status;
 	char *url;
 	char words[CURL_ERROR_SIZE];
+	struct url_source_opts opts;
+	struct curl_slist *headers;
+	char **challenges;
 };
+
+static bool is_cancelled(const struct url_source *s)
+{
+	return s->opts.cancelled && s->opts.cancelled(s->opts.cancelled_arg);
+}
+
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+	static const char name[] = "www-authenticate:";
+	struct url_source *s = arg;
+	size_t len = size * n, skip = sizeof(name) - 1;
+
+	if (len > skip && strncasecmp(p, name, skip) == 0 && strv_len(s->challenges) < 16) {
+		char *value;
+
+		while (len > skip && strchr("\r\n", p[len - 1]))
+			len--;
+		value = xstrndup(p + skip, len - skip);
+		strv_add(&s->challenges, value);
+		free(value);
+	}
+	return size * n;
+}
 
 static size_t on_data(char *p, size_t size, size_t n, void *arg)
 {
@@ -59,6 +84,10 @@ static void step(struct url_source *s)
 		s->done = true;
 		s->result = m->data.result;
 	}
+	if (!s->done && is_cancelled(s)) {
+		s->done = true;
+		s->result = CURLE_ABORTED_BY_CALLBACK;
+	}
 	if (!s->done && s->pos == s->data.len)
 		curl_multi_poll(s->multi, NULL, 0, POLL_MS, NULL);
 }
@@ -79,6 +108,8 @@ void url_source_free(struct url_source *s)
 		curl_multi_remove_handle(s->multi, s->easy);
 	curl_easy_cleanup(s->easy);
 	curl_multi_cleanup(s->multi);
+	curl_slist_free_all(s->headers);
+	strv_free(s->challenges);
 	buf_fini(&s->data);
 	free(s->url);
 	free(s);
@@ -100,32 +131,66 @@ static void set_options(struct url_source *s)
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, s->words);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, s);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, s);
 }
 
-int url_source_open(const char *url, struct url_source **out, struct err *err)
+int url_source_open_with(const char *url, const struct url_source_opts *o, struct curl_slist **headers,
+			 struct url_source **out, struct err *err)
 {
 	struct url_source *s = xcalloc(1, sizeof(*s));
 	int rc;
 
 	s->url = xstrdup(url);
+	s->opts = *o;
+	s->challenges = strv_split("", ',');
 	s->multi = curl_multi_init();
 	s->easy = curl_easy_init();
 	if (!s->multi || !s->easy)
 		abort();
 	set_options(s);
+	if (o->setup)
+		o->setup(s->easy, o->arg);
+	if (headers)
+		s->headers = *headers;
 	curl_multi_add_handle(s->multi, s->easy);
 	while (!s->done && !s->data.len)
 		step(s);
 	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &s->status);
-	rc = url_source_error(s, err);
-	if (rc == 0 && s->status >= 400)
-		rc = err_kind(err, ERR_SYSTEM, "failed to GET %s with status %ld", url, s->status);
+	rc = s->data.len ? 0 : url_source_error(s, err);
 	if (rc < 0) {
 		url_source_free(s);
 		return rc;
 	}
 	*out = s;
 	return 0;
+}
+
+int url_source_open(const char *url, struct url_source **out, struct err *err)
+{
+	const struct url_source_opts none = { 0 };
+	struct url_source *s = NULL;
+	int rc;
+
+	if ((rc = url_source_open_with(url, &none, NULL, &s, err)) < 0)
+		return rc;
+	if (s->status >= 400) {
+		rc = err_kind(err, ERR_SYSTEM, "failed to GET %s with status %ld", url, s->status);
+		url_source_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+long url_source_status(const struct url_source *s)
+{
+	return s->status;
+}
+
+char *const *url_source_challenges(const struct url_source *s)
+{
+	return s->challenges;
 }
 
 ssize_t url_source_read(struct url_source *s, void *p, size_t len)

@@ -5,6 +5,8 @@
 #ifndef APISERVER_URL_SOURCE_H
 #define APISERVER_URL_SOURCE_H
 
+#include <curl/curl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +17,18 @@ struct url_source;
 /* Asks, follows redirects (http and https only), and returns when the answer's headers are there.
  * Status 400 and above is an error. */
 int url_source_open(const char *url, struct url_source **out, struct err *err);
+/* The same for one who knows HTTP: setup sees the handle before it is used, any status is success.
+ * *headers is the list that setup gave to the handle; taken. */
+struct url_source_opts {
+	void (*setup)(CURL *curl, void *arg);
+	void *arg;
+	bool (*cancelled)(void *arg); /* asked now and then; NULL: never */
+	void *cancelled_arg;
+};
+int url_source_open_with(const char *url, const struct url_source_opts *o, struct curl_slist **headers,
+			 struct url_source **out, struct err *err);
+long url_source_status(const struct url_source *s);
+char *const *url_source_challenges(const struct url_source *s); /* each WWW-Authenticate; borrowed */
 /* Bytes, 0 at the end, negative errno (then url_source_error has the words). */
 ssize_t url_source_read(struct url_source *s, void *p, size_t len);
 int64_t url_source_length(const struct url_source *s); /* -1: not told */

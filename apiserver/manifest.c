@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * manifest.c - image manifests and indexes.
+ *
+ *	manifest	{"config": descriptor, "layers": [descriptor, ...]}
+ *	index		{"manifests": [descriptor + "platform", ...]}
+ *	descriptor	{"mediaType", "digest", "size"}
+ *
+ * Design: every text is hostile: digests and sizes are checked here, so that whoever has a struct
+ * manifest may use them in URLs and as limits.
+ */
+#include "apiserver/manifest.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/image_import.h"
+#include "apiserver/image_ref.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "str.h"
+
+#define LAYERS_MAX  500
+#define ENTRIES_MAX 10000
+#define SIZE_MAX_	(1LL << 42)
+
+static int read_descriptor(const json_t *o, struct descriptor *d, struct err *err)
+{
+	const char *digest = jget_str(o, "digest", "");
+	int64_t size = jget_int(o, "size", -1);
+
+	if (!image_id_valid(digest))
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: bad digest \"%.100s\"", digest);
+	if (size <= 0 || size > SIZE_MAX_)
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: bad size of %s", digest);
+	*d = (struct descriptor){ .size = size };
+	str_copy(d->digest, sizeof(d->digest), digest);
+	str_copy(d->media_type, sizeof(d->media_type), jget_str(o, "mediaType", ""));
+	return 0;
+}
+
+static int read_list(const json_t *list, size_t max, struct manifest *out, struct err *err)
+{
+	size_t n = json_array_size(list);
+	int rc;
+
+	if (n > max)
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: %zu entries", n);
+	out->v = xcalloc(n + 1, sizeof(*out->v));
+	for (; out->n < n; out->n++) {
+		const json_t *o = json_array_get(list, out->n), *p = jget_obj(o, "platform");
+		struct descriptor *d = &out->v[out->n];
+
+		if ((rc = read_descriptor(o, d, err)) < 0)
+			return rc;
+		str_copy(d->os, sizeof(d->os), jget_str(p, "os", ""));
+		str_copy(d->architecture, sizeof(d->architecture), jget_str(p, "architecture", ""));
+		str_copy(d->variant, sizeof(d->variant), jget_str(p, "variant", ""));
+	}
+	return 0;
+}
+
+static bool known_type(const char *type)
+{
+	return str_eq(type, MANIFEST_DOCKER) || str_eq(type, MANIFEST_OCI) ||
+	       str_eq(type, MANIFEST_DOCKER_LIST) || str_eq(type, MANIFEST_OCI_INDEX);
+}
+
+static int check_config(const struct descriptor *d, struct err *err)
+{
+	if (str_eq(d->media_type, MANIFEST_DOCKER_CONFIG) ||
+	    str_eq(d->media_type, "application/vnd.oci.image.config.v1+json") ||
+	    str_eq(d->media_type, "application/octet-stream") || !d->media_type[0])
+		return 0;
+	return err_kind(err, ERR_SYSTEM, "encountered remote \"%s\"(unknown) when fetching an image",
+			d->media_type);
+}
+
+static int read_manifest(const json_t *o, struct manifest *out, struct err *err)
+{
+	int rc;
+
+	if (jget_int(o, "schemaVersion", 2) == 1)
+		return err_kind(err, ERR_SYSTEM, "image manifest version 2, schema 1 is not supported");
+	if (!known_type(out->media_type) && out->media_type[0] && !jget_arr(o, "manifests") &&
+	    !jget_arr(o, "layers"))
+		return err_kind(err, ERR_SYSTEM, "unsupported manifest media type \"%s\"", out->media_type);
+	/* by its members, whatever its type says: both at once are an attack */
+	if (jget_arr(o, "manifests") && (jget_arr(o, "layers") || jget_obj(o, "config")))
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: it is an index too");
+	out->is_index = jget_arr(o, "manifests") != NULL;
+	if (known_type(out->media_type) &&
+	    out->is_index != (str_eq(out->media_type, MANIFEST_DOCKER_LIST) ||
+			      str_eq(out->media_type, MANIFEST_OCI_INDEX)))
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: it is no %s", out->media_type);
+	if (out->is_index)
+		return read_list(jget_arr(o, "manifests"), ENTRIES_MAX, out, err);
+	if (!jget_obj(o, "config"))
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: it has no config");
+	if ((rc = read_descriptor(jget_obj(o, "config"), &out->config, err)) < 0 ||
+	    (rc = check_config(&out->config, err)) < 0)
+		return rc;
+	return read_list(jget_arr(o, "layers"), LAYERS_MAX, out, err);
+}
+
+int manifest_parse(const char *text, size_t len, const char *content_type, struct manifest *out,
+		   struct err *err)
+{
+	cleanup_json json_t *o = NULL;
+	struct manifest m = { 0 };
+	const char *type;
+	int rc;
+
+	if (len > MANIFEST_MAX)
+		return err_kind(err, ERR_SYSTEM, "the manifest is too large");
+	if ((rc = jparse(text, len, &o, err)) < 0) {
+		err->kind = ERR_SYSTEM;
+		return err_wrap(err, rc, "invalid manifest");
+	}
+	if (!json_is_object(o))
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: not an object");
+	type = jget_str(o, "mediaType", "");
+	if (!*type && content_type) {
+		cleanup_free char *bare = xstrndup(content_type, strcspn(content_type, "; \t"));
+
+		str_copy(m.media_type, sizeof(m.media_type), known_type(bare) ? bare : "");
+	} else {
+		str_copy(m.media_type, sizeof(m.media_type), type);
+	}
+	rc = read_manifest(o, &m, err);
+	if (rc == 0 && !m.media_type[0])
+		str_copy(m.media_type, sizeof(m.media_type), m.is_index ? MANIFEST_OCI_INDEX : MANIFEST_OCI);
+	if (rc < 0)
+		manifest_fini(&m);
+	else
+		*out = m;
+	return rc;
+}
+
+void manifest_fini(struct manifest *m)
+{
+	free(m->v);
+	*m = (struct manifest){ 0 };
+}
+
+/* ---------------------------------------------------------------- platforms */
+
+struct platform {
+	char os[32], architecture[32], variant[32];
+};
+
+static void parse_platform(const char *text, struct platform *p)
+{
+	cleanup_strv char **parts = strv_split(text ? text : "", '/');
+	size_t n = strv_len(parts);
+
+	*p = (struct platform){ .os = "linux" };
+	str_copy(p->architecture, sizeof(p->architecture), image_host_arch());
+	if (n == 1 && !str_eq(parts[0], "linux") && !str_eq(parts[0], "windows"))
+		str_copy(p->architecture, sizeof(p->architecture), parts[0]);
+	else if (n > 0)
+		str_copy(p->os, sizeof(p->os), parts[0]);
+	if (n > 1)
+		str_copy(p->architecture, sizeof(p->architecture), parts[1]);
+	if (n > 2)
+		str_copy(p->variant, sizeof(p->variant), parts[2]);
+	if (str_eq(p->architecture, "x86_64"))
+		str_copy(p->architecture, sizeof(p->architecture), "amd64");
+	if (str_eq(p->architecture, "aarch64"))
+		str_copy(p->architecture, sizeof(p->architecture), "arm64");
+	if (str_eq(p->architecture, "arm64") && str_eq(p->variant, "v8"))
+		p->variant[0] = '\0';
+}
+
+char *manifest_platform(const char *platform)
+{
+	struct platform p;
+
+	parse_platform(platform, &p);
+	return xasprintf("%s/%s%s%s", p.os, p.architecture, p.variant[0] ? "/" : "", p.variant);
+}
+
+/* How well an entry fits: 0 not at all. A lower arm variant runs on a higher one. */
+static int fit(const struct platform *want, const struct descriptor *d)
+{
+	const char *variant = str_eq(d->architecture, "arm64") && str_eq(d->variant, "v8") ? "" : d->variant;
+
+	if (!str_eq(d->os, want->os) || !str_eq(d->architecture, want->architecture))
+		return 0;
+	if (str_eq(variant, want->variant))
+		return 100;
+	if (str_eq(d->architecture, "arm") && variant[0] == 'v') {
+		const char *most = want->variant[0] ? want->variant : "v7";
+
+		return strcmp(variant, most) <= 0 ? 10 + (variant[1] - '0') : 0;
+	}
+	if (str_eq(d->architecture, "amd64") && !want->variant[0])
+		return str_eq(variant, "v1") ? 50 : 0;
+	return !variant[0] ? 20 : !want->variant[0] ? 5 : 0;
+}
+
+const struct descriptor *manifest_pick(const struct manifest *index, const char *platform)
+{
+	const struct descriptor *best = NULL;
+	struct platform want;
+	int best_fit = 0;
+
+	parse_platform(platform, &want);
+	for (size_t i = 0; i < index->n; i++) {
+		int f = fit(&want, &index->v[i]);
+
+		if (f <= best_fit)
+			continue;
+		best_fit = f;
+		best = &index->v[i];
+	}
+	return best;
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static void write_descriptor(struct buf *out, const struct descriptor *d, const char *indent)
+{
+	buf_printf(out,
+		   "{\n%s   \"mediaType\": \"%s\",\n%s   \"size\": %lld,\n%s   \"digest\": \"%s\"\n%s}",
+		   indent, d->media_type, indent, (long long)d->size, indent, d->digest, indent);
+}
+
+void manifest_write(const struct descriptor *config, const struct descriptor *layers, size_t n,
+		    struct buf *out)
+{
+	buf_printf(out, "{\n   \"schemaVersion\": 2,\n   \"mediaType\": \"%s\",\n   \"config\": ",
+		   MANIFEST_DOCKER);
+	write_descriptor(out, config, "   ");
+	buf_addstr(out, ",\n   \"layers\": [");
+	for (size_t i = 0; i < n; i++) {
+		buf_addstr(out, i ? ",\n      " : "\n      ");
+		write_descriptor(out, &layers[i], "      ");
+	}
+	buf_addstr(out, n ? "\n   ]\n}" : "]\n}");
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * registry_pull.c - images from a registry: manifest, configuration, layers, names.
+ *
+ * Design: endpoints are tried in order (mirrors, TLS, plain HTTP where allowed) until one serves the
+ * whole image; what the last one said is the error. Every byte is checked against the digest that
+ * led to it: tag -> manifest -> configuration and layers. Errors of the registry have Docker's words.
+ */
+#define LOG_MODULE "pull"
+#include "apiserver/registry_pull.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/image_index.h"
+#include "apiserver/image_store.h"
+#include "apiserver/manifest.h"
+#include "apiserver/pull_layers.h"
+#include "apiserver/registry.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "log.h"
+#include "str.h"
+
+#define TAGS_MAX  10000
+#define PAGES_MAX 1000
+
+struct pull {
+	const struct registry_pull *o;
+	struct transfer *t;
+	struct registry *reg;
+	bool changed; /* something was new */
+};
+
+/* ---------------------------------------------------------------- refusals */
+
+/* The words that Docker puts before the registry's own. */
+static int refused(const struct image_ref *ref, enum reg_refusal why, int rc, struct err *err)
+{
+	cleanup_free char *name = image_ref_familiar_name(ref), *whole = image_ref_familiar(ref);
+
+	switch (why) {
+	case REG_DENIED:
+		err_wrap(err, rc, "pull access denied for %s, repository does not exist or may require "
+				  "'docker login'", name);
+		err->kind = ERR_NOT_FOUND;
+		break;
+	case REG_MANIFEST_UNKNOWN:
+		err_wrap(err, rc, "manifest for %s not found", whole);
+		err->kind = ERR_NOT_FOUND;
+		break;
+	case REG_NAME_UNKNOWN:
+		err_wrap(err, rc, "repository %s not found", name);
+		err->kind = ERR_NOT_FOUND;
+		break;
+	case REG_UNAUTHORIZED:
+	case REG_OTHER:
+		break;
+	}
+	return rc;
+}
+
+/* ---------------------------------------------------------------- one image */
+
+static int get_manifest(struct pull *p, const struct image_ref *ref, const char *which,
+			struct manifest_text *mt, struct manifest *m, struct err *err)
+{
+	enum reg_refusal why;
+	int rc;
+
+	*mt = (struct manifest_text){ 0 };
+	rc = registry_manifest(p->reg, ref->path, which, mt, &why, err);
+	if (rc < 0)
+		return refused(ref, why, rc, err);
+	rc = manifest_parse(buf_str(&mt->text), mt->text.len, mt->content_type, m, err);
+	if (rc < 0)
+		buf_fini(&mt->text);
+	return rc;
+}
+
+/* The manifest of the wanted platform, behind at most one index within the other. */
+static int choose(struct pull *p, const struct image_ref *ref, struct manifest *m, struct err *err)
+{
+	for (int depth = 0; m->is_index; depth++) {
+		const struct descriptor *d = manifest_pick(m, p->o->platform);
+		struct manifest_text mt;
+		struct manifest next;
+		int rc;
+
+		if (!d || depth > 1) {
+			cleanup_free char *platform = manifest_platform(p->o->platform);
+
+			return err_kind(err, ERR_NOT_FOUND,
+					"no matching manifest for %s in the manifest list entries", platform);
+		}
+		if ((rc = get_manifest(p, ref, d->digest, &mt, &next, err)) < 0)
+			return rc;
+		buf_fini(&mt.text);
+		manifest_fini(m);
+		*m = next;
+	}
+	return 0;
+}
+
+static int check_config(const struct manifest *m, const json_t *config, char ***out, struct err *err)
+{
+	const char *os = jget_str(config, "os", "");
+
+	if (*os && !str_eq(os, "linux"))
+		return err_kind(err, ERR_SYSTEM, "image operating system \"%s\" cannot be used on this platform", os);
+	*out = jget_strv(jget_obj(config, "rootfs"), "diff_ids");
+	if (strv_len(*out) != m->n)
+		return err_kind(err, ERR_SYSTEM, "layers from manifest don't match image configuration");
+	for (char **d = *out; *d; d++)
+		if (!image_id_valid(*d))
+			return err_kind(err, ERR_SYSTEM, "invalid image configuration: bad rootfs.diff_ids");
+	return 0;
+}
+
+static int fetch_image(struct pull *p, const struct image_ref *ref, const struct manifest *m, char id[72],
+		       struct err *err)
+{
+	cleanup_free char *repo = image_ref_name(ref);
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_strv char **diff_ids = NULL;
+	cleanup_json json_t *config = NULL;
+	struct pull_layers l = {
+		.reg = p->reg,
+		.repo = ref->path,
+		.canonical_repo = repo,
+		.manifest = m,
+		.t = p->t,
+	};
+	int rc;
+
+	if ((rc = registry_blob_text(p->reg, ref->path, m->config.digest, m->config.size, &text, err)) < 0)
+		return rc;
+	if ((rc = jparse(buf_str(&text), text.len, &config, err)) < 0) {
+		err->kind = ERR_SYSTEM;
+		return err_wrap(err, rc, "invalid image configuration");
+	}
+	if ((rc = check_config(m, config, &diff_ids, err)) < 0)
+		return rc;
+	l.diff_ids = diff_ids;
+	if ((rc = pull_layers(&l, err)) < 0)
+		return rc;
+	return image_add(text.p, text.len, "", id, err);
+}
+
+/* The image of the manifest, in the store. */
+static int get_image(struct pull *p, const struct image_ref *ref, const struct manifest *m, char id[72],
+		     struct err *err)
+{
+	struct image *img = NULL;
+	struct err ignored = { 0 };
+
+	if (image_resolve(m->config.digest, &img, NULL, &ignored) == 0) {
+		str_copy(id, 72, img->id);
+		image_unref(img);
+		return 0;
+	}
+	return fetch_image(p, ref, m, id, err);
+}
+
+static int name_image(struct pull *p, const struct image_ref *ref, const char *digest, const char *id,
+		      struct err *err)
+{
+	struct image_ref by_digest = *ref;
+	char old[72];
+	int rc;
+
+	str_copy(by_digest.digest, sizeof(by_digest.digest), digest);
+	by_digest.tag[0] = '\0';
+	if ((rc = image_name_add(id, &by_digest, old, err)) < 0)
+		return rc;
+	if (!ref->digest[0] && (rc = image_name_add(id, ref, old, err)) < 0)
+		return rc;
+	if (!str_eq(old, id))
+		p->changed = true;
+	return 0;
+}
+
+static void warn_platform(struct pull *p, const struct image_ref *ref, const char *id)
+{
+	cleanup_free char *want = manifest_platform(p->o->platform), *name = image_ref_familiar(ref);
+	cleanup_free char *got = NULL;
+	struct image *img = NULL;
+	struct err ignored = { 0 };
+
+	if (!p->o->platform || image_resolve(id, &img, NULL, &ignored) < 0)
+		return;
+	if (img->architecture[0]) {
+		cleanup_free char *text = xasprintf("%s/%s%s%s", img->os[0] ? img->os : "linux",
+						    img->architecture, img->variant[0] ? "/" : "", img->variant);
+
+		got = manifest_platform(text);
+	}
+	if (got && !str_eq(got, want) && !str_starts(got, want))
+		transfer_line(p->t, NULL,
+			      "WARNING: image with reference %s was found but its platform (%s) does not match "
+			      "the specified platform (%s)", name, got, want);
+	image_unref(img);
+}
+
+static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err)
+{
+	const char *which = ref->digest[0] ? ref->digest : ref->tag;
+	struct manifest_text mt;
+	struct manifest m;
+	char id[72];
+	int rc;
+
+	if ((rc = get_manifest(p, ref, which, &mt, &m, err)) < 0)
+		return rc;
+	progress_status(p->t->progress, which, "Pulling from %s", ref->path);
+	buf_fini(&mt.text);
+	image_hold_begin();
+	rc = choose(p, ref, &m, err);
+	if (rc == 0)
+		rc = get_image(p, ref, &m, id, err);
+	if (rc == 0)
+		rc = name_image(p, ref, mt.digest, id, err);
+	image_hold_end();
+	manifest_fini(&m);
+	if (rc < 0)
+		return rc;
+	transfer_line(p->t, NULL, "Digest: %s", mt.digest);
+	warn_platform(p, ref, id);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- all tags */
+
+/* Link: </v2/x/tags/list?n=..&last=..>; rel="next" */
+static char *next_page(const struct registry *r, const char *link)
+{
+	cleanup_free char *target = NULL;
+	const char *base = registry_base(r);
+
+	if (!link || link[0] != '<' || !strstr(link, "next"))
+		return NULL;
+	target = xstrndup(link + 1, strcspn(link + 1, ">"));
+	if (str_starts(target, base))
+		return take_ptr(&target);
+	return target[0] == '/' ? xasprintf("%s%s", base, target) : NULL;
+}
+
+static int list_tags(struct pull *p, const struct image_ref *ref, char ***out, struct err *err)
+{
+	cleanup_free char *url = xasprintf("/%s/tags/list", ref->path);
+	cleanup_strv char **tags = strv_split("", ',');
+	enum reg_refusal why;
+	int rc;
+
+	for (int page = 0; url && page < PAGES_MAX && strv_len(tags) < TAGS_MAX; page++) {
+		struct http_ask q = { .method = "Get", .url = url, .max = MANIFEST_MAX };
+		cleanup_strv char **more = NULL;
+		cleanup_json json_t *o = NULL;
+		struct http_answer a;
+
+		if ((rc = registry_ask(p->reg, &q, &a, err)) < 0)
+			return rc;
+		if (a.status != 200) {
+			rc = registry_refused(&a, &why, err);
+			http_answer_fini(&a);
+			return refused(ref, why, rc, err);
+		}
+		rc = jparse(buf_str(&a.body), a.body.len, &o, err);
+		free(url);
+		url = next_page(p->reg, a.link);
+		http_answer_fini(&a);
+		if (rc < 0)
+			return err_wrap(err, rc, "the registry's list of tags");
+		more = jget_strv(o, "tags");
+		for (char **s = more; *s; s++)
+			if (image_tag_valid(*s))
+				strv_add(&tags, *s);
+	}
+	*out = take_ptr(&tags);
+	return 0;
+}
+
+static int pull_all(struct pull *p, const struct image_ref *repo, struct err *err)
+{
+	cleanup_strv char **tags = NULL;
+	int rc;
+
+	if ((rc = list_tags(p, repo, &tags, err)) < 0)
+		return rc;
+	for (char **s = tags; rc == 0 && *s; s++) {
+		struct image_ref ref = *repo;
+
+		str_copy(ref.tag, sizeof(ref.tag), *s);
+		rc = pull_one(p, &ref, err);
+	}
+	return rc;
+}
+
+/* ---------------------------------------------------------------- endpoints */
+
+static int pull_from(struct pull *p, const struct reg_endpoint *ep, bool *reached, struct err *err)
+{
+	const struct registry_opts o = {
+		.creds = p->o->creds,
+		.cancelled = transfer_stopped,
+		.arg = p->t,
+	};
+	const struct image_ref *ref = &p->o->ref;
+	int rc;
+
+	if ((rc = registry_open(ep, &o, &p->reg, err)) < 0)
+		return rc;
+	*reached = true;
+	registry_scope(p->reg, ref->path, "pull");
+	rc = ref->tag[0] || ref->digest[0] ? pull_one(p, ref, err) : pull_all(p, ref, err);
+	registry_close(p->reg);
+	p->reg = NULL;
+	return rc;
+}
+
+static void tell_end(struct pull *p)
+{
+	cleanup_free char *whole = image_ref_familiar(&p->o->ref);
+	cleanup_free char *name = image_ref_familiar_name(&p->o->ref);
+
+	transfer_line(p->t, NULL, "Status: %s for %s",
+		      p->changed ? "Downloaded newer image" : "Image is up to date", whole);
+	image_events_add_named(p->o->events, "pull", whole, name);
+}
+
+int registry_pull(const struct registry_pull *o, struct transfer *t, struct err *err)
+{
+	struct reg_endpoint v[REG_ENDPOINTS_MAX];
+	struct pull p = { .o = o, .t = t };
+	size_t n = registry_endpoints(o->ref.domain, true, v);
+	int rc = -ENOENT;
+
+	for (size_t i = 0; i < n; i++) {
+		bool reached = false;
+
+		atomic_store(&t->abort, false);
+		*err = (struct err){ 0 };
+		rc = pull_from(&p, &v[i], &reached, err);
+		if (rc == 0)
+			break;
+		if ((reached && !v[i].mirror) || job_cancelled(t->job) || progress_gone(t->progress))
+			break;
+		if (i + 1 < n && v[i].mirror)
+			log_info("pull goes on elsewhere", "from=%s err=%s", v[i].base, log_q(err->msg));
+	}
+	if (rc == 0)
+		tell_end(&p);
+	return rc;
+}
