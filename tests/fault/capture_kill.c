@@ -335,10 +335,11 @@ static int wait_exit(pid_t pid, int seconds)
 {
 	int status;
 
-	for (int i = 0; i < seconds * 100; i++) {
+	for (int i = 0; i <= seconds * 100; i++) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return status;
-		nap(10);
+		if (seconds)
+			nap(10);
 	}
 	return -1;
 }
@@ -350,7 +351,7 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	const char *fake_argv[] = { fake, "--runs", opt.runs, sock, "--", self, "--writer", mode_names[opt.mode],
 				    opt.mb, counts_path, NULL };
 	struct check c = { .mode = opt.mode, .drops_oldest = opt.max_file > 0 };
-	int hits = 0, fd, rc = 1;
+	int hits = 0, zone_status = -1, fd, rc = 1;
 	struct counts *counts;
 	pid_t zone, last;
 
@@ -366,13 +367,17 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	zone = spawn(fake_argv, NULL);
 	while (access(sock, F_OK) < 0)
 		nap(1);
-	for (int i = 0; i < opt.kills && waitpid(zone, NULL, WNOHANG) == 0; i++)
+	for (int i = 0; i < opt.kills && zone_status < 0; i++) {
 		hits += one_life(logsvc_argv);
+		zone_status = wait_exit(zone, 0);
+	}
 	opt.failpoint = NULL;
 	if (str_eq(opt.mb, "0") && counts->pid > 0)
 		kill(counts->pid, SIGTERM);
 	last = spawn(logsvc_argv, opt.last_failpoint);
-	if (wait_exit(zone, 120) != 0) {
+	if (zone_status < 0)
+		zone_status = wait_exit(zone, 120);
+	if (zone_status != 0) {
 		fprintf(stderr, "the zone did not drain\n");
 		kill(zone, SIGKILL);
 		c.bad++;
