@@ -86,7 +86,7 @@ do_fuzz() {
 		n=$(basename "$t"); c=$top/build/fuzz/corpus/$n
 		mkdir -p "$c"
 		set -- -max_total_time="${FUZZ_SECONDS:-8}" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 "$c"
-		[ -d "tests/fuzz/corpus/$n" ] && set -- "$@" "tests/fuzz/corpus/$n"
+		[ -d "$top/tests/fuzz/corpus/$n" ] && set -- "$@" "$top/tests/fuzz/corpus/$n"
 		run $((${FUZZ_SECONDS:-8} + 60)) "$n" "$t" "$@"
 	done
 }
