@@ -15,6 +15,7 @@
 #include "apiserver/progress.h"
 #include "apiserver/registry.h"
 #include "apiserver/registry_pull.h"
+#include "apiserver/registry_push.h"
 #include "apiserver/reply.h"
 #include "apiserver/request.h"
 #include "apiserver/route.h"
@@ -124,9 +125,31 @@ void handle_image_pull(struct req *r)
 
 /* ---------------------------------------------------------------- push */
 
+static int push_run(struct job *job, struct err *err)
+{
+	struct move_job *mj = container_of(job, struct move_job, job);
+	const struct registry_push p = { .ref = mj->ref, .creds = &mj->creds, .events = &mj->events };
+	struct transfer t;
+	int rc;
+
+	transfer_init(&t, job, mj->progress);
+	rc = registry_push(&p, &t, err);
+	transfer_fini(&t);
+	return rc;
+}
+
 void handle_image_push(struct req *r)
 {
-	reply_error_status(req_id(r), 501, "push is not supported yet");
+	const char *tag = req_query(r, "tag");
+	struct image_ref ref = { 0 };
+	struct err err = { 0 };
+
+	if (pull_ref(req_var(r, "name"), tag, &ref, &err) < 0)
+		reply_error(req_id(r), &err);
+	else if (ref.digest[0])
+		reply_error_status(req_id(r), 400, "cannot push a digest reference");
+	else
+		move_start(r, &ref, "image push", push_run, NULL);
 }
 
 /* ---------------------------------------------------------------- distribution inspect */
