@@ -53,9 +53,12 @@ LIB_SRC       := $(wildcard lib/*.c)
 PROTO_SRC     := $(wildcard proto/*.c)
 APISERVER_SRC := $(wildcard apiserver/*.c)
 # logsvc/ holds three programs: what is not the logger's own or the admin tool's is the daemon's
-LOGGER_SRC    := $(wildcard logsvc/logger.c logsvc/cursor.c logsvc/sink_*.c)
+LOGGER_SRC    := $(wildcard logsvc/logger*.c logsvc/sink_*.c)
 ADM_SRC       := $(wildcard logsvc/dockeradm*.c)
 LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ADM_SRC),$(wildcard logsvc/*.c))
+
+# what the logger reads the log with
+LOGGER_SHARED := logsvc/cursor.c logsvc/logset.c logsvc/record.c
 
 LIB_A   := $(B)/lib.a
 LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \
@@ -66,7 +69,7 @@ LIBS_adm       := -lprotobuf-c -ljansson
 
 # without its main.c a daemon is only compiled
 daemon = $(if $(wildcard $(1)/main.c),$(B)/bin/$(1),$(call obj,$(2)))
-BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC))
+BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC)) $(B)/bin/logger
 
 all: bins
 .PHONY: all bins help deps deps-run bench run start stop install clean
@@ -106,7 +109,7 @@ $(B)/bin/$(1): $$(call obj,$(2)) $$(LIB_A)
 endef
 $(eval $(call program,apiserver,$(APISERVER_SRC),$(LIBS_apiserver)))
 $(eval $(call program,logsvc,$(LOGSVC_SRC),$(LIBS_logsvc)))
-$(eval $(call program,logger,$(LOGGER_SRC),$(LIBS_logger)))
+$(eval $(call program,logger,$(LOGGER_SRC) $(LOGGER_SHARED),$(LIBS_logger)))
 $(eval $(call program,sdc-dockeradm,$(ADM_SRC),$(LIBS_adm)))
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

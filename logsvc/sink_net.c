@@ -380,11 +380,13 @@ size_t net_unacked(struct net_conn *c)
 
 bool net_alive(struct net_conn *c)
 {
-	char b;
+	socklen_t elen = sizeof(int);
 	ssize_t n;
+	int e = 0;
+	char b;
 
-	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM)
-		return true;
+	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM) /* an earlier datagram was refused */
+		return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &elen) == 0 && !e;
 	n = recv(c->fd, &b, 1, MSG_PEEK | MSG_DONTWAIT);
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * forward_page.h - the two pages of shared memory between logsvc and a zone's logger; tmpfs files of
+ * the zone's run folder, made by logsvc. They outlive both.
+ *
+ * logcommit	logsvc writes, the logger reads: how far the log may be read
+ * forward	the logger writes, logsvc reads (and trusts no number of): how far it has come. A live
+ *		logger holds a flock on it.
+ */
+#ifndef LOGSVC_FORWARD_PAGE_H
+#define LOGSVC_FORWARD_PAGE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define FORWARD_PAGE	      4096
+#define FORWARD_COMMIT_NAME   "logcommit"
+#define FORWARD_STATUS_NAME   "forward"
+#define FORWARD_CURSOR_NAME   "forward.cursor" /* in the logs folder */
+#define FORWARD_COMMIT_MAGIC  0x746d6331u
+#define FORWARD_STATUS_MAGIC  0x74617431u
+
+struct forward_commit {
+	uint32_t magic;
+	_Atomic uint32_t seq;	   /* odd while live_ino and live_off change */
+	_Atomic uint64_t live_ino; /* 0: no live file is open */
+	_Atomic uint64_t live_off;
+	_Atomic uint32_t running; /* a run is not drained */
+	_Atomic uint32_t changes; /* counts; what the logger waits for (futex) */
+};
+
+enum forward_state { FORWARD_CONNECTING, FORWARD_CONNECTED };
+
+struct forward_status {
+	uint32_t magic;
+	_Atomic uint32_t pid;
+	_Atomic uint32_t waiting; /* on changes */
+	_Atomic uint32_t state;
+	_Atomic uint32_t done;	     /* all up to this value of changes is delivered and saved ... */
+	_Atomic uint32_t done_valid; /* ... when this is set */
+	_Atomic uint64_t saved_ino;  /* the saved cursor's file; 0: there is no cursor yet */
+	_Atomic int64_t saved_off;
+	_Atomic int64_t since_ns; /* of state; wall clock */
+	_Atomic int64_t behind_bytes;
+	_Atomic uint64_t delivered; /* lines, over the life of the cursor */
+	_Atomic uint64_t dropped;
+	char error[512]; /* the last one; NUL-terminated */
+};
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logger_files.h - a logger's log files: opened by its parent, which may, for its child, which may not.
+ */
+#ifndef LOGSVC_LOGGER_FILES_H
+#define LOGSVC_LOGGER_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FILES_MAX 1024
+
+struct log_item {
+	uint64_t ino;
+	int64_t born_ns;
+	int64_t size;
+	int64_t time_s; /* of the rotation; INT64_MAX: the live file */
+	bool gz;
+};
+
+/* The parent: answers until the child is gone. */
+void files_serve(int sock, int dir_fd);
+/* The child. Files, oldest first, the live one last; n, or -errno. */
+int files_list(int sock, struct log_item *items, size_t max);
+/* A descriptor, read-only, or -errno; *it is what was opened. */
+int files_open(int sock, int64_t time_s, bool gz, struct log_item *it);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logger_loop.c - reads, sends, waits for the sink to have it, and only then moves the cursor.
+ *
+ * Design. What is sent is kept in mind as a list of marks {bytes written, time, cursor}; the cursor moves
+ * to a mark once the sink has its bytes (logger_sink.c) and, while the zone runs, SETTLE_NS have passed on a
+ * whole connection: bytes that the peer's kernel has taken die with the peer's process, and a refused
+ * datagram is told a moment later. When a connection breaks, reading starts again at the cursor: a line
+ * may reach the sink twice, and none is left out.
+ *
+ * Failure: the cursor file is as old as SAVE_NS; a successor sends what is behind it again.
+ */
+#define LOG_MODULE "logger"
+#include "logger_loop.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "logger_tail.h"
+#include "str.h"
+
+#define MS		1000000LL
+#define SAVE_NS		(200 * MS)
+#define SETTLE_NS	(500 * MS)
+#define SETTLE_END_NS	(50 * MS) /* the zone has ended: datagrams only */
+#define RESOLVE_NS	(60000 * MS)
+#define BACKOFF_MIN_MS	250
+#define BACKOFF_MAX_MS	30000
+#define MARK_NS		(10 * MS)
+#define MARKS		256
+
+struct mark {
+	uint64_t written;
+	int64_t at_ns;
+	struct cursor cursor;
+};
+
+struct state {
+	struct logger *l;
+	struct tail tail;
+	struct cursor cursor; /* what the sink has */
+	struct mark marks[MARKS];
+	unsigned first, n_marks;
+	bool connected;
+	bool dirty; /* cursor is not saved */
+	int64_t saved_ns, looked_ns;
+	int backoff_ms;
+	struct log_limit complaint;
+};
+
+/* ---- what others see -------------------------------------------------------------------------- */
+
+static void set_state(struct state *st, enum forward_state to, const char *error)
+{
+	struct forward_status *s = st->l->status;
+
+	if (atomic_load(&s->state) != to || !atomic_load(&s->since_ns))
+		atomic_store(&s->since_ns, now_ns());
+	atomic_store(&s->state, to);
+	if (error)
+		str_copy(s->error, sizeof(s->error), error);
+}
+
+static void publish(struct state *st)
+{
+	struct forward_status *s = st->l->status;
+
+	atomic_store(&s->saved_off, st->cursor.off);
+	atomic_store(&s->saved_ino, st->cursor.ino);
+	atomic_store(&s->delivered, st->cursor.delivered);
+	atomic_store(&s->dropped, st->cursor.dropped);
+}
+
+static void save(struct state *st)
+{
+	unsigned suppressed = 0;
+	int rc;
+
+	st->saved_ns = mono_ns();
+	if (!st->dirty)
+		return;
+	rc = cursor_save(st->l->cursor_fd, &st->cursor);
+	if (rc < 0) {
+		if (log_limit_ok(&st->complaint, 10000, &suppressed))
+			log_warn("cursor not saved", "suppressed=%u error=%s", suppressed, strerror(-rc));
+		return;
+	}
+	st->dirty = false;
+	publish(st);
+}
+
+static int64_t look_behind(struct state *st)
+{
+	int files = 0;
+	int64_t n = tail_behind(&st->tail, &st->cursor, &files);
+
+	st->looked_ns = mono_ns();
+	if (n >= 0)
+		atomic_store(&st->l->status->behind_bytes, n);
+	return n;
+}
+
+/* ---- marks ------------------------------------------------------------------------------------ */
+
+static void add_mark(struct state *st)
+{
+	struct mark *m = &st->marks[(st->first + st->n_marks - 1) % MARKS];
+	int64_t now = mono_ns();
+
+	if (!st->n_marks || (st->n_marks < MARKS && now - m->at_ns >= MARK_NS)) {
+		m = &st->marks[(st->first + st->n_marks++) % MARKS];
+		m->at_ns = now;
+	} else if (st->n_marks == MARKS) {
+		m->at_ns = now;
+	}
+	m->written = st->l->sink->written;
+	m->cursor = st->tail.at;
+}
+
+static int64_t settle_ns(const struct state *st)
+{
+	if (atomic_load(&st->l->page->running))
+		return SETTLE_NS;
+	return sink_is_gram(st->l->sink) ? SETTLE_END_NS : 0;
+}
+
+/* Moves the cursor over what the sink has. -errno: the connection is broken. */
+static int take_accepted(struct state *st)
+{
+	int64_t got, until = mono_ns() - settle_ns(st);
+
+	if (!st->n_marks)
+		return 0;
+	if ((got = sink_accepted(st->l->sink)) < 0)
+		return (int)got;
+	while (st->n_marks) {
+		struct mark *m = &st->marks[st->first];
+
+		if ((int64_t)m->written > got || (m->at_ns > until && !st->l->sink->want_ack))
+			break;
+		st->cursor = m->cursor;
+		st->dirty = true;
+		st->first = (st->first + 1) % MARKS;
+		st->n_marks--;
+	}
+	return 0;
+}
+
+/* ---- the connection --------------------------------------------------------------------------- */
+
+static void disconnect(struct state *st, const char *why)
+{
+	unsigned suppressed = 0;
+
+	sink_close(st->l->sink);
+	st->connected = false;
+	st->n_marks = 0;
+	tail_seek(&st->tail, &st->cursor);
+	set_state(st, FORWARD_CONNECTING, why);
+	if (why && log_limit_ok(&st->complaint, 10000, &suppressed))
+		log_warn("sink not reached", "suppressed=%u error=%s", suppressed, log_q(why));
+}
+
+/* Sleeps with jitter; a signal ends it. */
+static void back_off(struct state *st)
+{
+	unsigned char r;
+	int ms = st->backoff_ms < BACKOFF_MIN_MS ? BACKOFF_MIN_MS : st->backoff_ms;
+
+	random_bytes(&r, 1);
+	st->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
+	ms += ms * (r - 128) / 1024; /* an eighth to either side */
+	for (; ms > 0 && !*st->l->stop; ms -= 250)
+		(void)poll(NULL, 0, ms < 250 ? ms : 250);
+}
+
+/* While the sink is away the oldest files are given up once there is too much. */
+static void bound_backlog(struct state *st)
+{
+	int files = 0, rc;
+
+	while (tail_behind(&st->tail, &st->cursor, &files) > st->l->max_backlog && files > 1) {
+		uint64_t lines = st->cursor.untold_lines, bytes = st->cursor.untold_bytes;
+
+		rc = tail_drop_file(&st->tail, &st->cursor);
+		if (rc <= 0)
+			break;
+		st->dirty = true;
+		save(st);
+		log_warn("too much waits for the sink: the oldest is dropped", "lines=%llu bytes=%llu",
+			 (unsigned long long)(st->cursor.untold_lines - lines),
+			 (unsigned long long)(st->cursor.untold_bytes - bytes));
+	}
+	tail_seek(&st->tail, &st->cursor);
+	look_behind(st);
+}
+
+static void connect_sink(struct state *st)
+{
+	struct err err = { 0 };
+
+	bound_backlog(st);
+	if (sink_connect(st->l->sink, &err) < 0) {
+		disconnect(st, err.msg);
+		back_off(st);
+		return;
+	}
+	st->connected = true;
+	set_state(st, FORWARD_CONNECTED, NULL);
+}
+
+/* ---- the loop --------------------------------------------------------------------------------- */
+
+static void tell_dropped(struct state *st)
+{
+	struct cursor *c = &st->tail.at;
+	struct sink_msg m = { .time_ns = now_ns(), .is_stderr = true };
+	char line[128];
+
+	if (!c->untold_lines)
+		return;
+	m.line = line;
+	m.len = (size_t)snprintf(line, sizeof(line), "logsvc: %llu messages (%llu bytes) dropped",
+				 (unsigned long long)c->untold_lines, (unsigned long long)c->untold_bytes);
+	c->untold_lines = c->untold_bytes = 0;
+	sink_add(st->l->sink, &m);
+}
+
+/* Fills and sends one batch. 1: there may be more at once, 0: not, -errno. */
+static int send_batch(struct state *st, struct err *err)
+{
+	struct sink *s = st->l->sink;
+	struct sink_msg m = { 0 };
+	struct cursor before = st->tail.at;
+	int rc = 1, sent;
+
+	tell_dropped(st);
+	for (int i = 0; i < SINK_BATCH_LINES && !sink_full(s); i++) {
+		if ((rc = tail_next(&st->tail, &m)) <= 0)
+			break;
+		sink_add(s, &m);
+	}
+	if (rc < 0) {
+		err_sysnum(err, rc, "read the log");
+		return rc;
+	}
+	if ((sent = sink_flush(s, err)) < 0)
+		return sent;
+	if (memcmp(&before, &st->tail.at, sizeof(before)) != 0)
+		add_mark(st);
+	return rc;
+}
+
+static void wait_for_more(struct state *st, uint32_t seen)
+{
+	struct forward_status *s = st->l->status;
+	int64_t ns = st->n_marks || st->dirty ? 50 * MS : 1000 * MS;
+	struct timespec ts;
+
+	if (st->n_marks && !atomic_load(&st->l->page->running))
+		ns = 5 * MS;
+	ts.tv_sec = ns / 1000000000;
+	ts.tv_nsec = ns % 1000000000;
+	atomic_store(&s->waiting, 1);
+	if (!*st->l->stop)
+		(void)syscall(SYS_futex, &st->l->page->changes, FUTEX_WAIT, seen, &ts, NULL, 0);
+	atomic_store(&s->waiting, 0);
+}
+
+/* Nothing is left to read. True: and nothing ever will be. */
+static bool on_idle(struct state *st, uint32_t seen, bool running)
+{
+	struct forward_status *s = st->l->status;
+
+	if (st->dirty && (!st->n_marks || mono_ns() - st->saved_ns >= SAVE_NS))
+		save(st);
+	if (st->n_marks || st->dirty)
+		return false;
+	atomic_store(&s->behind_bytes, 0);
+	atomic_store(&s->done, seen);
+	atomic_store(&s->done_valid, 1);
+	return !running;
+}
+
+static int step(struct state *st, struct err *err)
+{
+	uint32_t seen = atomic_load(&st->l->page->changes);
+	bool running = atomic_load(&st->l->page->running);
+	int more, rc;
+
+	more = send_batch(st, err);
+	if (more < 0)
+		return more;
+	if ((rc = take_accepted(st)) < 0)
+		return err_sysnum(err, rc, "connection to %s:%s", st->l->sink->addr.host, st->l->sink->addr.port);
+	if (more == 0) {
+		if (on_idle(st, seen, running))
+			return 1;
+		wait_for_more(st, seen);
+		if (sink_is_gram(st->l->sink) && !st->n_marks && mono_ns() - net_since_ns(st->l->sink->conn) > RESOLVE_NS)
+			disconnect(st, NULL);
+		else if (sink_accepted(st->l->sink) < 0)
+			return err_sysnum(err, -EPIPE, "connection to %s:%s", st->l->sink->addr.host,
+					  st->l->sink->addr.port);
+	} else if (st->dirty && mono_ns() - st->saved_ns >= SAVE_NS) {
+		save(st);
+	}
+	if (mono_ns() - st->looked_ns > 1000 * MS)
+		look_behind(st);
+	return 0;
+}
+
+int logger_run(struct logger *l)
+{
+	cleanup_free struct state *st = xcalloc(1, sizeof(*st));
+	struct err err;
+	int rc = 0;
+
+	st->l = l;
+	(void)cursor_load(l->cursor_fd, &st->cursor);
+	publish(st);
+	tail_init(&st->tail, l->files_sock, l->page, &st->cursor);
+	set_state(st, FORWARD_CONNECTING, NULL);
+	while (!*l->stop && rc == 0) {
+		if (!st->connected) {
+			connect_sink(st);
+			continue;
+		}
+		memset(&err, 0, sizeof(err));
+		rc = step(st, &err);
+		if (rc < 0) {
+			disconnect(st, err.msg);
+			back_off(st);
+			rc = 0;
+		} else if (!st->n_marks && st->connected) {
+			st->backoff_ms = 0; /* it has taken all that we had */
+		}
+	}
+	save(st);
+	sink_close(l->sink);
+	tail_fini(&st->tail);
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logger_sink.h - one sink: the driver's encoder, its options, its connection, and a batch in the
+ * making. One thread.
+ */
+#ifndef LOGSVC_LOGGER_SINK_H
+#define LOGSVC_LOGGER_SINK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+#include "sink_fluentd.h"
+#include "sink_gelf.h"
+#include "sink_msg.h"
+#include "sink_net.h"
+#include "sink_syslog.h"
+
+#define SINK_BATCH_BYTES (64 * 1024)
+#define SINK_BATCH_LINES 1024
+
+enum sink_driver { SINK_SYSLOG, SINK_FLUENTD, SINK_GELF };
+
+struct sink {
+	enum sink_driver driver;
+	struct sink_source src;
+	const char **attrs;
+	struct net_addr addr;
+	struct net_tls_conf tls;
+	struct net_conn *conn;
+	struct syslog_enc syslog;
+	struct gelf_enc gelf;
+	enum gelf_compression compression;
+	int level;
+	struct fluentd_enc fluentd;
+	bool want_ack;
+	int ack_timeout_ms;
+	const char *shared_key;
+	struct buf batch, out; /* encoded messages; scratch */
+	size_t ends[SINK_BATCH_LINES]; /* of datagrams in batch */
+	size_t n; /* messages in batch */
+	uint64_t written; /* bytes since the connection was made */
+	uint64_t too_large;
+};
+
+/* conf is log.json's, and kept as long as the sink. */
+int sink_init(struct sink *s, const json_t *conf, int pid, struct err *err);
+void sink_fini(struct sink *s);
+int sink_connect(struct sink *s, struct err *err);
+void sink_close(struct sink *s); /* and forgets the batch */
+bool sink_is_gram(const struct sink *s);
+void sink_add(struct sink *s, const struct sink_msg *m);
+bool sink_full(const struct sink *s);
+/* Sends the batch. 0, or -errno: the connection is of no use any more. */
+int sink_flush(struct sink *s, struct err *err);
+/* Bytes of written that the sink has; -errno: the connection is broken. */
+int64_t sink_accepted(struct sink *s);
+
+#endif

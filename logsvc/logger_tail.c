@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logger_tail.c - from file to file, record by record.
+ *
+ * Design. A file is known by its inode and the time it was made, so that it stays the same one when it
+ * is renamed by a rotation. Of the live file only what the commit page says may be read. A file that the
+ * page does not name any more is complete, once the list of files shows it under another name: then it
+ * is read to its end and the next one in the list follows. When the cursor's file is gone (deleted by
+ * hand, or compressed before it was passed) reading goes on in the first file that was rotated after the
+ * last record that was sent; records not newer than that are passed over.
+ */
+#define LOG_MODULE "logger"
+#include "logger_tail.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "line.h"
+#include "log.h"
+#include "str.h"
+
+#define BUF_BYTES  (128 * 1024)
+#define LINE_BYTES (1536 * 1024) /* a longer line is damage */
+
+void tail_init(struct tail *t, int sock, const struct forward_commit *page, const struct cursor *at)
+{
+	memset(t, 0, sizeof(*t));
+	t->sock = sock;
+	t->page = page;
+	t->fd = -1;
+	t->cap = t->text_cap = BUF_BYTES;
+	t->buf = xmalloc(t->cap + RECORD_SLACK);
+	t->text = xmalloc(t->text_cap + RECORD_SLACK);
+	t->at = *at;
+}
+
+static void close_file(struct tail *t)
+{
+	if (t->gz)
+		gzclose(t->gz);
+	else if (t->fd >= 0)
+		close(t->fd);
+	t->gz = NULL;
+	t->fd = -1;
+	t->pos = t->have = 0;
+	t->complete = false;
+	t->limit = 0;
+}
+
+void tail_fini(struct tail *t)
+{
+	close_file(t);
+	free(t->buf);
+	free(t->text);
+}
+
+void tail_seek(struct tail *t, const struct cursor *at)
+{
+	close_file(t);
+	t->at = *at;
+	t->skip_before_ns = 0;
+}
+
+/* ---- which file ------------------------------------------------------------------------------- */
+
+static void read_page(const struct forward_commit *page, uint64_t *ino, int64_t *off)
+{
+	uint32_t seq;
+
+	for (int i = 0; i < 1000000; i++) {
+		seq = atomic_load_explicit(&page->seq, memory_order_acquire);
+		*ino = atomic_load(&page->live_ino);
+		*off = (int64_t)atomic_load(&page->live_off);
+		if (!(seq & 1) && atomic_load(&page->seq) == seq)
+			return;
+	}
+	*ino = 0; /* logsvc died in between; the next one writes it anew */
+	*off = 0;
+}
+
+static bool is_at(const struct log_item *it, const struct cursor *at)
+{
+	return it->ino == at->ino && (!it->born_ns || !at->born_ns || it->born_ns == at->born_ns);
+}
+
+static int find_item(const struct log_item *items, int n, const struct cursor *at)
+{
+	for (int i = 0; i < n; i++)
+		if (is_at(&items[i], at))
+			return i;
+	return -1;
+}
+
+/* The first file that may hold records behind the cursor, whose own file is not there. */
+static int find_by_time(const struct log_item *items, int n, const struct cursor *at)
+{
+	for (int i = 0; i < n; i++)
+		if (items[i].time_s == INT64_MAX || items[i].time_s >= at->time_ns / 1000000000)
+			return i;
+	return n - 1;
+}
+
+static void go_to(struct tail *t, const struct log_item *it)
+{
+	close_file(t);
+	t->at.ino = it->ino;
+	t->at.born_ns = it->born_ns;
+	t->at.off = 0;
+}
+
+/* Opens the file that at names, which is items[i]; -EAGAIN when it was renamed meanwhile. */
+static int open_item(struct tail *t, const struct log_item *want)
+{
+	int fd = files_open(t->sock, want->time_s, want->gz, &t->item);
+
+	if (fd == -ENOENT)
+		return -EAGAIN;
+	if (fd < 0)
+		return fd;
+	if (!is_at(&t->item, &t->at)) {
+		close(fd);
+		return -EAGAIN;
+	}
+	t->fd = fd;
+	t->complete = want->time_s != INT64_MAX;
+	t->read_off = t->at.off;
+	t->limit = t->complete ? t->item.size : t->at.off;
+	if (t->item.gz) {
+		t->gz = gzdopen(fd, "rb");
+		if (!t->gz || gzseek(t->gz, t->at.off, SEEK_SET) < 0)
+			return -EIO;
+		t->limit = INT64_MAX;
+	}
+	return 0;
+}
+
+/* Opens what the cursor names. 1, 0: there is nothing yet, -errno. */
+static int open_at(struct tail *t)
+{
+	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	int n, i, rc = -EAGAIN;
+
+	for (int tries = 0; rc == -EAGAIN && tries < 20; tries++) {
+		if ((n = files_list(t->sock, items, FILES_MAX)) <= 0)
+			return n == -ENOENT ? 0 : n;
+		i = find_item(items, n, &t->at);
+		if (i < 0 && t->at.ino) {
+			log_warn("the file that was being forwarded is gone", "ino=%llu off=%lld",
+				 (unsigned long long)t->at.ino, (long long)t->at.off);
+			t->skip_before_ns = t->at.time_ns;
+			i = find_by_time(items, n, &t->at);
+		}
+		if (i < 0)
+			i = 0;
+		if (!is_at(&items[i], &t->at))
+			go_to(t, &items[i]);
+		rc = open_item(t, &items[i]);
+	}
+	if (rc < 0)
+		close_file(t);
+	return rc < 0 ? (rc == -EAGAIN ? 0 : rc) : 1;
+}
+
+/* The page names another file than ours: is ours complete? */
+static void look_for_end(struct tail *t)
+{
+	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	int n = files_list(t->sock, items, FILES_MAX), i;
+	struct stat sb;
+
+	if (n < 0)
+		return;
+	i = find_item(items, n, &t->at);
+	if (i >= 0 && items[i].time_s == INT64_MAX)
+		return; /* it is newer than the page */
+	if (fstat(t->fd, &sb) < 0)
+		return;
+	t->complete = true;
+	t->limit = sb.st_size;
+	t->item.time_s = i >= 0 ? items[i].time_s : now_ns() / 1000000000;
+}
+
+static void refresh_limit(struct tail *t)
+{
+	uint64_t ino;
+	int64_t off;
+
+	if (t->complete)
+		return;
+	read_page(t->page, &ino, &off);
+	if (ino == t->item.ino) {
+		t->limit = off;
+		if (off < t->at.off) { /* cut by hand */
+			t->at.off = t->read_off = off;
+			t->pos = t->have = 0;
+		}
+	} else if (ino) {
+		look_for_end(t);
+	}
+}
+
+/* Our file has been read to its end. 1: the next one is open, 0: there is none yet. */
+static int open_next(struct tail *t)
+{
+	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	int n = files_list(t->sock, items, FILES_MAX), i;
+
+	if (n <= 0)
+		return n;
+	i = find_item(items, n, &t->at);
+	if (i >= 0) {
+		i++;
+	} else {
+		for (i = 0; i < n && items[i].time_s <= t->item.time_s; i++)
+			;
+	}
+	if (i >= n)
+		return 0;
+	go_to(t, &items[i]);
+	return open_at(t);
+}
+
+/* ---- records ---------------------------------------------------------------------------------- */
+
+/* More bytes of the file behind what buf holds. Bytes, 0: none now, -errno. */
+static ssize_t fill(struct tail *t)
+{
+	int64_t room;
+	ssize_t n;
+
+	if (t->pos) {
+		memmove(t->buf, t->buf + t->pos, t->have - t->pos);
+		t->have -= t->pos;
+		t->pos = 0;
+	}
+	if (t->have == t->cap) {
+		t->cap *= 2;
+		t->buf = xrealloc(t->buf, t->cap + RECORD_SLACK);
+	}
+	room = (int64_t)(t->cap - t->have);
+	if (room > t->limit - t->read_off)
+		room = t->limit - t->read_off;
+	if (room <= 0)
+		return 0;
+	if (t->gz)
+		n = gzread(t->gz, t->buf + t->have, (unsigned)room);
+	else
+		n = pread(t->fd, t->buf + t->have, (size_t)room, t->read_off);
+	if (n < 0)
+		return t->gz ? -EIO : -errno;
+	t->have += (size_t)n;
+	t->read_off += n;
+	return n;
+}
+
+static void set_partial(struct tail *t, const struct record *r, int64_t off, struct sink_msg *m)
+{
+	struct cursor_split *sp = &t->at.split[m->is_stderr];
+	bool ended = r->whole || r->text_len < LINE_PIECE; /* a shorter piece is the end of a run */
+
+	if (ended && !sp->ordinal)
+		return;
+	if (!sp->ordinal)
+		snprintf(sp->id, sizeof(sp->id), "%016llx%016llx",
+			 (unsigned long long)(t->at.ino ^ (uint64_t)t->at.born_ns), (unsigned long long)off);
+	m->partial = true;
+	m->partial_ordinal = ++sp->ordinal;
+	m->partial_last = ended;
+	str_copy(m->partial_id, sizeof(m->partial_id), sp->id);
+	if (ended)
+		sp->ordinal = 0;
+}
+
+/* One line of len bytes at buf[pos]. 1, or 0: it does not count. */
+static int take_line(struct tail *t, size_t len, struct sink_msg *m)
+{
+	int64_t off = t->at.off;
+	struct record r;
+	int rc;
+
+	if (len > t->text_cap) {
+		t->text_cap = len;
+		t->text = xrealloc(t->text, len + RECORD_SLACK);
+	}
+	rc = len > LINE_BYTES ? -EINVAL : record_decode(t->buf + t->pos, len, t->text, &r);
+	t->at.off += (int64_t)len + 1;
+	if (rc < 0) {
+		t->pos += len + 1;
+		t->damaged++;
+		return 0;
+	}
+	m->time_ns = record_time_ns(&r, &t->clock);
+	t->pos += len + 1; /* r borrows from buf up to here */
+	if (t->skip_before_ns && m->time_ns <= t->skip_before_ns)
+		return 0;
+	if (m->time_ns)
+		t->at.time_ns = m->time_ns;
+	m->line = t->text;
+	m->len = r.text_len - (r.whole ? 1 : 0);
+	m->is_stderr = r.stream == RECORD_STDERR;
+	m->partial = false;
+	set_partial(t, &r, off, m);
+	t->at.delivered++;
+	return 1;
+}
+
+int tail_next(struct tail *t, struct sink_msg *m)
+{
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		char *nl = t->have > t->pos ? memchr(t->buf + t->pos, '\n', t->have - t->pos) : NULL;
+
+		if (nl) {
+			if (take_line(t, (size_t)(nl - t->buf) - t->pos, m))
+				return 1;
+			continue;
+		}
+		if (t->fd < 0 && (rc = open_at(t)) <= 0)
+			return rc;
+		if (t->have - t->pos > LINE_BYTES) { /* no record is as long: damage; find its end */
+			t->at.off += (int64_t)(t->have - t->pos);
+			t->pos = t->have;
+			t->damaged++;
+		}
+		refresh_limit(t);
+		if ((n = fill(t)) < 0)
+			return (int)n;
+		if (n > 0)
+			continue;
+		if (!t->complete)
+			return 0;
+		if ((rc = open_next(t)) <= 0)
+			return rc;
+	}
+}
+
+/* ---- how far behind --------------------------------------------------------------------------- */
+
+int64_t tail_behind(struct tail *t, const struct cursor *at, int *files)
+{
+	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	int n = files_list(t->sock, items, FILES_MAX), i;
+	int64_t sum = 0;
+
+	*files = 0;
+	if (n < 0)
+		return n;
+	i = at->ino ? find_item(items, n, at) : 0;
+	if (i < 0)
+		i = n ? find_by_time(items, n, at) : 0;
+	for (; i < n; i++) {
+		int64_t off = is_at(&items[i], at) && !items[i].gz ? at->off : 0;
+
+		sum += items[i].size > off ? items[i].size - off : 0;
+		++*files;
+	}
+	return sum;
+}
+
+int tail_drop_file(struct tail *t, struct cursor *at)
+{
+	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	int n = files_list(t->sock, items, FILES_MAX), i;
+	struct sink_msg m;
+	struct cursor next;
+
+	i = n > 0 ? at->ino ? find_item(items, n, at) : 0 : -1;
+	if (i < 0 || i + 1 >= n)
+		return n < 0 ? n : 0;
+	next = *at;
+	next.ino = items[i + 1].ino;
+	next.born_ns = items[i + 1].born_ns;
+	next.off = 0;
+	tail_seek(t, at);
+	while (tail_next(t, &m) > 0 && t->at.ino != next.ino) {
+		next.untold_lines++;
+		next.untold_bytes += m.len;
+		next.dropped++;
+		next.time_ns = t->at.time_ns;
+	}
+	memset(next.split, 0, sizeof(next.split));
+	next.delivered = at->delivered;
+	*at = next;
+	tail_seek(t, at);
+	return 1;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logger_tail.h - reads a zone's log in order, from a cursor, never beyond what is committed. One thread.
+ */
+#ifndef LOGSVC_LOGGER_TAIL_H
+#define LOGSVC_LOGGER_TAIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <zlib.h>
+
+#include "cursor.h"
+#include "forward_page.h"
+#include "logger_files.h"
+#include "record.h"
+#include "sink_msg.h"
+
+struct tail {
+	int sock; /* files_list, files_open */
+	const struct forward_commit *page;
+	struct cursor at; /* behind the record that tail_next gave */
+	int fd;		  /* -1: nothing is open */
+	gzFile gz;
+	struct log_item item;
+	bool complete;	/* nothing will be added to the file */
+	int64_t limit;	/* bytes of it that may be read; of a .gz unknown, INT64_MAX */
+	int64_t read_off; /* of the byte behind buf[have] */
+	char *buf, *text;
+	size_t pos, have, cap, text_cap;
+	int64_t skip_before_ns; /* the file we were in is gone: what was sent is passed over by its time */
+	struct record_clock clock;
+	uint64_t damaged;
+};
+
+void tail_init(struct tail *t, int sock, const struct forward_commit *page, const struct cursor *at);
+void tail_fini(struct tail *t);
+void tail_seek(struct tail *t, const struct cursor *at);
+/* The next record; its line is valid until the next call. 1, 0 nothing now, -errno. */
+int tail_next(struct tail *t, struct sink_msg *m);
+/* Bytes from the cursor at to the end; how many files hold them in *files. -errno. */
+int64_t tail_behind(struct tail *t, const struct cursor *at, int *files);
+/* Moves at to the beginning of the file behind its own, and counts what is left out. 1, 0: it is in the
+ * last one, -errno. */
+int tail_drop_file(struct tail *t, struct cursor *at);
+
+#endif
