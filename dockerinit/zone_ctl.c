@@ -193,6 +193,7 @@ static void send_stdio(struct conn *c, uint64_t seq)
 
 	s.run = starting ? zone->run - 1 : zone->run;
 	s.tty = zone->tty;
+	s.pid = (int32_t)zone->init_pid;
 	s.ended = starting || zone->out_r < 0;
 	fds[n++] = zone->ring_fd;
 	if (!s.ended)

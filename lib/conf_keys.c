@@ -43,5 +43,7 @@ const struct conf_key conf_keys[] = {
 	{ "DEFAULT_LOG_DRIVER", CONF_STR, "json-file", "log driver of containers that name none" },
 	{ "DEFAULT_LOG_OPTS", CONF_LIST, "", "options of that driver: key=value, comma-separated" },
 	{ "ENABLED_LOG_DRIVERS", CONF_LIST, "", "log drivers that users may choose; empty: all" },
+	{ "FORWARD_MAX_BACKLOG", CONF_SIZE, "1g", "log kept for a sink that is away; beyond it the oldest files are dropped" },
+	{ "FORWARD_GRACE", CONF_INT, "60", "seconds for which a logger goes on after its zone has ended" },
 	{ NULL, CONF_STR, NULL, NULL },
 };

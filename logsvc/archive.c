@@ -149,9 +149,11 @@ static void replace(struct logset *set, uint64_t seq)
 static uint64_t pick(struct logset *set, int *in_fd, int *out_fd)
 {
 	uint64_t seq = 0;
+	size_t passed;
 
 	pthread_mutex_lock(&set->lock);
-	for (size_t i = 0; i < set->n_files && set->compress && !set->removed && !seq; i++) {
+	passed = logset_passed_locked(set);
+	for (size_t i = 0; i < passed && set->compress && !set->removed && !seq; i++) {
 		if (set->files[i].gz)
 			continue;
 		*in_fd = openat(set->dir_fd, set->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -307,6 +307,16 @@ static void handle_remove(struct client *c, uint64_t seq, const char *uuid)
 	loop_post(loop, in_capture_answer, p); /* behind the removal */
 }
 
+static void handle_forward_wait(struct client *c, uint64_t seq, const Logsvc__ForwardWait *op)
+{
+	struct zone *z = zones_find(c->control->zones, op->uuid);
+
+	if (!z || !z->forward)
+		reply(c->control, c->id, seq, NULL);
+	else
+		forward_wait(z->forward, op->timeout_ms, op->patient, answer, pending_new(c, seq, NULL));
+}
+
 static void handle_reconfigure(struct client *c, uint64_t seq, const char *uuid)
 {
 	struct zone *z = zones_find(c->control->zones, uuid);
@@ -396,6 +406,9 @@ static void dispatch(struct client *c, const Logsvc__Request *req, struct frame 
 		return;
 	case LOGSVC__REQUEST__OP_PING:
 		reply(c->control, c->id, req->seq, NULL);
+		return;
+	case LOGSVC__REQUEST__OP_FORWARD_WAIT:
+		handle_forward_wait(c, req->seq, req->forward_wait);
 		return;
 	case LOGSVC__REQUEST__OP__NOT_SET:
 	case _LOGSVC__REQUEST__OP__CASE_IS_INT_SIZE:

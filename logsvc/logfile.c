@@ -108,6 +108,9 @@ int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
 	slot->log_off = (uint64_t)lf->off;
 	slot->log_ino = lf->ino;
 	slot->log_gen = lf->gen;
+	pthread_mutex_lock(&set->lock);
+	set->live_ino = lf->ino;
+	pthread_mutex_unlock(&set->lock);
 	logset_publish(set, lf->off, NULL);
 	return 0;
 fail:
@@ -174,6 +177,7 @@ static int look(struct logfile *lf, int64_t now_ns, bool *moved, struct err *err
 	pthread_mutex_lock(&lf->set->lock);
 	lf->set->live_cuts++;
 	lf->set->live_off = lf->off;
+	lf->set->live_ino = lf->ino;
 	logset_wake_locked(lf->set);
 	pthread_mutex_unlock(&lf->set->lock);
 	return rc;
@@ -272,6 +276,7 @@ static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err 
 	else
 		set->live_cuts++;
 	set->live_off = 0;
+	set->live_ino = sb.st_ino;
 	lf->off = 0;
 	lf->ino = sb.st_ino;
 	lf->gen++;
@@ -307,28 +312,38 @@ int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 	return 0;
 }
 
-void logfile_retain(struct logfile *lf)
+unsigned logfile_retain_set(struct logset *set)
 {
-	struct logset *set = lf->set;
 	bool compress;
+	unsigned errors = 0;
+	size_t passed;
 
 	pthread_mutex_lock(&set->lock);
-	while (set->max_files && set->n_files + 1 > set->max_files) {
+	passed = set->dir_fd < 0 ? 0 : logset_passed_locked(set);
+	compress = set->compress && passed > 0;
+	while (passed > 0 && set->max_files && set->n_files + 1 > set->max_files) {
 		int fd = openat(set->dir_fd, set->files[0].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 		int rc = unlinkat(set->dir_fd, set->files[0].name, 0);
 
 		if (rc < 0 && errno != ENOENT)
-			lf->errors++;
+			errors++;
 		else
 			logset_drop_locked(set, 0);
 		if (fd >= 0)
 			archive_close(fd); /* the blocks are freed elsewhere */
 		if (rc < 0 && errno != ENOENT)
 			break;
+		passed--;
 		(void)failpoint("rotate.unlinked");
 	}
-	compress = set->compress && set->n_files > 0;
+	compress = compress && passed > 0;
 	pthread_mutex_unlock(&set->lock);
 	if (compress)
 		archive_submit(set);
+	return errors;
+}
+
+void logfile_retain(struct logfile *lf)
+{
+	lf->errors += logfile_retain_set(lf->set);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * logger.c - logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES]:
+ * logger.c - logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES] [--grace S]:
  * forwards one zone's log to the sink that its log driver names.
  *
  * Design. logsvc starts it in the zone's network namespace, so that a sink and its name are what the
@@ -50,7 +50,7 @@
 
 struct args {
 	const char *uuid, *zones, *run;
-	int64_t netns_fd, pid, max_backlog;
+	int64_t netns_fd, pid, max_backlog, grace_s;
 };
 
 struct opened {
@@ -75,12 +75,13 @@ static int parse_args(int argc, char **argv, struct args *a)
 		{ "uuid", required_argument, NULL, 'u' },     { "zones", required_argument, NULL, 'z' },
 		{ "run", required_argument, NULL, 'r' },      { "netns-fd", required_argument, NULL, 'n' },
 		{ "pid", required_argument, NULL, 'p' },      { "max-backlog", required_argument, NULL, 'b' },
-		{ NULL, 0, NULL, 0 },
+		{ "grace", required_argument, NULL, 'g' },	      { NULL, 0, NULL, 0 },
 	};
 	int c;
 
 	a->netns_fd = -1;
 	a->max_backlog = INT64_MAX;
+	a->grace_s = 60;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'u')
 			a->uuid = optarg;
@@ -91,6 +92,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 		else if (c == 'n' && parse_i64(optarg, 0, 1 << 20, &a->netns_fd) == 0)
 			;
 		else if (c == 'p' && parse_i64(optarg, 0, INT32_MAX, &a->pid) == 0)
+			;
+		else if (c == 'g' && parse_i64(optarg, 0, 1000000, &a->grace_s) == 0)
 			;
 		else if (c != 'b' || parse_i64(optarg, 0, INT64_MAX, &a->max_backlog) < 0)
 			return -1;
@@ -170,12 +173,13 @@ static int private_etc(const struct args *a, struct err *err)
 	return 0;
 }
 
-static int drop_caps(struct err *err)
+/* keep: a bit mask of capabilities that stay. */
+static int drop_caps(uint32_t keep, struct err *err)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	struct __user_cap_data_struct caps[2] = { { .effective = keep, .permitted = keep } };
 
-	if (syscall(SYS_capset, &head, none) < 0)
+	if (syscall(SYS_capset, &head, caps) < 0)
 		return err_sys(err, "capset");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, "no_new_privs");
@@ -186,7 +190,7 @@ static int become_nobody(struct err *err)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return err_sys(err, "become nobody");
-	return drop_caps(err);
+	return drop_caps(0, err);
 }
 
 /* ---- the two processes ------------------------------------------------------------------------ */
@@ -200,6 +204,7 @@ static int run_child(const struct args *a, struct opened *o, int sock, pid_t par
 			    .status = o->status,
 			    .sink = &sink,
 			    .max_backlog = a->max_backlog,
+			    .grace_ns = a->grace_s * 1000000000,
 			    .stop = &stop };
 	struct sigaction sa = { .sa_handler = on_term };
 	struct err err = { 0 };
@@ -238,7 +243,8 @@ static int run_both(const struct args *a, struct opened *o)
 	}
 	close(sv[1]);
 	atomic_store(&o->status->pid, (uint32_t)parent);
-	if (drop_caps(&err) < 0)
+	/* the child is somebody else's now: without CAP_KILL it would not hear of our death */
+	if (drop_caps(1u << CAP_KILL, &err) < 0)
 		log_warn("capabilities kept", "zone=%s: %s", a->uuid, err.msg);
 	files_serve(sv[0], o->logs_dir);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -259,7 +265,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);
 	if (parse_args(argc, argv, &a) < 0) {
-		fputs("usage: logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES]\n", stderr);
+		fputs("usage: logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES] [--grace S]\n", stderr);
 		return 2;
 	}
 	if (open_all(&a, &o, &err) < 0) {

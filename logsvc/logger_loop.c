@@ -55,6 +55,7 @@ struct state {
 	bool dirty; /* cursor is not saved */
 	int64_t saved_ns, looked_ns;
 	int backoff_ms;
+	int64_t ended_ns; /* since when the zone does not run; 0: it does */
 	struct log_limit complaint;
 };
 
@@ -171,6 +172,16 @@ static void disconnect(struct state *st, const char *why)
 		log_warn("sink not reached", "suppressed=%u error=%s", suppressed, log_q(why));
 }
 
+/* The zone has ended and so has the time to deliver what it left. */
+static bool is_over(struct state *st)
+{
+	if (atomic_load(&st->l->page->running))
+		st->ended_ns = 0;
+	else if (!st->ended_ns)
+		st->ended_ns = mono_ns();
+	return st->ended_ns && mono_ns() - st->ended_ns > st->l->grace_ns;
+}
+
 /* Sleeps with jitter; a signal ends it. */
 static void back_off(struct state *st)
 {
@@ -180,7 +191,7 @@ static void back_off(struct state *st)
 	random_bytes(&r, 1);
 	st->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
 	ms += ms * (r - 128) / 1024; /* an eighth to either side */
-	for (; ms > 0 && !*st->l->stop; ms -= 250)
+	for (; ms > 0 && !*st->l->stop && !is_over(st); ms -= 250)
 		(void)poll(NULL, 0, ms < 250 ? ms : 250);
 }
 
@@ -251,6 +262,8 @@ static int send_batch(struct state *st, struct err *err)
 		sink_add(s, &m);
 	}
 	if (rc < 0) {
+		if (rc == -EPIPE || rc == -ECONNRESET)
+			*st->l->stop = 1; /* our parent has gone */
 		err_sysnum(err, rc, "read the log");
 		return rc;
 	}
@@ -331,7 +344,7 @@ int logger_run(struct logger *l)
 	publish(st);
 	tail_init(&st->tail, l->files_sock, l->page, &st->cursor);
 	set_state(st, FORWARD_CONNECTING, NULL);
-	while (!*l->stop && rc == 0) {
+	while (!*l->stop && rc == 0 && !is_over(st)) {
 		if (!st->connected) {
 			connect_sink(st);
 			continue;

@@ -18,6 +18,7 @@ struct logger {
 	struct forward_status *status;
 	struct sink *sink;
 	int64_t max_backlog; /* bytes */
+	int64_t grace_ns;    /* after the zone's end */
 	volatile sig_atomic_t *stop;
 };
 

@@ -261,7 +261,8 @@ static ssize_t fill(struct tail *t)
 static void set_partial(struct tail *t, const struct record *r, int64_t off, struct sink_msg *m)
 {
 	struct cursor_split *sp = &t->at.split[m->is_stderr];
-	bool ended = r->whole || r->text_len < LINE_PIECE; /* a shorter piece is the end of a run */
+	/* a shorter piece is the end of a run; a split moves back to a character's start */
+	bool ended = r->whole || r->text_len < LINE_PIECE - 3;
 
 	if (ended && !sp->ordinal)
 		return;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "forward_page.h"
 #include "fs.h"
 #include "log.h"
 #include "record.h"
@@ -92,6 +93,27 @@ void logset_drop_locked(struct logset *set, size_t i)
 {
 	memmove(set->files + i, set->files + i + 1, (set->n_files - i - 1) * sizeof(*set->files));
 	set->n_files--;
+}
+
+size_t logset_passed_locked(struct logset *set)
+{
+	uint64_t ino = set->forward ? atomic_load(&set->forward->saved_ino) : 0;
+	int64_t kept = 0;
+	struct stat sb;
+	size_t i = set->n_files;
+
+	if (!set->forward || (ino && ino == set->live_ino))
+		return i;
+	for (; i > 0; i--) { /* the newest first: all up to the cursor's, or to the limit */
+		if (fstatat(set->dir_fd, set->files[i - 1].name, &sb, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		kept += sb.st_size;
+		if (kept > set->forward_max)
+			return i;
+		if (ino && sb.st_ino == ino)
+			return i - 1;
+	}
+	return 0;
 }
 
 static int by_time(const void *a, const void *b)

@@ -57,6 +57,10 @@ struct logset {
 	bool compress;
 	bool archiving;	    /* in the archiver's queue */
 	uint32_t max_files; /* live one included; 0: no limit */
+	uint64_t live_ino;  /* of the live file while it is captured; 0: not known yet */
+	/* A logger reads these files: those that it has not passed are kept up to forward_max bytes. */
+	const struct forward_status *forward;
+	int64_t forward_max;
 	struct log_waiter *waiters;
 	struct log_counters counters;
 	atomic_uint_fast64_t damaged; /* records that readers could not decode */
@@ -109,6 +113,8 @@ void logset_wake_locked(struct logset *set);
 /* Appends a rotated file; the caller holds the lock. */
 void logset_add_locked(struct logset *set, const char *name, int64_t time_s, bool gz);
 void logset_drop_locked(struct logset *set, size_t i);
+/* How many of the oldest files may go: n_files, or those that the logger has passed. */
+size_t logset_passed_locked(struct logset *set);
 
 struct log_usage {
 	int64_t bytes;

@@ -179,6 +179,7 @@ int main(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN); /* loggers: their pidfds tell */
 	json_object_seed(0);
 	if (paths_init(&paths, root, &err) < 0 || conf_load(&conf, conf_path, &err) < 0 ||
 	    start(conf, &err) < 0) {

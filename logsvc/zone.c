@@ -413,6 +413,27 @@ static void in_capture_adopt(void *arg)
 }
 
 /* Descriptors tell what they are: a memory file is the ring, all others are ends in their order. */
+static void on_forward_idle(void *owner)
+{
+	zone_release(owner);
+}
+
+/* A run goes on, or a new one begins: the log driver's logger with it. */
+static void forward_zone(struct zone *z, const Zone__Stdio *stdio)
+{
+	struct zones *zs = z->zones;
+	struct err err = { 0 };
+
+	if (!forward_driver(z->driver))
+		return;
+	if (!z->forward)
+		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, &err);
+	if (!z->forward)
+		log_err("nothing is forwarded", "zone=%s: %s", z->uuid, err.msg);
+	else if (stdio->run && !stdio->ended)
+		forward_run(z->forward, stdio->pid);
+}
+
 static void got_stdio(struct zone *z, const Zone__Stdio *stdio, struct frame *f)
 {
 	struct zone_task *t = task_new(z);
@@ -433,6 +454,7 @@ static void got_stdio(struct zone *z, const Zone__Stdio *stdio, struct frame *f)
 			t->io.end_fd[n++] = frame_take_fd(f, i);
 		}
 	}
+	forward_zone(z, stdio); /* the page says "runs" before capture says when it does not */
 	to_capture(z, in_capture_adopt, t);
 }
 
@@ -486,6 +508,7 @@ static void forget(struct zone *z)
 	z->forgotten = true;
 	map_del(&z->zones->by_uuid, z->uuid);
 	drop_link(z);
+	forward_free(take_ptr(&z->forward), true);
 	loop_timer_stop(&z->retry);
 	tell_openers(z, &(struct err){ .code = -ECANCELED, .msg = "the zone is being removed" });
 	if (!z->readers) /* they use the stream */
@@ -501,11 +524,17 @@ void zone_reader_done(struct zone *z)
 		zone_release(z);
 }
 
+static bool may_go(const struct zone *z)
+{
+	return !z->forgotten && z->link.fd < 0 && !z->openers && !z->readers && !z->retry.prev &&
+	       !forward_is_busy(z->forward);
+}
+
 static void release_if_idle(void *arg)
 {
 	struct zone *z = arg;
 
-	if (!z->forgotten && z->link.fd < 0 && !z->openers && !z->readers && !z->retry.prev)
+	if (may_go(z))
 		forget(z);
 }
 
@@ -519,7 +548,7 @@ static void in_capture_check(void *arg)
 
 void zone_release(struct zone *z)
 {
-	if (!z->forgotten && z->link.fd < 0 && !z->openers && !z->readers && !z->retry.prev)
+	if (may_go(z))
 		loop_post(stream_capture(z->stream)->loop, in_capture_check, z);
 }
 
@@ -569,9 +598,12 @@ void zones_adopt_all(struct zones *zs)
 	while ((de = readdir(dir))) {
 		struct zone *z;
 
-		if (!uuid_is_good(de->d_name) || zones_find(zs, de->d_name) ||
-		    !fs_exists(paths_zone_run(zs->paths, de->d_name, "zoneadmd.sock", path)))
+		if (!uuid_is_good(de->d_name) || zones_find(zs, de->d_name))
 			continue;
+		if (!fs_exists(paths_zone_run(zs->paths, de->d_name, "zoneadmd.sock", path))) {
+			forward_settle(zs->paths, de->d_name);
+			continue;
+		}
 		z = zone_new(zs, de->d_name);
 		z->found_at_start = true;
 		zs->adopting++;

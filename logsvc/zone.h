@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "err.h"
+#include "forward.h"
 #include "loop.h"
 #include "map.h"
 #include "paths.h"
@@ -42,6 +43,7 @@ struct zone {
 	bool no_reads;	/* cache-disabled with a driver that cannot be read */
 	bool forgotten; /* out of the table; freed when the capture thread is done with it */
 	unsigned readers;
+	struct forward *forward; /* NULL: the driver has no sink, or it was not opened yet */
 	struct source link; /* fd -1: none */
 	uint64_t link_seq;
 	bool linked; /* zoneadmd has answered */

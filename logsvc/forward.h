@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * forward.h - the logger of one zone: its pages, its process, and those who wait for it. The control
+ * thread.
+ */
+#ifndef LOGSVC_FORWARD_H
+#define LOGSVC_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "err.h"
+#include "logset.h"
+#include "loop.h"
+#include "paths.h"
+
+struct forward;
+
+bool forward_driver(const char *driver); /* has it a logger? Pure. */
+
+/* Makes the pages in the zone's run folder, and takes over a logger that lives. on_idle: no logger is
+ * alive and none will be started. NULL with err. */
+struct forward *forward_new(struct loop *loop, const struct paths *paths, const struct conf *conf,
+			    struct logset *set, void (*on_idle)(void *owner), void *owner, struct err *err);
+/* Ends the logger when kill_logger, forgets it otherwise; answers who waits. */
+void forward_free(struct forward *f, bool kill_logger);
+/* A run has started: its network and its first process (0: gone already). Starts a logger, a new one when
+ * the network is not the one of the logger that lives. */
+void forward_run(struct forward *f, int pid);
+bool forward_is_busy(const struct forward *f);
+/* Calls done, once, when all is delivered, or after timeout_ms; see ForwardWait. */
+void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, void (*done)(void *arg), void *arg);
+/* A zone that ended while no logsvc was there: its logger may end too. */
+void forward_settle(const struct paths *paths, const char *uuid);
+
+#endif

@@ -1,0 +1,223 @@
+#!/bin/bash
+# Log drivers that forward: every line reaches the sink, in order, whatever was down meanwhile.
+. "$(dirname "$0")/lib.sh"
+need docker curl busybox python3
+engine_start; busybox_image
+
+# sink.py KIND PORT FILE [ADDR]: a receiver that writes one line per message; fluentd's answers acks
+cat >"$ROOT.t/sink.py" <<'P'
+import json, os, socket, socketserver, struct, sys, zlib, threading
+kind, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+addr = sys.argv[4] if len(sys.argv) > 4 else '127.0.0.1'
+out = open(path, 'ab', buffering=0)
+def unpack(b, i):
+    t = b[i]; i += 1
+    def s(n, j): 
+        if len(b) < j + n: raise IndexError
+        return b[j:j + n], j + n
+    if t < 0x80: return t, i
+    if t < 0x90: return pmap(b, i, t & 15)
+    if t < 0xa0: return parr(b, i, t & 15)
+    if t < 0xc0: return s(t & 31, i)
+    if t == 0xc4: return s(b[i], i + 1)
+    if t == 0xc5: return s(struct.unpack_from('>H', b, i)[0], i + 2)
+    if t == 0xc6: return s(struct.unpack_from('>I', b, i)[0], i + 4)
+    if t == 0xd7: return s(9, i)
+    if t == 0xd9: return s(b[i], i + 1)
+    if t == 0xda: return s(struct.unpack_from('>H', b, i)[0], i + 2)
+    if t == 0xdb: return s(struct.unpack_from('>I', b, i)[0], i + 4)
+    if t in (0xcc, 0xd0): return b[i], i + 1
+    if t in (0xcd, 0xd1): return struct.unpack_from('>H', b, i)[0], i + 2
+    if t in (0xce, 0xd2): return struct.unpack_from('>I', b, i)[0], i + 4
+    if t in (0xcf, 0xd3): return struct.unpack_from('>Q', b, i)[0], i + 8
+    if t == 0xdc: return parr(b, i + 2, struct.unpack_from('>H', b, i)[0])
+    if t == 0xde: return pmap(b, i + 2, struct.unpack_from('>H', b, i)[0])
+    raise ValueError(hex(t))
+def parr(b, i, n):
+    r = []
+    for _ in range(n):
+        v, i = unpack(b, i); r.append(v)
+    return r, i
+def pmap(b, i, n):
+    r = {}
+    for _ in range(n):
+        k, i = unpack(b, i); v, i = unpack(b, i); r[k] = v
+    return r, i
+def d(v): return v.decode('utf8', 'replace') if isinstance(v, bytes) else v
+def fluent(conn):
+    b = b''
+    while True:
+        try:
+            m, i = unpack(b, 0)
+        except (IndexError, struct.error):
+            x = conn.recv(1 << 20)
+            if not x: return
+            b += x
+            continue
+        b = b[i:]
+        tag, entries, opt = m; j = 0
+        while j < len(entries):
+            (t, rec), j = unpack(entries, j)
+            out.write((json.dumps({'tag': d(tag), **{d(k): d(v) for k, v in rec.items()}}) + '\n').encode())
+        if b'chunk' in opt: conn.sendall(b'\x81\xa3ack' + b'\xb8' + opt[b'chunk'])
+def stream(conn):
+    rest = b''
+    while True:
+        x = conn.recv(1 << 20)
+        if not x: return
+        if kind == 'gelftcp':
+            rest += x; *whole, rest = rest.split(b'\0')
+            out.write(b''.join(w + b'\n' for w in whole))
+        else: out.write(x)
+def serve(conn):
+    try: fluent(conn) if kind == 'fluentd' else stream(conn)
+    except ConnectionError: pass
+    finally: conn.close()
+if kind in ('udp', 'gelf'):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20); s.bind((addr, port))
+    parts = {}
+    while True:
+        x = s.recv(65536)
+        if kind == 'gelf':
+            if x[:2] == b'\x1e\x0f':
+                p = parts.setdefault(x[2:10], {}); p[x[10]] = x[12:]
+                if len(p) < x[11]: continue
+                x = b''.join(p[k] for k in sorted(p))
+            if x[:2] == b'\x1f\x8b' or x[:1] == b'\x78': x = zlib.decompress(x, 47)
+            x += b'\n'
+        out.write(x)
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind((addr, port)); s.listen(16)
+while True:
+    c, _ = s.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()
+P
+sink() { python3 "$ROOT.t/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 0.3; }
+unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
+holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
+got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
+# every number once or more, in order of its first appearance
+in_order() {
+	python3 - "$1" "$2" <<'P' || fail "numbers"
+import re, sys
+last, seen = 0, set()
+for l in open(sys.argv[1], errors='replace'):
+    m = re.search(r'line-(\d+)\b', l)
+    if not m: continue
+    n = int(m.group(1))
+    if n not in seen:
+        assert n == last + 1, (n, last)
+        last = n; seen.add(n)
+assert last == int(sys.argv[2]), last
+P
+}
+
+t_syslog_tcp() {
+	sink tcp 5514 "$T/out"
+	out D run --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5514 --log-opt tag=web busybox \
+		sh -c 'echo one; echo two >&2; echo; printf tail'
+	got "$T/out" 'web\[' 3; unsink
+	like "$(sed -n 1p "$T/out")" '^<30>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} web\[[0-9]+\]: one$'
+	grep -q '^<27>.*: two$' "$T/out" || fail "stderr's severity"
+	grep -q ': tail$' "$T/out" || fail "what has no newline"
+	eq "$(D logs "$C" 2>/dev/null)" $'one\n\ntail' "docker logs"
+}
+t_syslog_udp() {
+	sink udp 5515 "$T/out"
+	out D run --network host --name "$C" --log-driver syslog --log-opt syslog-address=udp://127.0.0.1:5515 --log-opt syslog-format=rfc5424micro \
+		--log-opt syslog-facility=local3 busybox sh -c 'for i in 1 2 3; do echo line-$i; done'
+	got "$T/out" line- 3; unsink
+	in_order "$T/out" 3; like "$(head -1 "$T/out")" '^<158>1 20[0-9T:.-]*(Z|[+-][0-9:]*) [^ ]+ [0-9a-f]{12} [0-9]+ [0-9a-f]{12} - line-1$'
+}
+t_framing() {
+	sink tcp 5516 "$T/out"
+	out D run --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5516 --log-opt syslog-format=rfc5424 \
+		--log-opt syslog-framing=octet --log-opt tag=t busybox echo hello
+	got "$T/out" hello 1; unsink
+	local l text; l=$(head -1 "$T/out"); text=${l#* }
+	eq "${l%% *}" $((${#text} + 1)) "octets: the count has the newline"
+}
+t_inside_the_network() {
+	out D run -d --name "$C" busybox sh -c 'mkdir /r; nc -l -p 7000 >/r/out & for i in 1 2 3; do sleep 1; echo line-$i; done; sleep 100'
+	local ip; ip=$(i "$C" '{{.NetworkSettings.IPAddress}}')
+	out D run -d --name "${C}b" --network "container:$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:7000 busybox \
+		sh -c 'for i in 1 2 3; do echo line-$i; done; sleep 100'
+	UNTIL=15 until_ok sh -c "docker exec $C grep -q line-3 /r/out" || fail "nothing over the zone's own loopback"
+}
+t_down_then_up() {
+	# shellcheck disable=SC2086 # options
+	out D run -d --network host --name "$C" --log-driver "$1" $2 --log-opt cache-max-size=20k --log-opt cache-max-file=2 busybox \
+		sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line-$i; done; sleep 100'
+	until_ok sh -c "docker logs --tail 1 $C | grep -q line-3000" || fail "the container waits for its sink"
+	sleep 1; sink "$3" "$4" "$T/out"
+	got "$T/out" 'line-3000\b' 1; unsink; in_order "$T/out" 3000
+}
+t_kill() { # DRIVER OPTS KIND PORT
+	sink "$3" "$4" "$T/out"
+	# shellcheck disable=SC2086 # options
+	out D run -d --network host --name "$C" --log-driver "$1" $2 --log-opt cache-max-size=100k --log-opt cache-max-file=3 busybox \
+		sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line-$i; [ $((i % 100)) = 0 ] && sleep 0.02; done; sleep 100'
+	local k p
+	for k in 1 2 3; do
+		sleep 0.5; for p in $(pids_of logger); do kill -9 "$p"; done
+		sleep 0.5; for p in $(pids_of logsvc); do kill -9 "$p"; done
+	done
+	UNTIL=60 got "$T/out" 'line-20000\b' 1; unsink; in_order "$T/out" 20000
+}
+t_sink_dies() {
+	sink tcp 5518 "$T/out"
+	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5518 busybox \
+		sh -c 'i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line-$i; sleep 0.01; done; sleep 100'
+	sleep 1.5; unsink; sleep 1; sink tcp 5518 "$T/out"; got "$T/out" 'line-400\b' 1; unsink; in_order "$T/out" 400
+}
+t_fluentd() {
+	sink fluentd 5520 "$T/out"
+	out D run --network host --name "$C" --log-driver fluentd --log-opt fluentd-address=127.0.0.1:5520 --log-opt fluentd-request-ack=true \
+		--log-opt tag=a.b --log-opt env=E -e E=v busybox sh -c 'echo one; echo two >&2; head -c 20000 /dev/zero | tr "\0" x; echo'
+	got "$T/out" '"tag": "a.b"' 4; unsink
+	eq "$(sed -n 1p "$T/out" | jq -r '[.log,.source,.container_name,.E,(.container_id|length)]|@csv')" "\"one\",\"stdout\",\"/$C\",\"v\",64"
+	eq "$(grep partial_id "$T/out" | jq -r '[(.log|length),.partial_ordinal,.partial_last]|@csv')" $'16384,"1","false"\n3616,"2","true"'
+	eq "$(grep partial_id "$T/out" | jq -r .partial_id | sort -u | wc -l)" 1
+}
+t_gelf() {
+	sink gelf 5521 "$T/out"
+	out D run --network host --name "$C" --log-driver gelf --log-opt gelf-address=udp://127.0.0.1:5521 busybox \
+		sh -c 'echo one; echo two >&2; head -c 9000 /dev/urandom | base64 -w 0; echo'
+	got "$T/out" short_message 3; unsink
+	eq "$(sed -n 1p "$T/out" | jq -r '[.version,.short_message,.level,._container_name]|@csv')" "\"1.1\",\"one\",6,\"$C\""
+	eq "$(sed -n 3p "$T/out" | jq -r '.short_message|length')" 12000
+}
+t_gelf_tcp() {
+	sink gelftcp 5522 "$T/out"
+	out D run --network host --name "$C" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:5522 busybox sh -c 'for i in 1 2 3; do echo line-$i; done'
+	got "$T/out" line- 3; unsink; in_order "$T/out" 3; eq "$(jq -r .level "$T/out" | sort -u)" 6
+}
+t_rm() {
+	sink tcp 5523 "$T/out"
+	out D run --rm --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox \
+		sh -c 'for i in $(seq 1 2000); do echo line-$i; done'
+	unsink; in_order "$T/out" 2000
+	local a=$SECONDS; out D run --rm --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox echo x
+	[ $((SECONDS - a)) -le 14 ] || fail "a sink that is away holds the container for $((SECONDS - a)) s"
+}
+t_refused() {
+	rc 125 D run --log-driver syslog --log-opt syslog-address=http://x busybox true; has "$ERR" "unsupported scheme: 'http'"
+	rc 125 D run --log-driver syslog --log-opt syslog-address=udp://x --log-opt syslog-format=x busybox true; has "$ERR" "Invalid syslog format"
+	rc 125 D run --log-driver gelf busybox true; has "$ERR" "gelf-address is a required parameter"
+	rc 125 D run --log-driver fluentd --log-opt fluentd-address=http://h busybox true; has "$ERR" "invalid fluentd-address (http://h): unsupported scheme: 'http'"
+}
+check "syslog over tcp" t_syslog_tcp
+check "syslog over udp" t_syslog_udp
+check "octet framing" t_framing
+check "a sink that only the zone can reach" t_inside_the_network
+check "syslog: down, then up" t_down_then_up syslog "--log-opt syslog-address=tcp://127.0.0.1:5517" tcp 5517
+check "syslog udp: down, then up" t_down_then_up syslog "--log-opt syslog-address=udp://127.0.0.1:5525" udp 5525
+check "syslog: logger and logsvc killed" t_kill syslog "--log-opt syslog-address=tcp://127.0.0.1:5519" tcp 5519
+check "a sink that dies" t_sink_dies
+check "fluentd with acks" t_fluentd
+check "fluentd: down, then up" t_down_then_up fluentd "--log-opt fluentd-address=127.0.0.1:5527 --log-opt fluentd-request-ack=true" fluentd 5527
+check "fluentd: logger and logsvc killed" t_kill fluentd "--log-opt fluentd-address=127.0.0.1:5529 --log-opt fluentd-request-ack=true" fluentd 5529
+check "gelf over udp" t_gelf
+check "gelf over tcp" t_gelf_tcp
+check "--rm waits for the sink" t_rm
+check "options are checked" t_refused
+while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"
+true
