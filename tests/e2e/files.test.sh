@@ -8,7 +8,7 @@ t_cp() {
 	out D run -d --name "$C" busybox sleep 300; mkdir -p "$T/d/sub"; echo one >"$T/d/sub/f"; chmod 640 "$T/d/sub/f"; ln -s sub/f "$T/d/l"
 	out D cp "$T/d" "$C:/tmp"; eq "$(D exec "$C" cat /tmp/d/l)" one; eq "$(D exec "$C" stat -c %a /tmp/d/sub/f)" 640
 	out D cp "$C:/tmp/d/." "$T/back"; eq "$(cat "$T/back/sub/f")" one; [ -L "$T/back/l" ] || fail "link"; out D cp -L "$C:/tmp/d/l" "$T/l"; eq "$(cat "$T/l")" one
-	rc 1 D cp "$C:/nosuch" "$T/x"; has "$ERR" "Could not find the file /nosuch in container $C"
+	rc 1 D cp "$C:/nosuch" "$T/x"; like "$ERR" "(Could not find the file /nosuch in container $C|No such container:path: $C:/nosuch)"
 	out D exec "$C" ln -s / /esc; echo evil >"$T/e"; out D cp "$T/e" "$C:/esc/tmp/inside"; eq "$(D exec "$C" cat /tmp/inside)" evil; [ ! -e /tmp/inside ] || fail escaped
 	out D stop -t 0 "$C"; out D cp "$T/e" "$C:/late"; D cp "$C:/late" - >"$T/t.tar" || fail "cp to stdout"; eq "$(tar xOf "$T/t.tar")" evil
 }
