@@ -10,7 +10,7 @@ t_read() {
 	D cp "$C:/d" - >"$T/a"; eq "$(tar tf "$T/a" | sort | tr '\n' ' ')" "d/ d/f d/p d/sub/ "; D cp "$C:/d/." - >"$T/a"; eq "$(tar tf "$T/a" | sort | tr '\n' ' ')" "./ ./f ./p ./sub/ "
 	D cp "$C:/lnk" - >"$T/a"; has "$(tar tvf "$T/a")" "lnk -> /d/f"; out D cp -L "$C:/lnk" "$T/l"; eq "$(cat "$T/l")" a; out D cp "$C:/tf/x" "$T/x"; eq "$(cat "$T/x")" hid
 	D cp "$C:/" - >"$T/a"; tar tf "$T/a" >"$T/l2" 2>/dev/null; grep -qE 'd/f$' "$T/l2" || fail "no d/f"; grep -qE '(native|proc/.|sys/.|dev/.|sdc-dockerinit)' "$T/l2" && fail "$(grep -E '(native|proc/.|sys/.|dev/.|sdc-dockerinit)' "$T/l2" | head -3)"
-	rc 1 D cp "$C:/nope" "$T/n"; like "$ERR" "(Could not find the file /nope in container $C|No such container:path: $C:/nope)"; rc 1 D cp "$C:/native/usr" "$T/n"; has "$ERR" "Could not find the file"
+	rc 1 D cp "$C:/nope" "$T/n"; like "$ERR" "(Could not find the file /nope in container $C|No such container:path: $C:/nope)"; rc 1 D cp "$C:/native/usr" "$T/n"; like "$ERR" "Could not find the file|No such container:path"
 	curl -sI --unix-socket "$SOCK" "http://d$(url /dlnk)" | tr -d '\r' | sed -n 's/^X-Docker-Container-Path-Stat: //Ip' | base64 -d >"$T/stat"; has "$(cat "$T/stat")" '"linkTarget":"/d"'; has "$(cat "$T/stat")" '"mode":134218239'
 	api GET "$(url '')" >/dev/null; eq "$(status)" 400; api HEAD "/containers/no$C/archive?path=/" -I >/dev/null; eq "$(status)" 404
 }
