@@ -130,7 +130,7 @@ def main():
                     "rlimits": o.get("rlimits", [])},
         "root": {"path": f"{zdir}/root", "readonly": o.get("readonly", False)},
         "mounts": mounts(o, run, zdir),
-        "linux": {"cgroupsPath": f"/sdczt{os.environ.get("ZONE_TAG", "")}-{ident[:32]}", "namespaces": ns, "resources": res,
+        "linux": {"cgroupsPath": f"/sdczt{os.environ.get('ZONE_TAG', '')}-{ident[:32]}", "namespaces": ns, "resources": res,
                   "maskedPaths": ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list"],
                   "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"]},
     }
