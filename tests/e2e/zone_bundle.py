@@ -139,7 +139,7 @@ def main():
     zone = {"id": ident, "uuid": uuid, "name": "t", "hostname": config["hostname"],
             "runtime": o.get("runtime", "/usr/bin/crun"), "runtime_root": f"{root}/run/runtime",
             "tty": tty, "open_stdin": o.get("open_stdin", False), "stdin_once": False,
-            "private_netns": o.get("private_netns", True), "cgroup": f"/sdczt{os.environ.get("ZONE_TAG", "")}-{ident[:32]}",
+            "private_netns": o.get("private_netns", True), "cgroup": f"/sdczt{os.environ.get('ZONE_TAG', '')}-{ident[:32]}",
             "workdir": o.get("workdir", ""), "oom_score_adj": 0,
             "rootfs": {"lowers": lowers, "upper": f"{zdir}/diff", "work": f"{zdir}/work", "target": f"{zdir}/root"},
             "restart": o.get("restart", {"name": "no", "max": 0}), "restart_count": 0}
