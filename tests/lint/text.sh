@@ -8,6 +8,9 @@ scripts=$(git ls-files '*.sh' .ci/run)
 shellcheck -x -S warning -e SC1007,SC2010,SC2034,SC2046,SC2154,SC1091 $scripts || bad=1
 # shellcheck disable=SC2046
 codespell -q 3 -L earlies,hasnt,inh,wirth,ot,te,fo,ba,nd,ue,statics,crate,hist,ans,inout,hel,nin,ser,som,fro,upto,tre,unx,wit,siz,aci,sie,ure $(git ls-files '*.c' '*.h' '*.md' '*.sh' man etc proto | grep -v corpus) || bad=1
+for p in $(git ls-files '*.py'); do
+	python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$p" || bad=1
+done
 for m in $(git ls-files man); do
 	grep -q "^\.so " "$m" && continue
 	mandoc -Tlint -Wwarning "$m" || bad=1
