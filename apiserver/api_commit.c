@@ -35,6 +35,7 @@ struct commit_job {
 	struct container *ct; /* ref held; the worker does not look inside */
 	struct ct_spec *spec;
 	bool pause;
+	bool was_frozen; /* by us */
 	json_t *config; /* of the image, complete; the worker's while the job runs */
 	char *ref, *author, *comment;
 	char image_id[72];
@@ -69,7 +70,6 @@ static int commit_run(struct job *job, struct err *err)
 	cleanup_free char *created_by = command_text(cj->spec->config);
 	struct err thaw = { 0 };
 	char upper[1024];
-	bool frozen = false;
 	int rc;
 	const struct image_commit ic = {
 		.parent_id = cj->spec->image_id,
@@ -86,10 +86,10 @@ static int commit_run(struct job *job, struct err *err)
 	if (cj->pause && cj->spec->st.status == CT_RUNNING) {
 		if ((rc = cgroup_freeze(cj->spec, true, err)) < 0)
 			return rc;
-		frozen = true;
+		cj->was_frozen = true;
 	}
 	rc = image_commit(&ic, cj->image_id, &cj->events, err);
-	if (frozen && cgroup_freeze(cj->spec, false, &thaw) < 0)
+	if (cj->was_frozen && cgroup_freeze(cj->spec, false, &thaw) < 0)
 		log_err("container not thawed after commit", "ct=%.12s err=%s", cj->spec->id,
 			log_q(thaw.msg));
 	return rc;
@@ -104,6 +104,8 @@ static void commit_done(struct job *job)
 	struct err ignored = { 0 };
 	struct jw w = JW(&out);
 
+	if (cj->was_frozen)
+		event_container(cj->ct, "pause", NULL);
 	image_events_emit(&cj->events);
 	if (job->rc < 0) {
 		reply_error(cj->req, &job->err);
@@ -118,6 +120,8 @@ static void commit_done(struct job *job)
 		jw_end(&w);
 		reply_json(cj->req, 201, &out);
 	}
+	if (cj->was_frozen)
+		event_container(cj->ct, "unpause", NULL);
 	container_op_end(cj->ct);
 	commit_free(cj);
 }

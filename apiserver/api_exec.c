@@ -286,7 +286,7 @@ static void on_started(struct exec *ex, void *arg, struct zone_exec_fds *fds, co
 		cleanup_free char *text = xasprintf("%s\r\n", err->msg);
 
 		ex->streams_ended = true;
-		reply_hijack_message(c->req, &h, 1, text);
+		reply_hijack_message(c->req, &h, c->mux ? 1 : 0, text);
 		client_free(c);
 		return;
 	}
@@ -349,6 +349,11 @@ void handle_exec_start(struct req *r)
 	c->ex = exec_ref(ex);
 	c->mux = !jget_bool(o, "Tty", ex->tty);
 	c->keep[0] = c->keep[1] = -1;
+	if (!detach) {
+		const struct hijack_opts h = { .tty = !c->mux };
+
+		reply_hijack_head(c->req, &h);
+	}
 	exec_start(ex, detach, detach ? on_started_detached : on_started, c);
 }
 

@@ -21,6 +21,7 @@
 #include "cgroup_priv.h"
 #include "cleanup.h"
 #include "container.h"
+#include "events.h"
 #include "jget.h"
 #include "job.h"
 #include "jw.h"
@@ -95,11 +96,14 @@ static int top_job_run(struct job *job, struct err *err)
 static void top_job_done(struct job *job)
 {
 	struct top_job *tj = container_of(job, struct top_job, job);
+	struct container *ct;
 
 	if (job->rc < 0)
 		reply_error(tj->req, &job->err);
 	else
 		reply_json(tj->req, 200, &tj->json);
+	if (job->rc == 0 && (ct = container_by_id(tj->spec->id)))
+		event_container(ct, "top", NULL);
 	ct_spec_free(tj->spec);
 	free(tj->ps_args);
 	buf_fini(&tj->json);

@@ -31,13 +31,14 @@ struct wait_req {
 	bool header_sent;
 };
 
-static void write_result(const struct container *ct, struct buf *b)
+/* A removal that succeeded leaves no error, whatever the start or run had: as Docker. */
+static void write_result(const struct container *ct, bool removed, struct buf *b)
 {
 	struct jw w = JW(b);
 
 	jw_obj(&w, NULL);
 	jw_int(&w, "StatusCode", ct->st.exit_code);
-	if (ct->st.error[0]) {
+	if (ct->st.error[0] && !removed) {
 		jw_obj(&w, "Error");
 		jw_str(&w, "Message", ct->st.error);
 		jw_end(&w);
@@ -46,11 +47,11 @@ static void write_result(const struct container *ct, struct buf *b)
 	buf_addch(b, '\n');
 }
 
-static void answer(struct wait_req *wr)
+static void answer(struct wait_req *wr, bool removed)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 
-	write_result(wr->ct, &b);
+	write_result(wr->ct, removed, &b);
 	if (wr->header_sent) {
 		reply_write(wr->req, b.p, b.len);
 		reply_end(wr->req);
@@ -71,10 +72,9 @@ static void on_wait(struct container *ct, void *arg, bool removed)
 	struct req *r = req_by_id(wr->req);
 
 	(void)ct;
-	(void)removed;
 	if (r)
 		req_on_gone(r, NULL, NULL);
-	answer(wr);
+	answer(wr, removed);
 	wait_req_free(wr);
 }
 
@@ -119,7 +119,7 @@ void handle_container_wait(struct req *r)
 	wr->req = req_id(r);
 	wr->ct = container_ref(ct);
 	if (now) {
-		answer(wr);
+		answer(wr, false);
 		wait_req_free(wr);
 		return;
 	}
@@ -204,7 +204,8 @@ static int parse_until(const json_t *filters, int64_t *out_ns, struct err *err)
 	if (parse_duration_ns(s, &ns) == 0)
 		*out_ns = now_ns() - ns;
 	else if (parse_unix_time_ns(s, out_ns) < 0 && parse_rfc3339_ns(s, strlen(s), out_ns) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter 'until=%s'", s);
+		return err_kind(err, ERR_BAD_PARAM, 
+				"failed to parse value as time or duration: \"%s\"", s);
 	return 0;
 }
 

@@ -57,6 +57,7 @@ struct req {
 	/* the reply */
 	struct buf extra_headers;
 	bool head_sent, chunked, no_body;
+	bool raw_head_sent; /* reply_hijack_head */
 	int status;
 	struct pump *pump;
 };

@@ -112,6 +112,8 @@ static void exec_event(const struct exec *ex, const char *action)
 		buf_addch(&b, ' ');
 		buf_addstr(&b, json_is_string(arg) ? json_string_value(arg) : "");
 	}
+	if (i < 2)
+		buf_addch(&b, ' '); /* Docker's: command, blank, arguments */
 	event_container(ct, buf_str(&b), attrs);
 }
 

@@ -519,7 +519,7 @@ static struct hijack *begin(uint64_t req, const struct hijack_opts *opts)
 	if (is_websocket(r)) {
 		h->ws = xcalloc(1, sizeof(*h->ws));
 		h->ws_opcode = r->version >= 128 ? WS_BINARY : WS_TEXT;
-	} else {
+	} else if (!r->raw_head_sent) {
 		send_raw_head(r, opts);
 	}
 	client_stats.replies++;
@@ -530,6 +530,16 @@ static struct hijack *begin(uint64_t req, const struct hijack_opts *opts)
 	r->client->state = CLIENT_RAW;
 	r->client->deadline_ns = 0;
 	return h;
+}
+
+void reply_hijack_head(uint64_t req, const struct hijack_opts *opts)
+{
+	struct req *r = req_by_id(req);
+
+	if (!r || r->head_sent || r->raw_head_sent || is_websocket(r))
+		return;
+	send_raw_head(r, opts);
+	r->raw_head_sent = true;
 }
 
 void reply_hijack(uint64_t req, const struct hijack_opts *opts)

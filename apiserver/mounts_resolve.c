@@ -90,6 +90,7 @@ static void copy_mount(struct ct_mounts *to, const struct ct_mount *m, bool rw)
 	*n = dup.v[0];
 	free(dup.v);
 	n->rw = rw;
+	set_str(&n->mode, "");
 	n->no_copy = true;
 	n->anonymous = false;
 }

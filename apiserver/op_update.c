@@ -251,9 +251,15 @@ void op_rename(struct container *ct, const char *new_name, op_done_fn *done, voi
 	struct rename_job *rj;
 	struct err err = { 0 };
 
-	if (new_name[0] == '/')
-		new_name++;
-	if (ct_check_name(new_name, &err) < 0 || container_rename(ct, new_name, &err) < 0) {
+	new_name += new_name[0] == '/';
+	if (ct_check_name(new_name, &err) < 0)
+		err_kind(&err, ERR_BAD_PARAM,
+			 "Error when allocating new name: Invalid container name (/%s), only "
+			 "[a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+			 new_name);
+	else
+		container_rename(ct, new_name, &err);
+	if (err.code) {
 		done(ct, arg, &err);
 		return;
 	}

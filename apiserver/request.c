@@ -43,7 +43,7 @@ void req_begin(struct req *r, struct client *c)
 	r->bs = NULL;
 	r->on_gone = NULL;
 	buf_reset(&r->extra_headers);
-	r->head_sent = r->chunked = r->no_body = false;
+	r->head_sent = r->raw_head_sent = r->chunked = r->no_body = false;
 	r->status = 0;
 	r->pump = NULL;
 	r->live = true;

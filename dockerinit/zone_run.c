@@ -314,6 +314,19 @@ static const char *without_prefix(const char *msg)
 	return p ? p + sizeof(text) - 1 : msg;
 }
 
+/* crun ends with strerror(3)'s words, whose first letter is big; clients look for Go's small one
+ * ("no such file or directory" is the CLI's status 127). */
+static void add_runtime_error(struct err *err, const char *msg)
+{
+	cleanup_free char *text = xstrdup(msg);
+	char *last = strrchr(text, ':');
+
+	if (last && last[1] == ' ' && last[2] >= 'A' && last[2] <= 'Z' && last[3] >= 'a' &&
+	    last[3] <= 'z')
+		last[2] += 'a' - 'A';
+	err_kind(err, ERR_SYSTEM, PREFIX "%.600s: unknown", text);
+}
+
 /* What the runtime had to say: its last error line, else what our child said. */
 static void runtime_error(struct err *err)
 {
@@ -341,8 +354,7 @@ static void runtime_error(struct err *err)
 		if (json_parse(&j, line, len, 64) < 0)
 			continue;
 		if (strcmp(json_str(&j, j.v, "level", ""), "error") == 0)
-			err_kind(err, ERR_SYSTEM, PREFIX "%.600s: unknown",
-				 without_prefix(json_str(&j, j.v, "msg", "")));
+			add_runtime_error(err, without_prefix(json_str(&j, j.v, "msg", "")));
 		json_fini(&j);
 	}
 }
@@ -362,6 +374,10 @@ static int classify(struct err *err)
 			 ": Are you trying to mount a directory onto a file (or vice-versa)? Check "
 			 "if "
 			 "the specified host path exists and is the expected type");
+		return 127;
+	}
+	if (strstr(err->msg, "no such file or directory")) {
+		err->kind = ERR_BAD_PARAM;
 		return 127;
 	}
 	return EXIT_START_FAILED;

@@ -287,8 +287,9 @@ static int size_at(int dir_fd, const char *name, struct seen *seen, int64_t *sum
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (S_ISDIR(st.st_mode) || st.st_nlink < 2 || seen_add(seen, st.st_dev, st.st_ino))
-		*sum += st.st_blocks * 512LL;
+	if (!S_ISDIR(st.st_mode) &&
+	    (st.st_nlink < 2 || seen_add(seen, st.st_dev, st.st_ino)))
+		*sum += st.st_size;
 	if (!S_ISDIR(st.st_mode) || depth > 4000)
 		return 0;
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

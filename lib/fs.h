@@ -32,7 +32,7 @@ bool fs_exists(const char *path);
 int fs_open_in_root(int root_fd, const char *ct_path, int flags, mode_t mode);
 /* openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS. */
 int fs_open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
-/* Bytes on disk (st_blocks * 512) of a tree, hard links once. */
+/* The lengths of a tree's files, hard links once, directories not counted: as Docker counts. */
 int fs_tree_size(int dir_fd, const char *name, int64_t *out_bytes);
 
 #endif
