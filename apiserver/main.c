@@ -61,6 +61,8 @@ struct args {
 };
 
 static uv_signal_t on_term, on_int, on_usr1;
+enum { LOCK_TRIES = 100, LOCK_WAIT_US = 10000 };
+
 static int lock_fd = -1;
 static char *notify_path; /* NOTIFY_SOCKET; no child may have it */
 
@@ -148,8 +150,12 @@ static int take_lock(const struct paths *p, struct err *err)
 	lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (lock_fd < 0)
 		return err_sys(err, "open %s", path);
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_sys(err, "another apiserver runs on %s", p->run);
+	/* one that was killed just now may still be ending */
+	for (n = 0; flock(lock_fd, LOCK_EX | LOCK_NB) < 0; n++) {
+		if (errno != EWOULDBLOCK || n == LOCK_TRIES)
+			return err_sys(err, "another apiserver runs on %s", p->run);
+		usleep(LOCK_WAIT_US);
+	}
 	if ((rc = str_fmt(path, sizeof(path), "%s/apiserver.pid", p->run)) < 0)
 		return err_sysnum(err, rc, "path of the pid file");
 	n = snprintf(pid, sizeof(pid), "%d\n", getpid());
