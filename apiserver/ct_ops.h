@@ -19,6 +19,10 @@ typedef void op_done_fn(struct container *ct, void *arg, const struct err *err);
 
 /* op_create.c: answers the request by itself. */
 void op_create(struct req *r);
+/* For ourselves: body as of POST create, extra (taken, may be NULL) becomes the container's. No operation needs
+ * to be held. tell is called once; warnings are borrowed. */
+typedef void op_created_fn(void *arg, const char *id, char *const *warnings, const struct err *err);
+void op_create_internal(const char *body, json_t *extra, op_created_fn *tell, void *arg);
 
 /* op_start.c. The container must not run. restart_count is kept by a policy's start, cleared by a
  * user's. */

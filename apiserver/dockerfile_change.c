@@ -2,7 +2,8 @@
  *
  * dockerfile_change.c - Dockerfile instructions that only change a config.
  *
- * To extend: a function and a row in instructions[]; commit_ok tells whether import and commit take it.
+ * To extend: a function and a row in instructions[]; commit_ok tells whether import and commit take
+ * it.
  */
 #include "apiserver/dockerfile_change.h"
 
@@ -18,13 +19,64 @@
 #include "jget.h"
 #include "str.h"
 
+/* Go's %q of a string. */
+static void go_quote(struct buf *b, const char *s)
+{
+	buf_addch(b, '"');
+	for (; s && *s; s++) {
+		unsigned char ch = (unsigned char)*s;
+
+		if (ch == '"' || ch == '\\')
+			buf_printf(b, "\\%c", ch);
+		else if (ch == '\n' || ch == '\t' || ch == '\r')
+			buf_addstr(b, ch == '\n' ? "\\n" : ch == '\t' ? "\\t" : "\\r");
+		else if (ch < 0x20 || ch == 0x7f)
+			buf_printf(b, "\\x%02x", ch);
+		else
+			buf_addch(b, (char)ch);
+	}
+	buf_addch(b, '"');
+}
+
 struct change {
 	json_t *config;
 	const char *rest;
 	char **env; /* the config's Env, then vars */
 	struct dockerfile_change_state *st;
 	struct err *err;
+	char escape;
 };
+
+/* What history will say of the instruction, when somebody wants it. */
+#define NOTE(c, ...)                                                                               \
+	do {                                                                                       \
+		if ((c)->st->note)                                                                 \
+			buf_printf((c)->st->note, __VA_ARGS__);                                    \
+	} while (0)
+
+/* As Go's %q of a list of strings. */
+static void note_quoted(struct change *c, const char *before, const json_t *a)
+{
+	const json_t *v;
+	size_t i;
+
+	NOTE(c, "%s", before);
+	json_array_foreach ((json_t *)a, i, v) {
+		NOTE(c, "%s", i ? " " : "");
+		if (c->st->note)
+			go_quote(c->st->note, json_string_value(v));
+	}
+	NOTE(c, "]");
+}
+
+/* As Go's %v. */
+static void note_list(struct change *c, char *const *v)
+{
+	NOTE(c, " [");
+	for (char *const *s = v; *s; s++)
+		NOTE(c, "%s%s", s == v ? "" : " ", *s);
+	NOTE(c, "]");
+}
 
 static json_t *array_of(char *const *v)
 {
@@ -63,7 +115,8 @@ static char *upper(const char *s)
 	return u;
 }
 
-/* The command of CMD, ENTRYPOINT, HEALTHCHECK CMD: exec form as it is, shell form behind the shell. */
+/* The command of CMD, ENTRYPOINT, HEALTHCHECK CMD: exec form as it is, shell form behind the shell.
+ */
 static int command(struct change *c, const char *text, json_t **out, bool *exec_form)
 {
 	cleanup_strv char **v = NULL, **shell = NULL;
@@ -99,6 +152,7 @@ static int change_cmd(struct change *c)
 		c->st->cmd_set = false;
 	else
 		c->st->cmd_set = true;
+	note_quoted(c, " [", a);
 	return set_checked(c->config, "Cmd", a, c->err);
 }
 
@@ -110,6 +164,7 @@ static int change_entrypoint(struct change *c)
 
 	if ((rc = command(c, c->rest, &a, &exec_form)) < 0)
 		return rc;
+	note_quoted(c, " [", a);
 	if (!json_array_size(a)) {
 		json_decref(a);
 		a = json_null();
@@ -123,7 +178,7 @@ static int change_entrypoint(struct change *c)
 static int pairs(struct change *c, const char *what,
 		 int (*set)(struct change *c, const char *name, const char *value))
 {
-	cleanup_strv char **words = dockerfile_words(c->rest);
+	cleanup_strv char **words = dockerfile_words(c->rest, c->escape);
 	int rc;
 
 	if (!words[0])
@@ -136,8 +191,8 @@ static int pairs(struct change *c, const char *what,
 		rest += strspn(rest, " \t");
 		if (!words[1])
 			return err_kind(c->err, ERR_BAD_PARAM, "%s must have two arguments", what);
-		if ((rc = dockerfile_expand(words[0], c->env, &name, c->err)) < 0 ||
-		    (rc = dockerfile_expand(rest, c->env, &value, c->err)) < 0)
+		if ((rc = dockerfile_expand(words[0], c->escape, c->env, &name, c->err)) < 0 ||
+		    (rc = dockerfile_expand(rest, c->escape, c->env, &value, c->err)) < 0)
 			return rc;
 		return set(c, name, value);
 	}
@@ -147,11 +202,12 @@ static int pairs(struct change *c, const char *what,
 
 		if (!eq)
 			return err_kind(c->err, ERR_BAD_PARAM,
-					"Syntax error - can't find = in \"%s\". Must be of the form: name=value",
+					"Syntax error - can't find = in \"%s\". Must be of the "
+					"form: name=value",
 					*w);
 		*eq = '\0';
-		if ((rc = dockerfile_expand(*w, c->env, &name, c->err)) < 0 ||
-		    (rc = dockerfile_expand(eq + 1, c->env, &value, c->err)) < 0)
+		if ((rc = dockerfile_expand(*w, c->escape, c->env, &name, c->err)) < 0 ||
+		    (rc = dockerfile_expand(eq + 1, c->escape, c->env, &value, c->err)) < 0)
 			return rc;
 		if (!*name)
 			return err_kind(c->err, ERR_BAD_PARAM, "%s names can not be blank", what);
@@ -169,11 +225,12 @@ static int set_env(struct change *c, const char *name, const char *value)
 
 	if (!s)
 		return err_kind(c->err, ERR_BAD_PARAM, "ENV %s: not valid UTF-8", name);
+	NOTE(c, " %s", text);
 	if (!json_is_array(env)) {
 		env = json_array();
 		json_object_set_new(c->config, "Env", env);
 	}
-	json_array_foreach(env, i, item) {
+	json_array_foreach (env, i, item) {
 		const char *old = json_string_value(item);
 
 		if (old && !strncmp(old, name, len) && (old[len] == '=' || !old[len])) {
@@ -187,6 +244,7 @@ static int set_env(struct change *c, const char *name, const char *value)
 
 static int set_label(struct change *c, const char *name, const char *value)
 {
+	NOTE(c, " %s=%s", name, value);
 	return set_checked(object_in(c->config, "Labels"), name, json_string(value), c->err);
 }
 
@@ -231,15 +289,23 @@ static int expose_one(struct change *c, char *text)
 	return 0;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static int change_expose(struct change *c)
 {
 	cleanup_strv char **words = NULL;
 	int rc;
 
-	if ((rc = dockerfile_expand_words(c->rest, c->env, &words, c->err)) < 0)
+	if ((rc = dockerfile_expand_words(c->rest, c->escape, c->env, &words, c->err)) < 0)
 		return rc;
 	if (!words[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "EXPOSE requires at least one argument");
+	qsort(words, strv_len(words), sizeof(*words), by_text);
+	for (char **w = words; *w; w++)
+		NOTE(c, " %s", *w);
 	for (char **w = words; *w; w++)
 		if ((rc = expose_one(c, *w)) < 0)
 			return rc;
@@ -253,14 +319,18 @@ static int change_volume(struct change *c)
 
 	if (rc < 0)
 		return rc;
-	if (rc == 0 && (rc = dockerfile_expand_words(c->rest, c->env, &words, c->err)) < 0)
+	if (rc == 0 &&
+	    (rc = dockerfile_expand_words(c->rest, c->escape, c->env, &words, c->err)) < 0)
 		return rc;
 	if (!words[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "VOLUME requires at least one argument");
+	note_list(c, words);
 	for (char **w = words; *w; w++) {
 		if (!**w)
-			return err_kind(c->err, ERR_BAD_PARAM, "VOLUME specified can not be an empty string");
-		if ((rc = set_checked(object_in(c->config, "Volumes"), *w, json_object(), c->err)) < 0)
+			return err_kind(c->err, ERR_BAD_PARAM,
+					"VOLUME specified can not be an empty string");
+		if ((rc = set_checked(object_in(c->config, "Volumes"), *w, json_object(), c->err)) <
+		    0)
 			return rc;
 	}
 	return 0;
@@ -273,7 +343,7 @@ static int one_word(struct change *c, const char *what, char **out)
 	size_t len;
 	int rc;
 
-	if ((rc = dockerfile_expand(c->rest, c->env, &s, c->err)) < 0)
+	if ((rc = dockerfile_expand(c->rest, c->escape, c->env, &s, c->err)) < 0)
 		return rc;
 	len = strlen(s);
 	while (len && isspace((unsigned char)s[len - 1]))
@@ -291,6 +361,7 @@ static int change_user(struct change *c)
 
 	if ((rc = one_word(c, "USER", &s)) < 0)
 		return rc;
+	NOTE(c, " %s", s);
 	return set_checked(c->config, "User", json_string(s), c->err);
 }
 
@@ -301,6 +372,7 @@ static int change_stopsignal(struct change *c)
 
 	if ((rc = one_word(c, "STOPSIGNAL", &s)) < 0 || (rc = signal_parse(s, &signo, c->err)) < 0)
 		return rc;
+	NOTE(c, " %s", s);
 	return set_checked(c->config, "StopSignal", json_string(s), c->err);
 }
 
@@ -339,6 +411,7 @@ static int change_workdir(struct change *c)
 	if ((rc = one_word(c, "WORKDIR", &s)) < 0)
 		return rc;
 	dir = join_clean(jget_str(c->config, "WorkingDir", ""), s);
+	NOTE(c, " %s", dir);
 	return set_checked(c->config, "WorkingDir", json_string(dir), c->err);
 }
 
@@ -355,7 +428,8 @@ static int change_onbuild(struct change *c)
 		return err_kind(c->err, ERR_BAD_PARAM,
 				"Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
 	if (str_eq(name, "FROM") || str_eq(name, "MAINTAINER"))
-		return err_kind(c->err, ERR_BAD_PARAM, "%s isn't allowed as an ONBUILD trigger", name);
+		return err_kind(c->err, ERR_BAD_PARAM, "%s isn't allowed as an ONBUILD trigger",
+				name);
 	if (!json_is_array(a)) {
 		a = json_array();
 		json_object_set_new(c->config, "OnBuild", a);
@@ -364,6 +438,7 @@ static int change_onbuild(struct change *c)
 	if (!s)
 		return err_kind(c->err, ERR_BAD_PARAM, "ONBUILD: not valid UTF-8");
 	json_array_append_new(a, s);
+	NOTE(c, " %s", rest);
 	return 0;
 }
 
@@ -379,6 +454,7 @@ static int change_shell(struct change *c)
 				"SHELL requires the arguments to be in JSON form");
 	if (!v[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "SHELL requires at least one argument");
+	note_list(c, v);
 	return set_checked(c->config, "Shell", array_of(v), c->err);
 }
 
@@ -408,7 +484,8 @@ static int health_flag(struct change *c, json_t *health, const char *flag)
 		if (!str_starts(flag, durations[i].name))
 			continue;
 		if (parse_duration_ns(text, &n) < 0)
-			return err_kind(c->err, ERR_BAD_PARAM, "time: invalid duration \"%s\"", text);
+			return err_kind(c->err, ERR_BAD_PARAM, "time: invalid duration \"%s\"",
+					text);
 		if (n && n < 1000000)
 			return err_kind(c->err, ERR_BAD_PARAM,
 					"Interval \"%s\" cannot be less than 1ms", text);
@@ -432,13 +509,14 @@ static int health_test(struct change *c, json_t *health, const char *rest)
 	rest += strspn(rest, " \t");
 	if (str_eq(type, "NONE")) {
 		if (*rest)
-			return err_kind(c->err, ERR_BAD_PARAM, "HEALTHCHECK NONE takes no arguments");
+			return err_kind(c->err, ERR_BAD_PARAM,
+					"HEALTHCHECK NONE takes no arguments");
 		json_object_set_new(health, "Test", json_pack("[s]", "NONE"));
 		return 0;
 	}
 	if (!str_eq(type, "CMD"))
-		return err_kind(c->err, ERR_BAD_PARAM, "Unknown type \"%s\" in HEALTHCHECK (try CMD)",
-				type);
+		return err_kind(c->err, ERR_BAD_PARAM,
+				"Unknown type \"%s\" in HEALTHCHECK (try CMD)", type);
 	if (!*rest)
 		return err_kind(c->err, ERR_BAD_PARAM, "Missing command after HEALTHCHECK CMD");
 	if ((rc = dockerfile_json_form(rest, &v, c->err)) < 0)
@@ -453,6 +531,36 @@ static int health_test(struct change *c, json_t *health, const char *rest)
 	return 0;
 }
 
+/* As Go's time.Duration prints itself. */
+static void note_duration(struct change *c, const json_t *health, const char *key)
+{
+	int64_t ns = jget_int(health, key, 0), s = ns / 1000000000;
+
+	if (ns % 1000000000)
+		NOTE(c, " \"%gs\"", (double)ns / 1e9);
+	else if (s >= 3600)
+		NOTE(c, " \"%lldh%lldm%llds\"", (long long)s / 3600, (long long)s / 60 % 60,
+		     (long long)s % 60);
+	else if (s >= 60)
+		NOTE(c, " \"%lldm%llds\"", (long long)s / 60, (long long)s % 60);
+	else
+		NOTE(c, " \"%llds\"", (long long)s);
+}
+
+static void note_health(struct change *c, const json_t *health)
+{
+	struct buf *note = c->st->note;
+
+	if (!note)
+		return;
+	note_quoted(c, " &{[", jget_arr(health, "Test"));
+	note_duration(c, health, "Interval");
+	note_duration(c, health, "Timeout");
+	note_duration(c, health, "StartPeriod");
+	note_duration(c, health, "StartInterval");
+	buf_printf(note, " '\\x%02x'}", (unsigned)jget_int(health, "Retries", 0) & 0xff);
+}
+
 static int change_healthcheck(struct change *c)
 {
 	static const char *const order[] = { "Test",	    "Interval",	     "Timeout",
@@ -463,7 +571,8 @@ static int change_healthcheck(struct change *c)
 	int rc;
 
 	if (!*rest)
-		return err_kind(c->err, ERR_BAD_PARAM, "HEALTHCHECK requires at least one argument");
+		return err_kind(c->err, ERR_BAD_PARAM,
+				"HEALTHCHECK requires at least one argument");
 	while (str_starts(rest, "--")) {
 		cleanup_free char *flag = xstrndup(rest, strcspn(rest, " \t"));
 
@@ -479,6 +588,7 @@ static int change_healthcheck(struct change *c)
 		if (json_object_get(found, order[i]))
 			json_object_set(health, order[i], json_object_get(found, order[i]));
 	json_object_set_new(c->config, "Healthcheck", health);
+	note_health(c, health);
 	return 0;
 }
 
@@ -514,7 +624,13 @@ int dockerfile_change_one(json_t *config, const char *name, const char *rest, ch
 {
 	const struct instruction *in = find_instruction(name);
 	cleanup_strv char **env = jget_strv(config, "Env");
-	struct change c = { .config = config, .rest = rest + strspn(rest, " \t"), .st = st, .err = err };
+	struct change c = {
+		.config = config,
+		.rest = rest + strspn(rest, " \t"),
+		.st = st,
+		.err = err,
+		.escape = st->escape ? st->escape : '\\',
+	};
 
 	if (!in)
 		return -ENOENT;
@@ -526,7 +642,8 @@ int dockerfile_change_one(json_t *config, const char *name, const char *rest, ch
 }
 
 /* One logical line; text is changed. */
-static int apply_line(json_t *config, char *line, struct dockerfile_change_state *st, struct err *err)
+static int apply_line(json_t *config, char *line, struct dockerfile_change_state *st,
+		      struct err *err)
 {
 	size_t len = strlen(line);
 	char *name, *rest;
@@ -572,8 +689,9 @@ int dockerfile_changes_apply(json_t *config, char *const *changes, struct err *e
 
 json_t *dockerfile_empty_config(void)
 {
-	return json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:b,s:b,s:n,s:n,s:s,s:n,s:s,s:n,s:n,s:n}", "Hostname",
-			 "", "Domainname", "", "User", "", "AttachStdin", 0, "AttachStdout", 0,
-			 "AttachStderr", 0, "Tty", 0, "OpenStdin", 0, "StdinOnce", 0, "Env", "Cmd",
-			 "Image", "", "Volumes", "WorkingDir", "", "Entrypoint", "OnBuild", "Labels");
+	return json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:b,s:b,s:b,s:n,s:n,s:s,s:n,s:s,s:n,s:n,s:n}",
+			 "Hostname", "", "Domainname", "", "User", "", "AttachStdin", 0,
+			 "AttachStdout", 0, "AttachStderr", 0, "Tty", 0, "OpenStdin", 0,
+			 "StdinOnce", 0, "Env", "Cmd", "Image", "", "Volumes", "WorkingDir", "",
+			 "Entrypoint", "OnBuild", "Labels");
 }

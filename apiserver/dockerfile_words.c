@@ -3,7 +3,8 @@
  * dockerfile_words.c - the words of a Dockerfile instruction.
  *
  * Design: two passes, as Docker has them: first the line is cut into words that keep their quotes,
- * then each word is taken through the shell's rules. The escape character is the backslash.
+ * then each word is taken through the shell's rules. The escape character is the backslash, or what
+ * the escape directive says.
  */
 #include "apiserver/dockerfile_words.h"
 
@@ -19,7 +20,7 @@
 #define EXPANDED_MAX (1024 * 1024)
 #define NESTED_MAX   20
 
-char **dockerfile_words(const char *s)
+char **dockerfile_words(const char *s, char escape)
 {
 	char **v = strv_split("", ' ');
 	const char *start;
@@ -32,7 +33,7 @@ char **dockerfile_words(const char *s)
 			return v;
 		start = s;
 		for (quote = 0; *s && (quote || !isspace((unsigned char)*s)); s++) {
-			if (*s == '\\' && quote != '\'' && s[1])
+			if (*s == escape && quote != '\'' && s[1])
 				s++;
 			else if (quote && *s == quote)
 				quote = 0;
@@ -53,6 +54,7 @@ struct expander {
 	struct buf *out;
 	struct err *err;
 	int depth;
+	char escape;
 };
 
 static const char *env_get(char *const *env, const char *name, size_t len)
@@ -81,7 +83,8 @@ static int expand_operator(struct expander *x, const char *name, size_t len)
 		x->s++;
 	op = *x->s;
 	if (!op || !strchr("-+?", op))
-		return err_kind(x->err, ERR_BAD_PARAM, "unsupported modifier (%c) in substitution", op);
+		return err_kind(x->err, ERR_BAD_PARAM, "unsupported modifier (%c) in substitution",
+				op);
 	x->s++;
 	buf_init(&word, EXPANDED_MAX);
 	x->out = &word;
@@ -150,14 +153,16 @@ static int expand_double(struct expander *x)
 	while (*x->s != '"') {
 		if (!*x->s)
 			return err_kind(x->err, ERR_BAD_PARAM,
-					"unexpected end of statement while looking for matching double-quote");
+					"unexpected end of statement while looking for matching "
+					"double-quote");
 		if (*x->s == '$') {
 			x->s++;
 			if ((rc = expand_dollar(x)) < 0)
 				return rc;
 			continue;
 		}
-		if (*x->s == '\\' && x->s[1] && strchr("\"$\\", x->s[1]))
+		if (*x->s == x->escape && x->s[1] &&
+		    (strchr("\"$", x->s[1]) || x->s[1] == x->escape))
 			x->s++;
 		buf_addch(x->out, *x->s++);
 	}
@@ -170,8 +175,9 @@ static int expand_single(struct expander *x)
 	const char *end = strchr(x->s, '\'');
 
 	if (!end)
-		return err_kind(x->err, ERR_BAD_PARAM,
-				"unexpected end of statement while looking for matching single-quote");
+		return err_kind(
+			x->err, ERR_BAD_PARAM,
+			"unexpected end of statement while looking for matching single-quote");
 	buf_add(x->out, x->s, (size_t)(end - x->s));
 	x->s = end + 1;
 	return 0;
@@ -195,7 +201,7 @@ static int expand_until(struct expander *x, char end)
 			rc = expand_double(x);
 		else if (c == '$')
 			rc = expand_dollar(x);
-		else if (c == '\\' && *x->s)
+		else if (c == x->escape && *x->s)
 			buf_addch(x->out, *x->s++);
 		else
 			buf_addch(x->out, c);
@@ -206,10 +212,16 @@ static int expand_until(struct expander *x, char end)
 	return rc;
 }
 
-int dockerfile_expand(const char *word, char *const *env, char **out, struct err *err)
+int dockerfile_expand(const char *word, char escape, char *const *env, char **out, struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT;
-	struct expander x = { .s = word, .env = env, .out = &b, .err = err };
+	struct expander x = {
+		.s = word,
+		.env = env,
+		.out = &b,
+		.err = err,
+		.escape = escape,
+	};
 	int rc;
 
 	buf_init(&b, EXPANDED_MAX);
@@ -221,9 +233,10 @@ int dockerfile_expand(const char *word, char *const *env, char **out, struct err
 	return 0;
 }
 
-int dockerfile_expand_words(const char *s, char *const *env, char ***out, struct err *err)
+int dockerfile_expand_words(const char *s, char escape, char *const *env, char ***out,
+			    struct err *err)
 {
-	cleanup_strv char **in = dockerfile_words(s);
+	cleanup_strv char **in = dockerfile_words(s, escape);
 	cleanup_strv char **v = strv_split("", ' ');
 	int rc;
 
@@ -231,13 +244,13 @@ int dockerfile_expand_words(const char *s, char *const *env, char ***out, struct
 		cleanup_free char *one = NULL;
 		cleanup_strv char **parts = NULL;
 
-		if ((rc = dockerfile_expand(*w, env, &one, err)) < 0)
+		if ((rc = dockerfile_expand(*w, escape, env, &one, err)) < 0)
 			return rc;
 		/* only what a variable brought in is split again */
-		if (strpbrk(*w, "'\"\\"))
+		if (strpbrk(*w, "'\"") || strchr(*w, escape))
 			strv_add(&v, one);
 		else
-			for (char **p = parts = dockerfile_words(one); *p; p++)
+			for (char **p = parts = dockerfile_words(one, escape); *p; p++)
 				strv_add(&v, *p);
 	}
 	*out = take_ptr(&v);
@@ -255,12 +268,13 @@ int dockerfile_json_form(const char *s, char ***out, struct err *err)
 		s++;
 	if (*s != '[' || jparse(s, strlen(s), &a, &ignored) < 0 || !json_is_array(a))
 		return 0;
-	json_array_foreach(a, i, item)
+	json_array_foreach (a, i, item)
 		if (!json_is_string(item))
 			return err_kind(err, ERR_BAD_PARAM,
-					"when using JSON array syntax, arrays must be comprised of strings only");
+					"when using JSON array syntax, arrays must be comprised of "
+					"strings only");
 	*out = strv_split("", ' ');
-	json_array_foreach(a, i, item)
+	json_array_foreach (a, i, item)
 		strv_add(out, json_string_value(item));
 	return 1;
 }

@@ -8,14 +8,17 @@
 #include "buf.h"
 #include "err.h"
 
-/* Splits at white space that is neither quoted nor escaped; quotes and escapes stay in the words. */
-char **dockerfile_words(const char *s);
+/* Splits at white space that is neither quoted nor escaped; quotes and escapes stay in the words.
+ * escape: the backslash, usually. */
+char **dockerfile_words(const char *s, char escape);
 /* One word with quotes and escapes taken away and $x, ${x}, ${x:-w}, ${x:+w}, ${x:?w} (and without
  * the colon) replaced from env, a vector of KEY=VALUE. Owned. */
-int dockerfile_expand(const char *word, char *const *env, char **out, struct err *err);
+int dockerfile_expand(const char *word, char escape, char *const *env, char **out, struct err *err);
 /* The same for a list of words: what expands to several words is split. Owned vector. */
-int dockerfile_expand_words(const char *s, char *const *env, char ***out, struct err *err);
-/* ["a", "b"]: 1 and the strings; anything that is no JSON array: 0; an array of other things: error. */
+int dockerfile_expand_words(const char *s, char escape, char *const *env, char ***out,
+			    struct err *err);
+/* ["a", "b"]: 1 and the strings; anything that is no JSON array: 0; an array of other things:
+ * error. */
 int dockerfile_json_form(const char *s, char ***out, struct err *err);
 
 #endif

@@ -35,11 +35,14 @@
 #include "log.h"
 #include "str.h"
 
-#define NAME_TRIES 6
+#define NAME_TRIES	 6
+#define INTERNAL_VERSION 144
 
 struct create_job {
 	struct job job;
-	uint64_t req;
+	uint64_t req;	      /* who is answered when there is no tell */
+	op_created_fn *tell;
+	void *tell_arg;
 	struct create_request cr;
 	struct ct_spec *spec;  /* what the container will be */
 	struct ct_spec **from; /* of --volumes-from, in order */
@@ -263,6 +266,18 @@ static int enter_index(struct create_job *cj, struct err *err)
 	return rc;
 }
 
+static void answer(struct create_job *cj)
+{
+	bool failed = cj->job.rc < 0;
+
+	if (cj->tell)
+		cj->tell(cj->tell_arg, cj->spec->id, cj->cr.warnings, failed ? &cj->job.err : NULL);
+	else if (failed)
+		reply_error(cj->req, &cj->job.err);
+	else
+		reply_created(cj->req, cj->spec->id, cj->cr.warnings);
+}
+
 static void create_done(struct job *job)
 {
 	struct create_job *cj = container_of(job, struct create_job, job);
@@ -275,9 +290,8 @@ static void create_done(struct job *job)
 	log_debug("create", "ct=%.12s rc=%d us=%lld", cj->spec->id, rc,
 		  (long long)(mono_ns() - cj->began_ns) / 1000);
 	if (rc < 0)
-		reply_error(cj->req, &job->err);
-	else
-		reply_created(cj->req, cj->spec->id, cj->cr.warnings);
+		job->rc = rc;
+	answer(cj);
 	job_free(cj);
 }
 
@@ -352,37 +366,32 @@ static void name_joined(struct create_job *cj, const char *key)
 	json_object_set_new(cj->cr.host_config, key, json_string(by_id));
 }
 
-static int begin(struct create_job *cj, struct req *r, struct err *err)
+static int begin(struct create_job *cj, const char *body, size_t len, int version,
+		 const char *name, struct err *err)
 {
-	const struct buf *body = req_body(r);
 	struct ct_spec *spec = cj->spec;
 	const char *image;
 	int rc;
 
-	if ((rc = create_request_parse(body ? buf_str(body) : "", body ? body->len : 0,
-				       req_version(r), &cj->cr, err)) < 0 ||
+	if ((rc = create_request_parse(body, len, version, &cj->cr, err)) < 0 ||
 	    (rc = create_request_resolve(&cj->cr, err)) < 0)
 		return rc;
 	image = jget_str(cj->cr.config, "Image", "");
 	spec->image_ref = xstrdup(image);
 	spec->created_ns = now_ns();
-	if (req_version(r) >= 141)
-		cj->platform = xstrdup(req_query(r, "platform"));
 	name_joined(cj, "NetworkMode");
 	name_joined(cj, "PidMode");
 	name_joined(cj, "IpcMode");
 	if ((rc = find_volumes_from(cj, err)) < 0)
 		return rc;
-	return reserve_name(cj, req_query(r, "name"), err);
+	return reserve_name(cj, name, err);
 }
 
-void op_create(struct req *r)
+static struct create_job *job_new(void)
 {
 	struct create_job *cj = xcalloc(1, sizeof(*cj));
-	struct err err = { 0 };
 
 	cgroup_prewarm();
-	cj->req = req_id(r);
 	cj->began_ns = mono_ns();
 	cj->spec = xcalloc(1, sizeof(*cj->spec));
 	id_generate(cj->spec->id);
@@ -390,10 +399,39 @@ void op_create(struct req *r)
 	cj->job.run = create_run;
 	cj->job.done = create_done;
 	cj->job.what = "create";
-	if (begin(cj, r, &err) < 0) {
-		reply_error(cj->req, &err);
-		job_free(cj);
+	return cj;
+}
+
+static void submit(struct create_job *cj, int begun)
+{
+	if (begun >= 0) {
+		job_submit(LANE_LIFECYCLE, &cj->job);
 		return;
 	}
-	job_submit(LANE_LIFECYCLE, &cj->job);
+	cj->job.rc = begun;
+	answer(cj);
+	job_free(cj);
+}
+
+void op_create(struct req *r)
+{
+	const struct buf *body = req_body(r);
+	struct create_job *cj = job_new();
+
+	cj->req = req_id(r);
+	if (req_version(r) >= 141)
+		cj->platform = xstrdup(req_query(r, "platform"));
+	submit(cj, begin(cj, body ? buf_str(body) : "", body ? body->len : 0, req_version(r),
+			 req_query(r, "name"), &cj->job.err));
+}
+
+void op_create_internal(const char *body, json_t *extra, op_created_fn *tell, void *arg)
+{
+	struct create_job *cj = job_new();
+
+	assert_loop_thread();
+	cj->tell = tell;
+	cj->tell_arg = arg;
+	cj->spec->extra = extra;
+	submit(cj, begin(cj, body, strlen(body), INTERNAL_VERSION, NULL, &cj->job.err));
 }

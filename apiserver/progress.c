@@ -10,6 +10,7 @@
 #include "apiserver/progress.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,10 @@ void progress_line(struct progress *p, const char *json)
 
 bool progress_gone(const struct progress *p)
 {
-	return p && p->gone;
+	struct pollfd fd = { .fd = p ? p->write_fd : -1 };
+
+	/* POLLERR: nobody reads any more */
+	return p && (p->gone || (p->started && poll(&fd, 1, 0) > 0 && (fd.revents & POLLERR)));
 }
 
 static char *format(const char *fmt, va_list ap)

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apiserver/build_run.h"
 #include "apiserver/ct_ops.h"
 #include "apiserver/engine.h"
 #include "apiserver/health.h"
@@ -311,6 +312,8 @@ static void on_loop_runs(void *arg)
 
 		if (ct->removing)
 			finish_removal(ct);
+		else if (build_ct_recover(ct))
+			;
 		else if (!container_is_running(ct) && ct->st.started_once &&
 			 ct->st.status == CT_EXITED &&
 			 jget_bool(ct->host_config, "AutoRemove", false))

@@ -78,6 +78,15 @@ static void split_auth(const json_t *o, struct reg_creds *out)
 	free(text);
 }
 
+static void take_members(const json_t *o, struct reg_creds *out)
+{
+	out->user = dup_member(o, "username");
+	out->password = dup_member(o, "password");
+	out->identity_token = dup_member(o, "identitytoken");
+	out->registry_token = dup_member(o, "registrytoken");
+	split_auth(o, out);
+}
+
 void reg_creds_parse(const char *header, struct reg_creds *out)
 {
 	cleanup_json json_t *o = NULL;
@@ -89,13 +98,26 @@ void reg_creds_parse(const char *header, struct reg_creds *out)
 	text = str_empty(header) ? NULL : base64_decode(header, &len);
 	if (!text)
 		return;
-	if (jparse(text, len, &o, &ignored) == 0) {
-		out->user = dup_member(o, "username");
-		out->password = dup_member(o, "password");
-		out->identity_token = dup_member(o, "identitytoken");
-		out->registry_token = dup_member(o, "registrytoken");
-		split_auth(o, out);
-	}
+	if (jparse(text, len, &o, &ignored) == 0)
+		take_members(o, out);
+	explicit_bzero(text, len);
+	free(text);
+}
+
+void reg_creds_for(const char *header, const char *domain, struct reg_creds *out)
+{
+	const char *key = str_eq(domain, "docker.io") ? "https://index.docker.io/v1/" : domain;
+	cleanup_json json_t *all = NULL;
+	struct err ignored = { 0 };
+	size_t len;
+	char *text;
+
+	*out = (struct reg_creds){ 0 };
+	text = str_empty(header) ? NULL : base64_decode(header, &len);
+	if (!text)
+		return;
+	if (jparse(text, len, &all, &ignored) == 0 && jget_obj(all, key))
+		take_members(jget_obj(all, key), out);
 	explicit_bzero(text, len);
 	free(text);
 }

@@ -19,6 +19,8 @@ struct reg_creds {
 
 /* X-Registry-Auth: base64url of JSON. What is malformed or absent means anonymous, as with Docker. */
 void reg_creds_parse(const char *header, struct reg_creds *out);
+/* X-Registry-Config of a build: the same for each registry, by its name. */
+void reg_creds_for(const char *header, const char *domain, struct reg_creds *out);
 void reg_creds_fini(struct reg_creds *c); /* wipes */
 /* "Basic ..."; NULL without a user. Owned. */
 char *reg_creds_basic(const struct reg_creds *c);

@@ -209,11 +209,12 @@ static void xattrs_of(const struct item *it, struct buf *pax)
 		collect_xattrs(path, pax);
 }
 
-static struct tar_header header_of(const struct item *it, const struct buf *pax)
+static struct tar_header header_of(const struct tar_writer *w, const struct item *it,
+				   const struct buf *pax)
 {
 	return (struct tar_header){
 		.name = it->as,
-		.mode = it->st.st_mode & 07777,
+		.mode = (w->o.force_mode ? *w->o.force_mode : it->st.st_mode) & 07777,
 		.uid = it->st.st_uid,
 		.gid = it->st.st_gid,
 		.mtime = it->st.st_mtim.tv_sec,
@@ -225,7 +226,7 @@ static int add_whiteout(struct tar_writer *w, const struct item *it, struct err 
 {
 	const char *slash = strrchr(it->as, '/');
 	cleanup_free char *name = NULL;
-	struct tar_header h = header_of(it, NULL);
+	struct tar_header h = header_of(w, it, NULL);
 
 	name = xasprintf("%.*s.wh.%s", slash ? (int)(slash + 1 - it->as) : 0, it->as,
 			 slash ? slash + 1 : it->as);
@@ -293,7 +294,7 @@ static int add_file(struct tar_writer *w, struct item *it, struct err *err)
 	first = first_link(w, it);
 	if (!first)
 		xattrs_of(it, &pax);
-	h = header_of(it, &pax);
+	h = header_of(w, it, &pax);
 	h.typeflag = first ? '1' : '0';
 	h.linkname = first;
 	h.size = first ? 0 : it->st.st_size;
@@ -317,7 +318,7 @@ static int add_symlink(struct tar_writer *w, const struct item *it, struct err *
 	if (w->o.map_link)
 		mapped = w->o.map_link(w->o.arg, it->as, target);
 	xattrs_of(it, &pax);
-	h = header_of(it, first ? NULL : &pax);
+	h = header_of(w, it, first ? NULL : &pax);
 	h.typeflag = first ? '1' : '2';
 	h.linkname = first ? first : mapped ? mapped : target;
 	return put_header(w, &h, err);
@@ -326,7 +327,7 @@ static int add_symlink(struct tar_writer *w, const struct item *it, struct err *
 static int add_device(struct tar_writer *w, const struct item *it, struct err *err)
 {
 	const char *first = first_link(w, it);
-	struct tar_header h = header_of(it, NULL);
+	struct tar_header h = header_of(w, it, NULL);
 
 	if (first) {
 		h.typeflag = '1';
@@ -428,7 +429,7 @@ static int add_dir(struct tar_writer *w, struct item *it, bool deep, struct err 
 	if (*it->as) {
 		xattrs_of(it, &pax);
 		name = xasprintf("%s/", it->as);
-		h = header_of(it, &pax);
+		h = header_of(w, it, &pax);
 		h.name = name;
 		h.typeflag = '5';
 		if ((rc = put_header(w, &h, err)) < 0)
@@ -439,7 +440,7 @@ static int add_dir(struct tar_writer *w, struct item *it, bool deep, struct err 
 	if (w->o.overlay && is_opaque(fd)) {
 		cleanup_free char *opaque = xasprintf("%s%s.wh..wh..opq", it->as, *it->as ? "/" : "");
 
-		h = header_of(it, NULL);
+		h = header_of(w, it, NULL);
 		h.name = opaque;
 		h.typeflag = '0';
 		if ((rc = put_header(w, &h, err)) < 0)

@@ -32,6 +32,7 @@ struct tar_write_opts {
 	/* The tree is an overlay upper or a layer: char 0/0 becomes .wh.NAME, the opaque attribute
 	 * .wh..wh..opq; trusted.overlay.* attributes are left out (they are in any case). */
 	bool overlay;
+	const mode_t *force_mode; /* of every entry, instead of its own; NULL: its own */
 	bool sorted; /* by name within each directory: the same tree gives the same bytes */
 	/* true leaves the entry (with all beneath) out. name is the one in the archive, without a
 	 * trailing slash. May be NULL. */

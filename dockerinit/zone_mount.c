@@ -136,6 +136,8 @@ static int bind_native(const struct zone_conf *c, struct err *err)
 	if (str_fmt(from, sizeof(from), "%s/native", c->lowers[0]) < 0 ||
 	    str_fmt(to, sizeof(to), "%s/native", c->target) < 0)
 		return err_sysnum(err, ENAMETOOLONG, "bind /native");
+	if (access(from, F_OK) < 0 && errno == ENOENT)
+		return 0; /* not a zone's: a file system that apiserver builds an image in */
 	if (mount(from, to, NULL, MS_BIND, NULL) < 0)
 		return err_sys(err, "bind %s", from);
 	if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) <

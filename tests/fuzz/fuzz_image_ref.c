@@ -49,8 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = { 0 };
 
 	look_at(text);
-	(void)!dockerfile_expand(text, env, &out, &err);
-	(void)!dockerfile_expand_words(text, env, &words, &err);
+	(void)!dockerfile_expand(text, '\\', env, &out, &err);
+	(void)!dockerfile_expand_words(text, '\\', env, &words, &err);
 	(void)!dockerfile_json_form(text, &json, &err);
 	return 0;
 }

@@ -42,7 +42,7 @@ static void test_expand(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		cleanup_free char *out = NULL;
 		struct err err = { 0 };
-		int rc = dockerfile_expand(rows[i].in, env_, &out, &err);
+		int rc = dockerfile_expand(rows[i].in, '\\', env_, &out, &err);
 
 		if ((rc < 0) != !rows[i].want || (rc == 0 && !str_eq(out, rows[i].want)))
 			fail_msg("%s: %s", rows[i].in, rc < 0 ? err.msg : out);

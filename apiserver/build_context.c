@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * build_context.c - a build's context: a tar, or a Dockerfile alone, from the client or a URL.
+ *
+ * Design: it is unpacked, by the process that unpacks into zones (zone_extract), in an empty file
+ * system of its own (build_root.h): links in it lead nowhere else, neither while it is unpacked nor
+ * when COPY reads it. Docker's client leaves out what .dockerignore names; others may not, so it is
+ * removed here.
+ */
+#include "apiserver/build_priv.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apiserver/url_source.h"
+#include "cleanup.h"
+#include "fs.h"
+#include "str.h"
+
+#define PEEK_BYTES	   1024
+#define IGNORE_MAX	   (1024 * 1024)
+#define DEPTH_MAX	   256
+#define DEFAULT_DOCKERFILE "Dockerfile"
+
+/* ---- the stream ---- */
+
+struct source {
+	struct build *b;
+	struct url_source *url; /* NULL: the request's body */
+	char peek[PEEK_BYTES];
+	size_t n_peek, peek_pos;
+};
+
+static ssize_t read_raw(struct source *s, void *p, size_t len)
+{
+	if (s->url)
+		return build_cancelled(s->b) ? -ECANCELED : url_source_read(s->url, p, len);
+	return body_read(s->b->body, p, len);
+}
+
+static ssize_t read_source(void *arg, void *p, size_t len)
+{
+	struct source *s = arg;
+	size_t left = s->n_peek - s->peek_pos;
+
+	if (!left)
+		return read_raw(s, p, len);
+	if (len > left)
+		len = left;
+	memcpy(p, s->peek + s->peek_pos, len);
+	s->peek_pos += len;
+	return (ssize_t)len;
+}
+
+static int fill_peek(struct source *s, struct err *err)
+{
+	ssize_t n = 1;
+
+	while (s->n_peek < PEEK_BYTES &&
+	       (n = read_raw(s, s->peek + s->n_peek, PEEK_BYTES - s->n_peek)) > 0)
+		s->n_peek += (size_t)n;
+	if (n < 0 && s->url && url_source_error(s->url, err) < 0)
+		return err->code;
+	return n < 0 ? err_sysnum(err, (int)n, "read the build context") : 0;
+}
+
+/* A tar's header has the sum of its own bytes. */
+static bool is_tar_header(const char *p, size_t n)
+{
+	unsigned sum = 0, want = 0;
+	size_t i;
+
+	if (n < 512)
+		return false;
+	for (i = 0; i < 512; i++)
+		sum += i >= 148 && i < 156 ? ' ' : (unsigned char)p[i];
+	for (i = 148; i < 156 && (p[i] == ' ' || (p[i] >= '0' && p[i] <= '7')); i++)
+		if (p[i] != ' ')
+			want = want * 8 + (unsigned)(p[i] - '0');
+	return want && sum == want;
+}
+
+static bool is_archive(const char *p, size_t n)
+{
+	static const struct {
+		const char *magic;
+		size_t len;
+	} packed[] = {
+		{ "\x1f\x8b", 2 },
+		{ "BZh", 3 },
+		{ "\xfd"
+		  "7zXZ",
+		  5 },
+		{ "\x28\xb5\x2f\xfd", 4 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(packed); i++)
+		if (n >= packed[i].len && !memcmp(p, packed[i].magic, packed[i].len))
+			return true;
+	if (n >= 512 && !p[0]) {
+		for (size_t i = 0; i < 512; i++)
+			if (p[i])
+				return false;
+		return true; /* an archive of nothing */
+	}
+	return is_tar_header(p, n);
+}
+
+/* ---- .dockerignore ---- */
+
+char **dockerignore_parse(const char *text)
+{
+	cleanup_strv char **lines = strv_split(text, '\n');
+	char **out = strv_split("", ' ');
+
+	for (char **l = lines; *l; l++) {
+		char *s = *l;
+		bool negated;
+		size_t n;
+		cleanup_free char *clean = NULL;
+
+		while (isspace((unsigned char)*s))
+			s++;
+		for (n = strlen(s); n && isspace((unsigned char)s[n - 1]); n--)
+			;
+		s[n] = '\0';
+		if (!*s || *s == '#')
+			continue;
+		negated = *s == '!';
+		s += negated;
+		while (*s == '/' || (s[0] == '.' && s[1] == '/'))
+			s++;
+		for (n = strlen(s); n && s[n - 1] == '/'; n--)
+			;
+		clean = xasprintf("%s%.*s", negated ? "!" : "", (int)n, s);
+		if (n)
+			strv_add(&out, clean);
+	}
+	return out;
+}
+
+/* One of [...]; *end is left behind it. */
+static bool match_class(const char **pp, char c)
+{
+	const char *p = *pp + 1;
+	bool negated = *p == '^' || *p == '!', hit = false, first = true;
+
+	p += negated;
+	for (; *p && (*p != ']' || first); first = false) {
+		char lo, hi;
+
+		if (*p == '\\' && p[1])
+			p++;
+		lo = hi = *p++;
+		if (*p == '-' && p[1] && p[1] != ']') {
+			p++;
+			if (*p == '\\' && p[1])
+				p++;
+			hi = *p++;
+		}
+		hit |= lo <= c && c <= hi;
+	}
+	*pp = *p ? p + 1 : p;
+	return hit != negated && c != '/';
+}
+
+/* ** takes any number of whole parts, * and ? nothing with a slash. budget bounds the work. */
+static bool match(const char *p, const char *s, unsigned *budget)
+{
+	while (*p) {
+		if (!*budget)
+			return false;
+		--*budget;
+		if (p[0] == '*' && p[1] == '*') {
+			p += 2;
+			if (*p == '/')
+				p++;
+			if (!*p)
+				return *s != '\0';
+			for (;; s++) {
+				if (match(p, s, budget))
+					return true;
+				if (!*s)
+					return false;
+			}
+		}
+		if (*p == '*') {
+			for (p++;; s++) {
+				if (match(p, s, budget))
+					return true;
+				if (!*s || *s == '/')
+					return false;
+			}
+		}
+		if (!*s)
+			return false;
+		if (*p == '[') {
+			if (!match_class(&p, *s))
+				return false;
+			s++;
+			continue;
+		}
+		if (*p == '?') {
+			if (*s == '/')
+				return false;
+		} else {
+			if (*p == '\\' && p[1])
+				p++;
+			if (*p != *s)
+				return false;
+		}
+		p++;
+		s++;
+	}
+	return !*s;
+}
+
+/* The path itself, or a folder that it is in. */
+static bool matches_or_parent(const char *pattern, const char *path)
+{
+	cleanup_free char *s = xstrdup(path);
+	char *slash;
+
+	for (;;) {
+		unsigned budget = 200000;
+
+		if (match(pattern, s, &budget))
+			return true;
+		if (!(slash = strrchr(s, '/')))
+			return false;
+		*slash = '\0';
+	}
+}
+
+bool dockerignore_excludes(char *const *patterns, const char *path)
+{
+	bool out = false;
+
+	for (; *patterns; patterns++) {
+		bool negated = **patterns == '!';
+
+		if (out == negated && matches_or_parent(*patterns + negated, path))
+			out = !negated;
+	}
+	return out;
+}
+
+static bool has_exception(char *const *patterns)
+{
+	for (; *patterns; patterns++)
+		if (**patterns == '!')
+			return true;
+	return false;
+}
+
+struct pruner {
+	char *const *patterns;
+	bool exceptions;
+};
+
+static int prune(const struct pruner *pr, int dir_fd, const char *prefix, int depth,
+		 struct err *err);
+
+static int prune_one(const struct pruner *pr, int dir_fd, const char *name, const char *path,
+		     int depth, struct err *err)
+{
+	bool out = dockerignore_excludes(pr->patterns, path);
+	cleanup_fd int fd = -1;
+	struct stat st;
+	int rc;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (!S_ISDIR(st.st_mode))
+		return out && unlinkat(dir_fd, name, 0) < 0 ? err_sys(err, "remove %s", path) : 0;
+	if (out && !pr->exceptions)
+		return fs_remove_tree(dir_fd, name, err);
+	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	if ((rc = prune(pr, fd, path, depth + 1, err)) < 0)
+		return rc;
+	if (out) /* stays when an exception is in it */
+		(void)!unlinkat(dir_fd, name, AT_REMOVEDIR);
+	return 0;
+}
+
+static int prune(const struct pruner *pr, int dir_fd, const char *prefix, int depth,
+		 struct err *err)
+{
+	cleanup_strv char **names = strv_split("", ' ');
+	cleanup_dir DIR *d = NULL;
+	struct dirent *e;
+	int fd, rc = 0;
+
+	if (depth > DEPTH_MAX)
+		return err_kind(err, ERR_BAD_PARAM, "the build context is too deep");
+	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || !(d = fdopendir(fd))) {
+		if (fd >= 0)
+			close(fd);
+		return err_sys(err, "read the build context");
+	}
+	while ((e = readdir(d)))
+		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
+			strv_add(&names, e->d_name);
+	for (char **n = names; rc == 0 && *n; n++) {
+		cleanup_free char *path = *prefix ? xasprintf("%s/%s", prefix, *n) : xstrdup(*n);
+
+		rc = prune_one(pr, dir_fd, *n, path, depth, err);
+	}
+	return rc;
+}
+
+static int read_in_context(int root_fd, const char *path, size_t max, struct buf *out,
+			   struct err *err)
+{
+	cleanup_fd int fd =
+		fs_open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+	char block[16384];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return err_sysnum(err, fd, "open %s", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_kind(err, ERR_BAD_PARAM, "%s is not a regular file", path);
+	while ((n = read(fd, block, sizeof(block))) > 0) {
+		if (out->len + (size_t)n > max)
+			return err_kind(err, ERR_BAD_PARAM, "%s is too large", path);
+		buf_add(out, block, (size_t)n);
+	}
+	return n < 0 ? err_sys(err, "read %s", path) : 0;
+}
+
+static int apply_dockerignore(int root_fd, struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	cleanup_strv char **patterns = NULL;
+	struct err none = { 0 };
+	struct pruner pr = { 0 };
+	int rc = read_in_context(root_fd, "/.dockerignore", IGNORE_MAX, &text, &none);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0) {
+		*err = none;
+		return rc;
+	}
+	pr.patterns = patterns = dockerignore_parse(buf_str(&text));
+	pr.exceptions = has_exception(patterns);
+	return *patterns ? prune(&pr, root_fd, "", 0, err) : 0;
+}
+
+/* ---- loading ---- */
+
+static int read_dockerfile(struct build *b, struct buf *out, struct err *err)
+{
+	const char *name = b->o.dockerfile;
+	struct err why = { 0 };
+	int rc = read_in_context(b->context.view.root_fd, name, DOCKERFILE_MAX, out, &why);
+
+	if (rc == -ENOENT && str_eq(name, DEFAULT_DOCKERFILE))
+		rc = read_in_context(b->context.view.root_fd, "dockerfile", DOCKERFILE_MAX, out,
+				     &why);
+	if (rc == -ENOENT)
+		return err_kind(err, ERR_SYSTEM, "Cannot locate specified Dockerfile: %s", name);
+	if (rc < 0) {
+		*err = why;
+		return rc;
+	}
+	if (!out->len)
+		return err_kind(err, ERR_SYSTEM, "the Dockerfile (%s) cannot be empty", name);
+	return 0;
+}
+
+static int load(struct build *b, struct source *s, struct buf *out, struct err *err)
+{
+	static const struct zone_extract to_root = { .ct_dir = "/" };
+	char block[16384];
+	ssize_t n;
+	int rc;
+
+	if ((rc = fill_peek(s, err)) < 0 || (rc = build_root_open(&b->context, NULL, err)) < 0)
+		return rc;
+	if (s->n_peek && !is_archive(s->peek, s->n_peek)) {
+		while ((n = read_source(s, block, sizeof(block))) > 0) {
+			if (out->len + (size_t)n > DOCKERFILE_MAX)
+				return err_kind(err, ERR_BAD_PARAM,
+						"the body is neither an archive nor a Dockerfile");
+			buf_add(out, block, (size_t)n);
+		}
+		return n < 0 ? err_sysnum(err, (int)n, "read the Dockerfile") : 0;
+	}
+	if ((rc = zone_extract(&b->context.view, &to_root, read_source, s, err)) < 0 ||
+	    (rc = read_dockerfile(b, out, err)) < 0)
+		return rc;
+	return apply_dockerignore(b->context.view.root_fd, err);
+}
+
+int build_context_load(struct build *b, struct buf *out, struct err *err)
+{
+	struct source *s = xcalloc(1, sizeof(*s));
+	int rc = 0;
+
+	s->b = b;
+	if (!str_empty(b->o.remote)) {
+		if ((rc = url_source_open(b->o.remote, &s->url, err)) < 0)
+			err_wrap(err, rc, "error downloading remote context %s", b->o.remote);
+		else
+			build_say(b, "Downloading build context from remote url: %s\n",
+				  b->o.remote);
+	}
+	if (rc == 0)
+		rc = load(b, s, out, err);
+	if (s->url)
+		url_source_free(s->url);
+	free(s);
+	return rc;
+}

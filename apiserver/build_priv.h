@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * build_priv.h - what op_build.c, build_context.c, build_copy.c, build_cache.c and api_build.c
+ * share: one build. Made on the loop, then the worker's alone until the job is done.
+ */
+#ifndef APISERVER_BUILD_PRIV_H
+#define APISERVER_BUILD_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apiserver/build_args.h"
+#include "apiserver/build_root.h"
+#include "apiserver/build_run.h"
+#include "apiserver/dockerfile.h"
+#include "apiserver/dockerfile_change.h"
+#include "apiserver/image_events.h"
+#include "apiserver/job.h"
+#include "apiserver/progress.h"
+#include "apiserver/request.h"
+
+/* The query, checked. Owned. */
+struct build_opts {
+	char **tags; /* canonical */
+	char *dockerfile, *remote, *target;
+	char **labels; /* NAME=VALUE, by name */
+	char **cache_from;
+	char *host_config;     /* of the RUN containers, JSON */
+	char *platform;	       /* or NULL */
+	char *registry_config; /* X-Registry-Config or NULL */
+	bool quiet, no_cache, rm, force_rm, pull;
+};
+
+/* The stage that is being built. */
+struct build_state {
+	char image_id[72]; /* "": nothing yet */
+	bool scratch;	   /* FROM scratch */
+	json_t *config;	   /* runConfig in moby */
+	struct dockerfile_change_state change;
+	char *maintainer;
+};
+
+struct build_stage {
+	char *name; /* lower case, NULL: none */
+	char image_id[72];
+};
+
+struct build {
+	struct job job;
+	uint64_t req;
+	struct progress *progress;
+	struct body_stream *body;
+	struct build_opts o;
+	struct build_args args;
+	struct image_events events;
+	struct dockerfile df;
+	struct build_root context;
+	struct build_stage *stages; /* finished ones */
+	size_t n_stages;
+	struct build_state s;
+	int step, n_steps;
+	struct buf quiet_text; /* what -q keeps to itself until something fails */
+	struct build_ct ct;    /* of the RUN that runs */
+	bool error_told;
+};
+
+/* ---- op_build.c ---- */
+void op_build(struct build *b); /* loop; takes b */
+void build_free(struct build *b);
+/* A line or part of one for the client. */
+void build_say(struct build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void build_say_error(struct build *b, const char *text); /* as Docker marks standard error */
+/* The command's own status: the client ends with it. The stream's last line. */
+void build_tell_status(struct build *b, int code, const char *message);
+bool build_cancelled(void *b); /* the client has gone, or we stop */
+/* -ECANCELED when it is. */
+int build_check(struct build *b, struct err *err);
+/* NAME=VALUE of the build arguments that the stage may use and its environment does not have. */
+char **build_vars(const struct build *b);
+/* The config with Cmd = the shell, "#(nop) text": what a step that runs nothing is known by. Owned.
+ */
+json_t *build_nop_config(const struct build *b, const char *text, bool two_words);
+/* The step was done before: says so and goes on from there. */
+bool build_from_cache(struct build *b, const json_t *container_config);
+/* A new image on top; upper NULL: no layer. */
+int build_commit(struct build *b, const char *upper, const json_t *container_config,
+		 const char *container_id, struct err *err);
+/* A stage by index or name, else an image; *out is owned, NULL for an empty stage. */
+int build_source_image(struct build *b, const char *name, struct image **out, struct err *err);
+
+json_t *build_shell(const json_t *config); /* ["/bin/sh", "-c"] or what SHELL said; owned */
+char *build_joined(const json_t *list);	   /* with blanks; owned */
+
+/* ---- build_step.c ---- */
+/* One instruction, but FROM; a container of it goes when it is done, as it was asked for. */
+int build_dispatch(struct build *b, const struct df_instr *in, struct err *err);
+/* A step that changes the configuration and nothing else; text is what history says. */
+int build_commit_nop(struct build *b, const char *text, struct err *err);
+/* NAME or NAME=VALUE of an ARG with what it refers to filled in. */
+int build_expand_arg(const struct build *b, const char *arg, char *const *env, char **out,
+		     struct err *err);
+
+/* ---- build_context.c ---- */
+/* Unpacks the context and finds the Dockerfile in it; its text goes to out. */
+int build_context_load(struct build *b, struct buf *out, struct err *err);
+/* What .dockerignore says of a path; patterns in order. Pure. */
+bool dockerignore_excludes(char *const *patterns, const char *path);
+char **dockerignore_parse(const char *text);
+
+/* ---- build_pull.c ---- */
+/* Gets an image that is not here; progress goes to the client. */
+int build_pull(struct build *b, const char *name, struct err *err);
+
+/* ---- build_copy.c ---- */
+int build_copy(struct build *b, const struct df_instr *in, struct err *err);
+int build_workdir(struct build *b, const struct df_instr *in, struct err *err);
+
+/* ---- build_cache.c ---- */
+/* The newest image that container_config made of parent ("" for none): true and its id. */
+bool build_cache_find(const char *parent, const json_t *container_config, char out_id[72]);
+
+#endif

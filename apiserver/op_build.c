@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * op_build.c - building an image from a Dockerfile: Docker's classic builder.
+ *
+ * Design: one job that goes through the stages and their instructions; each instruction that
+ * changes something makes an image on top of the last one, found again by its parent and its
+ * command the next time (build_cache.c). RUN is a real container (build_run.c), COPY, ADD and
+ * WORKDIR write files (build_copy.c), the others change the configuration (dockerfile_change.h).
+ *
+ * Output: Docker's lines, as a stream of JSON. Docker makes a container for instructions that run
+ * nothing, too, and tells its id; here such an id stands for nothing.
+ *
+ * Failure: what was made so far stays as untagged images, as in Docker; a container of a RUN that
+ * failed stays, too, unless forcerm is asked for. A client that goes away ends the build and its
+ * container.
+ *
+ * To extend: an instruction is in build_step.c.
+ */
+#define LOG_MODULE "build"
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "apiserver/build_priv.h"
+#include "apiserver/dockerfile_words.h"
+#include "apiserver/engine.h"
+#include "apiserver/image_commit.h"
+#include "apiserver/image_ref.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "jw.h"
+#include "log.h"
+#include "str.h"
+
+#define QUIET_MAX    (1024 * 1024)
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* ---- talking to the client ---- */
+
+static void say(struct build *b, const char *before, const char *text, const char *after)
+{
+	if (!b->o.quiet)
+		progress_text(b->progress, "%s%s%s", before, text, after);
+	else
+		buf_printf(&b->quiet_text, "%s%s%s", before, text, after);
+}
+
+void build_say(struct build *b, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	say(b, "", text, "");
+	free(text);
+}
+
+/* As Docker marks what came by standard error. */
+void build_say_error(struct build *b, const char *text)
+{
+	say(b, "\033[91m", text, "\033[0m");
+}
+
+static void say_image(struct build *b)
+{
+	build_say(b, " ---> %.12s\n", b->s.image_id[0] ? b->s.image_id + strlen("sha256:") : "");
+}
+
+static void say_aux(struct build *b)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+	struct jw w = JW(&line);
+
+	if (b->o.quiet || !b->s.image_id[0])
+		return;
+	jw_obj(&w, NULL);
+	jw_obj(&w, "aux");
+	jw_str(&w, "ID", b->s.image_id);
+	jw_end(&w);
+	jw_end(&w);
+	progress_line(b->progress, buf_str(&line));
+}
+
+/* The command's own status goes to the client, who ends with it. */
+void build_tell_status(struct build *b, int code, const char *message)
+{
+	cleanup_buf struct buf line = BUF_INIT;
+	struct jw w = JW(&line);
+
+	if (b->quiet_text.len)
+		progress_text(b->progress, "%s", buf_str(&b->quiet_text));
+	buf_reset(&b->quiet_text);
+	jw_obj(&w, NULL);
+	jw_obj(&w, "errorDetail");
+	jw_int(&w, "code", code);
+	jw_str(&w, "message", message);
+	jw_end(&w);
+	jw_str(&w, "error", message);
+	jw_end(&w);
+	progress_line(b->progress, buf_str(&line));
+	b->error_told = true;
+}
+
+bool build_cancelled(void *arg)
+{
+	struct build *b = arg;
+
+	return job_cancelled(&b->job) || progress_gone(b->progress);
+}
+
+int build_check(struct build *b, struct err *err)
+{
+	return build_cancelled(b) ? err_sysnum(err, ECANCELED, "build cancelled") : 0;
+}
+
+static void say_step(struct build *b, const char *text)
+{
+	build_say(b, "Step %d/%d : %s\n", ++b->step, b->n_steps, text);
+}
+
+/* ---- images ---- */
+
+char **build_vars(const struct build *b)
+{
+	cleanup_strv char **all = build_args_allowed(&b->args),
+			  **env = jget_strv(b->s.config, "Env");
+	char **out = strv_split("", ' ');
+
+	for (char **v = all; *v; v++) {
+		size_t len = strcspn(*v, "=") + 1;
+		bool known = false;
+
+		for (char **e = env; *e; e++)
+			known |= !strncmp(*e, *v, len);
+		if (!known)
+			strv_add(&out, *v);
+	}
+	return out;
+}
+
+json_t *build_shell(const json_t *config)
+{
+	json_t *shell = jget_arr(config, "Shell");
+
+	return json_array_size(shell) ? json_deep_copy(shell) : json_pack("[s,s]", "/bin/sh", "-c");
+}
+
+json_t *build_nop_config(const struct build *b, const char *text, bool two_words)
+{
+	json_t *config = json_deep_copy(b->s.config), *cmd = build_shell(b->s.config);
+	cleanup_free char *one = xasprintf("#(nop) %s", text);
+
+	if (two_words)
+		json_array_append_new(cmd, json_string("#(nop) "));
+	json_array_append_new(cmd, json_string(two_words ? text : one));
+	json_object_set_new(config, "Cmd", cmd);
+	return config;
+}
+
+bool build_from_cache(struct build *b, const json_t *container_config)
+{
+	char id[72];
+
+	if (b->o.no_cache || !build_cache_find(b->s.image_id, container_config, id))
+		return false;
+	str_copy(b->s.image_id, sizeof(b->s.image_id), id);
+	build_say(b, " ---> Using cache\n");
+	return true;
+}
+
+char *build_joined(const json_t *list)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach ((json_t *)list, i, v)
+		buf_printf(&b, "%s%s", i ? " " : "", json_string_value(v));
+	return xstrdup(buf_str(&b));
+}
+
+int build_commit(struct build *b, const char *upper, const json_t *container_config,
+		 const char *container_id, struct err *err)
+{
+	cleanup_free char *created_by = build_joined(jget_arr(container_config, "Cmd"));
+	const struct image_commit ic = {
+		.parent_id = b->s.image_id,
+		.upper = upper,
+		.config = b->s.config,
+		.container_config = container_config,
+		.container_id = container_id,
+		.created_by = created_by,
+		.author = b->s.maintainer,
+	};
+	char id[72];
+	int rc = image_commit(&ic, id, &b->events, err);
+
+	if (rc == 0)
+		str_copy(b->s.image_id, sizeof(b->s.image_id), id);
+	return rc;
+}
+
+/* A finished stage by its name, or by its number where that is allowed. */
+static const struct build_stage *find_stage(const struct build *b, const char *name, bool by_number)
+{
+	int64_t i;
+
+	for (size_t k = 0; k < b->n_stages; k++)
+		if (b->stages[k].name && !strcasecmp(b->stages[k].name, name))
+			return &b->stages[k];
+	if (by_number && b->n_stages && parse_i64(name, 0, (int64_t)b->n_stages - 1, &i) == 0)
+		return &b->stages[i];
+	return NULL;
+}
+
+static int get_image(struct build *b, const char *name, struct image **out, struct err *err)
+{
+	int rc;
+
+	if (!b->o.pull && (rc = image_get(name, out, err)) != -ENOENT)
+		return rc;
+	rc = build_pull(b, name, err);
+	return rc < 0 ? rc : image_get(name, out, err);
+}
+
+int build_source_image(struct build *b, const char *name, struct image **out, struct err *err)
+{
+	const struct build_stage *st = find_stage(b, name, true);
+	int rc;
+
+	if (st && !st->image_id[0]) {
+		*out = NULL;
+		return 0;
+	}
+	rc = st ? image_get(st->image_id, out, err) : get_image(b, name, out, err);
+	return rc < 0 ? err_wrap(err, rc, "invalid from flag value %s", name) : 0;
+}
+
+/* ---- stages ---- */
+
+static int begin_config(struct build *b, const struct image *img, struct err *err)
+{
+	cleanup_json json_t *config = NULL;
+	cleanup_strv char **env = NULL;
+	json_t *found;
+	bool has_path = false;
+	int rc;
+
+	if (img && (rc = jparse(img->config_text, strlen(img->config_text), &config, err)) < 0)
+		return rc;
+	found = jget_obj(config, "config");
+	b->s.config = found ? json_deep_copy(found) : dockerfile_empty_config();
+	env = jget_strv(b->s.config, "Env");
+	for (char **e = env; *e; e++)
+		has_path |= str_starts(*e, "PATH=");
+	if (!has_path) {
+		if (!jget_arr(b->s.config, "Env"))
+			json_object_set_new(b->s.config, "Env", json_array());
+		json_array_append_new(jget_arr(b->s.config, "Env"), json_string(DEFAULT_PATH));
+	}
+	json_object_set_new(b->s.config, "OpenStdin", json_false());
+	json_object_set_new(b->s.config, "StdinOnce", json_false());
+	return 0;
+}
+
+/* The instructions that the base image has for its children. */
+static int triggers(struct build *b, struct err *err)
+{
+	cleanup_strv char **list = jget_strv(b->s.config, "OnBuild");
+	size_t n = strv_len(list);
+	int rc = 0;
+
+	json_object_set_new(b->s.config, "OnBuild", json_null());
+	if (!n)
+		return 0;
+	build_say(b, "# Executing %zu build trigger%s\n", n, n > 1 ? "s" : "");
+	for (char **t = list; rc == 0 && *t; t++) {
+		struct df_instr in;
+
+		if ((rc = dockerfile_parse_one(*t, '\\', 1, &in, err)) < 0)
+			return rc;
+		rc = in.cmd == DF_ONBUILD || in.cmd == DF_FROM
+			     ? err_kind(err, ERR_BAD_PARAM,
+					"%s isn't allowed as an ONBUILD trigger",
+					df_cmd_name(in.cmd))
+			     : build_dispatch(b, &in, err);
+		df_instr_fini(&in);
+	}
+	return rc;
+}
+
+static void state_fini(struct build_state *s)
+{
+	json_decref(s->config);
+	free(s->maintainer);
+	memset(s, 0, sizeof(*s));
+}
+
+static int find_base(struct build *b, const char *name, struct image **img, struct err *err)
+{
+	const struct build_stage *st = find_stage(b, name, false);
+
+	if (!*name)
+		return err_kind(err, ERR_BAD_PARAM, "base name (%s) should not be blank", name);
+	b->s.scratch = st ? !st->image_id[0] : str_eq(name, "scratch");
+	if (b->s.scratch)
+		return 0;
+	return st ? image_get(st->image_id, img, err) : get_image(b, name, img, err);
+}
+
+static int begin_stage(struct build *b, const struct df_instr *from, struct err *err)
+{
+	cleanup_strv char **meta = build_args_meta(&b->args);
+	cleanup_free char *name = NULL;
+	struct image *img = NULL;
+	int rc;
+
+	state_fini(&b->s);
+	b->s.change.escape = b->df.escape;
+	build_args_next_stage(&b->args);
+	if ((rc = dockerfile_expand(from->args[0], b->df.escape, meta, &name, err)) < 0 ||
+	    (rc = find_base(b, name, &img, err)) < 0)
+		return rc;
+	if (img)
+		str_copy(b->s.image_id, sizeof(b->s.image_id), img->id);
+	rc = begin_config(b, img, err);
+	image_unref(img);
+	if (rc < 0)
+		return rc;
+	say_image(b);
+	return triggers(b, err);
+}
+
+static void end_stage(struct build *b, const struct df_instr *from)
+{
+	struct build_stage *st;
+
+	say_aux(b);
+	b->stages = xrealloc(b->stages, (b->n_stages + 1) * sizeof(*b->stages));
+	st = &b->stages[b->n_stages++];
+	*st = (struct build_stage){ 0 };
+	if (from->args[1])
+		st->name = xstrdup(from->args[2]);
+	str_copy(st->image_id, sizeof(st->image_id), b->s.image_id);
+}
+
+/* --label: as if they were the last instructions. */
+static int add_labels(struct build *b, struct err *err)
+{
+	int rc;
+
+	for (char **l = b->o.labels; *l; l++) {
+		cleanup_free char *text = xasprintf("LABEL %s", *l);
+		cleanup_free char *name = xstrndup(*l, strcspn(*l, "="));
+		json_t *labels = jget_obj(b->s.config, "Labels");
+
+		say_step(b, text);
+		if (!labels) {
+			labels = json_object();
+			json_object_set_new(b->s.config, "Labels", labels);
+		}
+		json_object_set_new(labels, name, json_string(*l + strlen(name) + 1));
+		if ((rc = build_check(b, err)) < 0 || (rc = build_commit_nop(b, text, err)) < 0)
+			return rc;
+		say_image(b);
+	}
+	return 0;
+}
+
+/* ---- the Dockerfile ---- */
+
+static bool stage_name_valid(const char *s)
+{
+	if (!isalpha((unsigned char)*s))
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr("-_.", *s))
+			return false;
+	return true;
+}
+
+/* The names of the stages, and where the last one that is wanted ends. */
+static int check_stages(struct build *b, size_t *end, struct err *err)
+{
+	const char *target = b->o.target;
+	size_t n = 0, wanted = SIZE_MAX;
+	int64_t number = -1;
+
+	*end = b->df.n;
+	if (!str_empty(target) && parse_i64(target, 0, INT32_MAX, &number) < 0)
+		number = -1;
+	for (size_t i = 0; i < b->df.n; i++) {
+		const struct df_instr *in = &b->df.v[i];
+
+		if (in->cmd != DF_FROM) {
+			if (!n && in->cmd != DF_ARG)
+				return err_kind(err, ERR_BAD_PARAM,
+						"no build stage in current context");
+			continue;
+		}
+		if (in->args[1] && !stage_name_valid(in->args[2]))
+			return err_kind(
+				err, ERR_BAD_PARAM,
+				"dockerfile parse error on line %d: invalid name for build stage: "
+				"\"%s\", name can't start with a number or contain symbols",
+				in->line, in->args[2]);
+		if (wanted < n) {
+			*end = i;
+			return 0;
+		}
+		if (!str_empty(target) &&
+		    ((in->args[1] && !strcasecmp(in->args[2], target)) || number == (int64_t)n))
+			wanted = n;
+		n++;
+	}
+	if (!n)
+		return err_kind(err, ERR_BAD_PARAM, "no build stage in current context");
+	if (!str_empty(target) && wanted == SIZE_MAX)
+		return err_kind(err, ERR_BAD_PARAM, "target stage \"%s\" could not be found",
+				target);
+	return 0;
+}
+
+static int meta_arg(struct build *b, const struct df_instr *in, struct err *err)
+{
+	int rc;
+
+	for (char **a = in->args; *a; a++) {
+		cleanup_strv char **env = build_args_meta(&b->args);
+		cleanup_free char *one = NULL;
+
+		if ((rc = build_expand_arg(b, *a, env, &one, err)) < 0)
+			return rc;
+		build_args_declare(&b->args, one, true);
+	}
+	return 0;
+}
+
+static int go_through(struct build *b, size_t end, struct err *err)
+{
+	const struct df_instr *from = NULL;
+	int rc = 0;
+
+	b->n_steps = (int)(end + strv_len(b->o.labels));
+	for (size_t i = 0; rc == 0 && i < end; i++) {
+		const struct df_instr *in = &b->df.v[i];
+
+		if (in->cmd == DF_FROM && from)
+			end_stage(b, from);
+		say_step(b, in->original);
+		if (in->cmd == DF_FROM) {
+			rc = begin_stage(b, in, err);
+			from = in;
+		} else if (!from) {
+			rc = meta_arg(b, in, err);
+		} else {
+			rc = build_dispatch(b, in, err);
+			if (rc == 0)
+				say_image(b);
+		}
+	}
+	if (rc == 0)
+		rc = add_labels(b, err);
+	if (rc == 0 && from)
+		end_stage(b, from);
+	return rc;
+}
+
+static int finish(struct build *b, struct err *err)
+{
+	cleanup_strv char **unused = build_args_unused(&b->args);
+	cleanup_buf struct buf names = BUF_INIT;
+	int rc;
+
+	for (char **u = unused; *u; u++)
+		buf_printf(&names, "%s%s", u == unused ? "" : " ", *u);
+	if (names.len)
+		build_say(b, "[Warning] One or more build-args [%s] were not consumed\n",
+			  buf_str(&names));
+	if (!b->s.image_id[0])
+		return err_kind(err, ERR_SYSTEM,
+				"No image was generated. Is your Dockerfile empty?");
+	build_say(b, "Successfully built %.12s\n", b->s.image_id + strlen("sha256:"));
+	for (char **t = b->o.tags; *t; t++) {
+		cleanup_free char *familiar = NULL;
+		struct image_ref ref;
+
+		if ((rc = image_ref_parse(*t, &ref, err)) < 0 ||
+		    (rc = image_tag(b->s.image_id, *t, err)) < 0)
+			return rc;
+		familiar = image_ref_familiar(&ref);
+		image_events_add(&b->events, "tag", b->s.image_id, familiar);
+		build_say(b, "Successfully tagged %s\n", familiar);
+	}
+	if (b->o.quiet)
+		progress_text(b->progress, "%s\n", b->s.image_id);
+	return 0;
+}
+
+static int build_it(struct build *b, struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	size_t end;
+	int rc;
+
+	if ((rc = build_context_load(b, &text, err)) < 0 ||
+	    (rc = dockerfile_parse(buf_str(&text), text.len, &b->df, err)) < 0 ||
+	    (rc = check_stages(b, &end, err)) < 0)
+		return rc;
+	for (char **w = b->df.warnings; *w; w++)
+		build_say_error(b, *w);
+	if ((rc = go_through(b, end, err)) < 0)
+		return rc;
+	return finish(b, err);
+}
+
+static int build_run_job(struct job *job, struct err *err)
+{
+	struct build *b = container_of(job, struct build, job);
+	int rc = build_it(b, err);
+
+	build_root_close(&b->context);
+	if (rc < 0 && b->quiet_text.len && !b->error_told)
+		progress_text(b->progress, "%s", buf_str(&b->quiet_text));
+	return rc;
+}
+
+/* ---- loop ---- */
+
+void build_free(struct build *b)
+{
+	state_fini(&b->s);
+	for (size_t i = 0; i < b->n_stages; i++)
+		free(b->stages[i].name);
+	free(b->stages);
+	dockerfile_fini(&b->df);
+	build_args_fini(&b->args);
+	image_events_fini(&b->events);
+	buf_fini(&b->quiet_text);
+	strv_free(b->o.tags);
+	strv_free(b->o.labels);
+	strv_free(b->o.cache_from);
+	free(b->o.dockerfile);
+	free(b->o.remote);
+	free(b->o.target);
+	free(b->o.host_config);
+	free(b->o.platform);
+	free(b->o.registry_config);
+	free(b);
+}
+
+static void build_done(struct job *job)
+{
+	struct build *b = container_of(job, struct build, job);
+	struct req *r = req_by_id(b->req);
+
+	if (r)
+		req_on_gone(r, NULL, NULL);
+	body_close(b->body);
+	image_events_emit(&b->events);
+	log_info(job->rc < 0 ? "build failed" : "built", "image=%.19s steps=%d%s%s", b->s.image_id,
+		 b->step, job->rc < 0 ? " error=" : "", job->rc < 0 ? log_q(job->err.msg) : "");
+	progress_end(b->progress, job->rc < 0 && !b->error_told ? &job->err : NULL);
+	build_free(b);
+}
+
+void op_build(struct build *b)
+{
+	buf_init(&b->quiet_text, QUIET_MAX);
+	b->job.run = build_run_job;
+	b->job.done = build_done;
+	b->job.what = "build";
+	job_submit(LANE_TRANSFER, &b->job);
+}
