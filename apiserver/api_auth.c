@@ -7,126 +7,36 @@
  * or no TLS at all, as with Docker. Passwords go to nobody but the registry and its token server,
  * and into no log.
  */
-#include <curl/curl.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cleanup.h"
-#include "engine.h"
 #include "jget.h"
 #include "job.h"
 #include "jw.h"
+#include "registry.h"
+#include "registry_auth.h"
+#include "registry_http.h"
 #include "reply.h"
 #include "request.h"
 #include "route.h"
 #include "str.h"
 
-#define HUB_HOST   "registry-1.docker.io"
-#define REPLY_MAX  (256 * 1024)
-#define TIMEOUT_MS 15000L
+#define HUB_HOST "registry-1.docker.io"
 
 struct auth_job {
 	struct job job;
 	uint64_t req;
-	char *user, *password, *host;
+	struct reg_creds creds;
+	char *host;
 	bool insecure;
 	char *identity_token; /* result; may be NULL */
 };
 
-struct answer {
-	long status;
-	struct buf body;
-	char *challenge; /* WWW-Authenticate */
-};
-
-static void answer_fini(struct answer *a)
+static bool auth_cancelled(void *arg)
 {
-	buf_fini(&a->body);
-	free(a->challenge);
-}
-
-static size_t on_body(char *p, size_t size, size_t n, void *arg)
-{
-	struct answer *a = arg;
-
-	buf_add(&a->body, p, size * n);
-	return buf_over(&a->body) ? 0 : size * n;
-}
-
-static size_t on_header(char *p, size_t size, size_t n, void *arg)
-{
-	static const char name[] = "www-authenticate:";
-	struct answer *a = arg;
-	size_t len = size * n, skip = sizeof(name) - 1;
-
-	if (len > skip && strncasecmp(p, name, skip) == 0) {
-		while (skip < len && p[skip] == ' ')
-			skip++;
-		while (len > skip && (p[len - 1] == '\n' || p[len - 1] == '\r'))
-			len--;
-		free(a->challenge);
-		a->challenge = xstrndup(p + skip, len - skip);
-	}
-	return size * n;
-}
-
-static int get(const struct auth_job *aj, const char *url, bool with_user, struct answer *a,
-	       struct err *err)
-{
-	CURL *curl = curl_easy_init();
-	char detail[CURL_ERROR_SIZE] = "";
-	CURLcode rc;
-
-	if (!curl)
-		return err_sysnum(err, ENOMEM, "Get \"%s\"", url);
-	buf_init(&a->body, REPLY_MAX);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, TIMEOUT_MS / 3);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, a);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, a);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, aj->insecure ? 0L : 1L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, aj->insecure ? 0L : 2L);
-	if (with_user) {
-		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-		curl_easy_setopt(curl, CURLOPT_USERNAME, aj->user);
-		curl_easy_setopt(curl, CURLOPT_PASSWORD, aj->password);
-	}
-	rc = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
-	curl_easy_cleanup(curl);
-	if (rc == CURLE_COULDNT_RESOLVE_HOST)
-		return err_kind(err, ERR_SYSTEM, "Get \"%s\": dial tcp: lookup %s: no such host",
-				url, aj->host);
-	if (rc == CURLE_COULDNT_CONNECT)
-		return err_kind(err, ERR_SYSTEM,
-				"Get \"%s\": dial tcp %s: connect: connection refused", url,
-				aj->host);
-	if (rc != CURLE_OK)
-		return err_kind(err, ERR_SYSTEM, "Get \"%s\": %s", url,
-				*detail ? detail : curl_easy_strerror(rc));
-	return 0;
-}
-
-/* A parameter of a challenge: realm="...". Owned, NULL if absent. */
-static char *challenge_param(const char *challenge, const char *name)
-{
-	cleanup_free char *key = xasprintf("%s=\"", name);
-	const char *p = strcasestr(challenge, key), *end;
-
-	if (!p)
-		return NULL;
-	p += strlen(key);
-	end = strchr(p, '"');
-	return end ? xstrndup(p, (size_t)(end - p)) : NULL;
+	return job_cancelled(arg);
 }
 
 static int refused(const char *url, struct err *err)
@@ -135,59 +45,63 @@ static int refused(const char *url, struct err *err)
 			"Get \"%s\": unauthorized: incorrect username or password", url);
 }
 
-/* The token server's word. */
-static int ask_token(struct auth_job *aj, const char *challenge, struct err *err)
+static int unexpected(const char *url, long status, struct err *err)
 {
-	cleanup_free char *realm = challenge_param(challenge, "realm"), *url = NULL, *user = NULL;
-	cleanup_free char *service = challenge_param(challenge, "service");
-	cleanup_json json_t *o = NULL;
-	struct answer a = { 0 };
-	struct err ignored = { 0 };
-	CURL *curl = curl_easy_init();
-	char *escaped;
+	return err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", url, status);
+}
+
+static int try_basic(const struct auth_job *aj, const struct http_where *w, const char *url, struct err *err)
+{
+	cleanup_free char *basic = reg_creds_basic(&aj->creds);
+	const struct http_ask q = { .method = "Get", .url = url, .auth = basic };
+	struct http_answer a;
 	int rc;
 
-	escaped = curl ? curl_easy_escape(curl, aj->user, 0) : NULL;
-	user = xstrdup(escaped ? escaped : "");
-	curl_free(escaped);
-	curl_easy_cleanup(curl);
-	if (!realm)
-		return err_kind(err, ERR_SYSTEM, "registry %s: challenge without a realm",
-				aj->host);
-	url = xasprintf("%s%caccount=%s&client_id=docker&offline_token=true&service=%s", realm,
-			strchr(realm, '?') ? '&' : '?', user, service ? service : "");
-	rc = get(aj, url, true, &a, err);
-	if (rc == 0 && a.status == 401)
-		rc = refused(realm, err);
-	else if (rc == 0 && a.status != 200)
-		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", realm,
-			      a.status);
-	if (rc == 0 && jparse(buf_str(&a.body), a.body.len, &o, &ignored) == 0)
-		aj->identity_token = xstrdup(jget_str(o, "refresh_token", NULL));
-	answer_fini(&a);
+	if ((rc = http_do(w, &q, &a, err)) == 0) {
+		if (a.status != 200)
+			rc = refused(url, err);
+		http_answer_fini(&a);
+	}
+	if (basic)
+		explicit_bzero(basic, strlen(basic));
+	return rc;
+}
+
+static int try_token(struct auth_job *aj, const struct http_where *w, const struct challenge *c,
+		     struct err *err)
+{
+	const struct token_ask q = { .challenge = c, .creds = &aj->creds, .offline = true };
+	char *token = NULL;
+	int rc = token_get(w, &q, &token, &aj->identity_token, err);
+
+	if (token)
+		explicit_bzero(token, strlen(token));
+	free(token);
 	return rc;
 }
 
 static int login_at(struct auth_job *aj, const char *scheme, struct err *err)
 {
 	cleanup_free char *url = xasprintf("%s://%s/v2/", scheme, aj->host);
-	struct answer first = { 0 }, second = { 0 };
+	const struct http_ask q = { .method = "Get", .url = url };
+	struct http_where w;
+	struct http_answer a;
+	struct challenge c;
 	int rc;
 
-	rc = get(aj, url, false, &first, err);
-	if (rc == 0 && first.status == 401 && first.challenge &&
-	    strncasecmp(first.challenge, "bearer", 6) == 0) {
-		rc = ask_token(aj, first.challenge, err);
-	} else if (rc == 0 && first.status == 401) {
-		rc = get(aj, url, true, &second, err);
-		if (rc == 0 && second.status != 200)
-			rc = refused(url, err);
-	} else if (rc == 0 && first.status != 200) {
-		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", url,
-			      first.status);
+	http_where_init(&w, aj->host, aj->insecure);
+	w.cancelled = auth_cancelled;
+	w.arg = &aj->job;
+	if ((rc = http_do(&w, &q, &a, err)) == 0) {
+		if (a.status == 401 && challenge_choose(a.challenges, &c) && c.scheme == CHALLENGE_BEARER)
+			rc = try_token(aj, &w, &c, err);
+		else if (a.status == 401)
+			rc = try_basic(aj, &w, url, err);
+		else if (a.status != 200)
+			rc = unexpected(url, a.status, err);
+		http_answer_fini(&a);
 	}
-	answer_fini(&first);
-	answer_fini(&second);
+	http_where_fini(&w);
 	return rc;
 }
 
@@ -220,10 +134,7 @@ static void auth_done(struct job *job)
 		jw_end(&w);
 		reply_json(aj->req, 200, &b);
 	}
-	if (aj->password)
-		explicit_bzero(aj->password, strlen(aj->password));
-	free(aj->password);
-	free(aj->user);
+	reg_creds_fini(&aj->creds);
 	free(aj->host);
 	free(aj->identity_token);
 	free(aj);
@@ -243,20 +154,6 @@ static char *registry_host(const char *address)
 	return xstrndup(p, n);
 }
 
-static bool may_be_insecure(const char *host)
-{
-	cleanup_strv char **list = strv_split(conf_str(engine->conf, "insecure-registries"), ',');
-
-	if (str_starts(host, "127.") || str_eq(host, "localhost") ||
-	    str_starts(host, "localhost:") || str_starts(host, "[::1]"))
-		return true;
-	for (char **p = list; *p; p++) {
-		if (str_eq(*p + strspn(*p, " "), host))
-			return true;
-	}
-	return false;
-}
-
 void handle_auth(struct req *r)
 {
 	const struct buf *body = req_body(r);
@@ -270,10 +167,12 @@ void handle_auth(struct req *r)
 	}
 	aj = xcalloc(1, sizeof(*aj));
 	aj->req = req_id(r);
-	aj->user = xstrdup(jget_str(o, "username", ""));
-	aj->password = xstrdup(jget_str(o, "password", ""));
+	aj->creds.user = xstrdup(jget_str(o, "username", ""));
+	aj->creds.password = xstrdup(jget_str(o, "password", ""));
+	if (*jget_str(o, "identitytoken", ""))
+		aj->creds.identity_token = xstrdup(jget_str(o, "identitytoken", ""));
 	aj->host = registry_host(jget_str(o, "serveraddress", ""));
-	aj->insecure = may_be_insecure(aj->host);
+	aj->insecure = registry_is_insecure(aj->host);
 	aj->job.run = auth_run;
 	aj->job.done = auth_done;
 	aj->job.what = "auth";

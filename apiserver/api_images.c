@@ -166,16 +166,3 @@ void handle_image_tag(struct req *r)
 	tj->ref = ref;
 	job_submit(LANE_QUERY, &tj->job);
 }
-
-/* ---------------------------------------------------------------- what needs a registry */
-
-void handle_image_search(struct req *r)
-{
-	const char *term = req_query(r, "term");
-
-	if (str_empty(term)) {
-		reply_error_status(req_id(r), 400, "invalid: search term is empty");
-		return;
-	}
-	reply_error_status(req_id(r), 500, "searching needs a registry, and none is configured");
-}

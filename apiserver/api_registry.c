@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/ct_json.h"
 #include "apiserver/image_events.h"
 #include "apiserver/image_ref.h"
 #include "apiserver/job.h"
@@ -16,6 +17,7 @@
 #include "apiserver/registry.h"
 #include "apiserver/registry_pull.h"
 #include "apiserver/registry_push.h"
+#include "apiserver/registry_search.h"
 #include "apiserver/reply.h"
 #include "apiserver/request.h"
 #include "apiserver/route.h"
@@ -287,4 +289,117 @@ void handle_distribution_inspect(struct req *r)
 	dj->ref = ref;
 	reg_creds_parse(req_header(r, "x-registry-auth"), &dj->creds);
 	job_submit(LANE_TRANSFER, &dj->job);
+}
+
+/* ---------------------------------------------------------------- search */
+
+struct search_job {
+	struct job job;
+	uint64_t req;
+	char *term;
+	int limit, official, automated;
+	int64_t stars;
+	struct reg_creds creds;
+	struct buf out;
+};
+
+static void search_free(struct search_job *sj)
+{
+	free(sj->term);
+	reg_creds_fini(&sj->creds);
+	buf_fini(&sj->out);
+	free(sj);
+}
+
+static int search_run(struct job *job, struct err *err)
+{
+	struct search_job *sj = container_of(job, struct search_job, job);
+	const struct registry_search s = {
+		.term = sj->term,
+		.limit = sj->limit,
+		.official = sj->official,
+		.automated = sj->automated,
+		.stars = sj->stars,
+		.creds = &sj->creds,
+		.cancelled = dist_cancelled,
+		.arg = job,
+	};
+
+	return registry_search(&s, &sj->out, err);
+}
+
+static void search_done(struct job *job)
+{
+	struct search_job *sj = container_of(job, struct search_job, job);
+
+	if (job->rc < 0)
+		reply_error(sj->req, &job->err);
+	else
+		reply_json(sj->req, 200, &sj->out);
+	search_free(sj);
+}
+
+static int bool_filter(const json_t *filters, const char *key, int *out, struct err *err)
+{
+	cleanup_strv char **v = jget_strv(filters, key);
+	bool b;
+
+	*out = -1;
+	if (!v[0])
+		return 0;
+	if (v[1] || parse_bool(v[0], &b) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=[%s]'", key, v[0]);
+	*out = b;
+	return 0;
+}
+
+static int search_filters(struct search_job *sj, const char *text, struct err *err)
+{
+	static const char *const known[] = { "is-automated", "is-official", "stars", NULL };
+	cleanup_json json_t *filters = NULL;
+	cleanup_strv char **stars = NULL;
+	int rc;
+
+	if ((rc = filters_parse(text, known, &filters, err)) < 0 ||
+	    (rc = bool_filter(filters, "is-official", &sj->official, err)) < 0 ||
+	    (rc = bool_filter(filters, "is-automated", &sj->automated, err)) < 0)
+		return rc;
+	stars = jget_strv(filters, "stars");
+	for (char **s = stars; *s; s++) {
+		int64_t n;
+
+		if (parse_i64(*s, INT32_MIN, INT32_MAX, &n) < 0)
+			return err_kind(err, ERR_BAD_PARAM, "invalid filter 'stars=[%s]'", *s);
+		sj->stars = n > sj->stars ? n : sj->stars;
+	}
+	return 0;
+}
+
+void handle_image_search(struct req *r)
+{
+	const char *term = req_query(r, "term"), *limit = req_query(r, "limit");
+	struct search_job *sj;
+	struct err err = { 0 };
+	int64_t n = 25;
+
+	if (str_empty(term)) {
+		reply_error_status(req_id(r), 400, "invalid: search term is empty");
+		return;
+	}
+	if (!str_empty(limit) && (parse_i64(limit, INT32_MIN, INT32_MAX, &n) < 0 || n < 0 || n > 100)) {
+		reply_error_status(req_id(r), 400, "invalid limit: a number from 1 to 100 is wanted");
+		return;
+	}
+	sj = xcalloc(1, sizeof(*sj));
+	sj->job = (struct job){ .run = search_run, .done = search_done, .what = "image search" };
+	sj->req = req_id(r);
+	sj->term = xstrdup(term);
+	sj->limit = n ? (int)n : 25;
+	reg_creds_parse(req_header(r, "x-registry-auth"), &sj->creds);
+	if (search_filters(sj, req_query(r, "filters"), &err) < 0) {
+		reply_error(req_id(r), &err);
+		search_free(sj);
+		return;
+	}
+	job_submit(LANE_TRANSFER, &sj->job);
 }

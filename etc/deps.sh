@@ -7,7 +7,8 @@ libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libhttp-parser-dev li
 libarchive-dev libmnl-dev libnftables-dev libmsgpack-dev libseccomp-dev libpcre2-dev"
 run="crun golang-github-containers-common busybox-static ca-certificates procps curl"
 test="runc libcmocka-dev clang llvm libclang-rt-14-dev jq iproute2 nftables sqlite3 python3 shellcheck codespell mandoc
-universal-ctags bash-static gzip xz-utils bzip2 zstd rsyslog rsyslog-gnutls"
+universal-ctags bash-static gzip xz-utils bzip2 zstd rsyslog rsyslog-gnutls docker-registry
+apache2-utils openssl skopeo"
 want=$build
 case ${1:-run} in
 build) ;;
@@ -25,10 +26,18 @@ if [ -n "$missing" ]; then
 	echo "installing:$missing"
 	export DEBIAN_FRONTEND=noninteractive
 	log=$(mktemp)
+	# what comes with a service (a registry, a logger) is not started by its installation
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+	fi
 	apt-get update -qq >"$log" 2>&1 || true
 	# shellcheck disable=SC2086 # a list of words
 	apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1 || { tail -20 "$log" >&2; exit 1; }
 	rm -f "$log"
+	case " $missing " in *" docker-registry "*) systemctl disable docker-registry >/dev/null 2>&1 || true ;; esac
 fi
 
 [ "${1:-run}" = build ] && exit 0

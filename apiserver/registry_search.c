@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * registry_search.c - docker search.
+ *
+ *	GET https://index.docker.io/v1/search?q=busybox&n=25
+ *	{"results": [{"name", "description", "star_count", "is_official", "is_automated"}, ...]}
+ *
+ * A term whose first part is a host is asked of that host. The filters are ours to apply.
+ */
+#include "apiserver/registry_search.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/registry.h"
+#include "cleanup.h"
+#include "jget.h"
+#include "jw.h"
+#include "str.h"
+
+#define INDEX_HOST "index.docker.io"
+#define ANSWER_MAX (4 * 1024 * 1024)
+
+/* "host/words" -> host (owned) and where the words begin. */
+static char *split_host(const char *term, const char **words)
+{
+	const char *slash = strchr(term, '/');
+	size_t n = slash ? (size_t)(slash - term) : 0;
+	cleanup_free char *first = xstrndup(term, n);
+
+	*words = term;
+	if (!slash || (!strpbrk(first, ".:") && !str_eq(first, "localhost")))
+		return xstrdup(INDEX_HOST);
+	*words = slash + 1;
+	if (str_eq(first, "docker.io") || str_eq(first, INDEX_HOST))
+		return xstrdup(INDEX_HOST);
+	return xstrdup(first);
+}
+
+static bool wanted(const struct registry_search *s, const json_t *o)
+{
+	if (s->official >= 0 && jget_bool(o, "is_official", false) != s->official)
+		return false;
+	if (s->automated >= 0 && jget_bool(o, "is_automated", false) != s->automated)
+		return false;
+	return jget_int(o, "star_count", 0) >= s->stars;
+}
+
+static int read_results(const struct registry_search *s, const struct buf *body, struct buf *out,
+			struct err *err)
+{
+	cleanup_json json_t *o = NULL;
+	struct jw w = JW(out);
+	const json_t *r;
+	size_t i;
+	int rc;
+
+	if ((rc = jparse(buf_str(body), body->len, &o, err)) < 0) {
+		err->kind = ERR_SYSTEM;
+		return err_wrap(err, rc, "the index's answer");
+	}
+	jw_arr(&w, NULL);
+	json_array_foreach(jget_arr(o, "results"), i, r) {
+		if (!wanted(s, r))
+			continue;
+		jw_obj(&w, NULL);
+		jw_int(&w, "star_count", jget_int(r, "star_count", 0));
+		jw_bool(&w, "is_official", jget_bool(r, "is_official", false));
+		jw_str(&w, "name", jget_str(r, "name", ""));
+		jw_bool(&w, "is_automated", jget_bool(r, "is_automated", false));
+		jw_str(&w, "description", jget_str(r, "description", ""));
+		jw_end(&w);
+	}
+	jw_end(&w);
+	return 0;
+}
+
+static int search_at(const struct registry_search *s, const char *scheme, const char *host, const char *words,
+		     struct buf *out, struct err *err)
+{
+	char *escaped = curl_easy_escape(NULL, words, 0);
+	cleanup_free char *url = xasprintf("%s://%s/v1/search?q=%s&n=%d", scheme, host, escaped ? escaped : "",
+					   s->limit);
+	cleanup_free char *auth = s->creds ? reg_creds_basic(s->creds) : NULL;
+	struct http_ask q = { .method = "Get", .url = url, .auth = auth, .max = ANSWER_MAX };
+	struct http_where where;
+	struct http_answer a;
+	int rc;
+
+	curl_free(escaped);
+	http_where_init(&where, host, registry_is_insecure(host));
+	where.cancelled = s->cancelled;
+	where.arg = s->arg;
+	rc = http_do(&where, &q, &a, err);
+	http_where_fini(&where);
+	if (rc < 0)
+		return rc;
+	if (a.status != 200)
+		rc = err_kind(err, a.status == 401 ? ERR_UNAUTHORIZED : ERR_UNAVAILABLE,
+			      "Unexpected status code %ld", a.status);
+	else
+		rc = read_results(s, &a.body, out, err);
+	http_answer_fini(&a);
+	return rc;
+}
+
+int registry_search(const struct registry_search *s, struct buf *out, struct err *err)
+{
+	const char *words;
+	cleanup_free char *host = split_host(s->term, &words);
+	struct err second = { 0 };
+	int rc = search_at(s, "https", host, words, out, err);
+
+	if (rc == 0 || err->kind != ERR_SYSTEM || !registry_is_insecure(host))
+		return rc;
+	rc = search_at(s, "http", host, words, out, &second);
+	if (rc < 0)
+		*err = second;
+	return rc;
+}

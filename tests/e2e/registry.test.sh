@@ -1,0 +1,138 @@
+#!/bin/bash
+# Registries: pull, push, search, login; a real one in four dresses, and one that misbehaves.
+. "$(dirname "$0")/lib.sh"
+need docker-registry htpasswd openssl python3 zstd
+R=127.0.0.1:5070 A=127.0.0.1:5071 S=10.77.0.1:5072 B=127.0.0.1:5073
+pids=
+
+serve() { # serve ADDR DIR "more of the http: section" "auth section"
+	mkdir -p "$ROOT.t/$2"
+	printf '%s\n' 'version: 0.1' 'log: {level: error, accesslog: {disabled: true}}' 'storage:' "  filesystem: {rootdirectory: $ROOT.t/$2}" \
+		'  delete: {enabled: true}' "${4:-}" 'http:' "  addr: $1" "${3:-}" >"$ROOT.t/$2.yml"
+	setsid docker-registry serve "$ROOT.t/$2.yml" >"$ROOT.t/$2.out" 2>&1 </dev/null &
+	pids="$pids $!"
+}
+stop_all() {
+	# shellcheck disable=SC2086
+	kill $pids 2>/dev/null
+	engine_end
+}
+tmp_layers() { find "$ROOT/lib/layers/tmp" -mindepth 1 -maxdepth 1 | wc -l; }
+id() { D image inspect -f '{{.Id}}' "$1"; }
+digests() { D image inspect -f '{{json .RepoDigests}}' "$1"; }
+requests() { grep -c -- "$1" "$ROOT.t/bad.log"; }
+
+t_push_pull() {
+	D tag busybox $R/a/b:1; out D push $R/a/b:1; has "$OUT" "The push refers to repository [$R/a/b]"; like "$OUT" '[0-9a-f]{12}: Pushed'; like "$OUT" '1: digest: sha256:[0-9a-f]{64} size: [0-9]+'
+	local dg was; dg=$(grep -o 'sha256:[0-9a-f]*' <<<"$OUT"); was=$(id busybox); has "$(digests $R/a/b:1)" "$R/a/b@$dg"
+	eq "$(curl -s -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' http://$R/v2/a/b/manifests/1 | sha256sum | cut -d' ' -f1)" "${dg#sha256:}"
+	out D push $R/a/b:1; has "$OUT" "Layer already exists"; D tag busybox $R/c:x; out D push $R/c:x; has "$OUT" "Mounted from a/b"
+	D rmi -f "$was" >/dev/null; out D pull $R/a/b:1; like "$OUT" "Pulling from a/b"; has "$OUT" "Pull complete"; has "$OUT" "Digest: $dg"; has "$OUT" "Status: Downloaded newer image for $R/a/b:1"; eq "$(id $R/a/b:1)" "$was"
+	out D pull $R/a/b:1; has "$OUT" "Status: Image is up to date for $R/a/b:1"; out D pull "$R/a/b@$dg"; eq "$(digests "$R/a/b@$dg")" "[\"$R/a/b@$dg\"]"
+	out D run --rm $R/a/b:1 echo hi; eq "$OUT" hi; out D create --pull always --name "$C" $R/c:x; D rm "$C" >/dev/null
+	D tag $R/a/b:1 busybox; eq "$(tmp_layers)" 0
+}
+t_layers() { # whiteouts, two layers; the same layers again are not moved
+	D run --name "$C" busybox sh -c 'rm /etc/group; head -c 3000000 /dev/urandom >/big; ln /big /hard'; D commit "$C" $R/l/two >/dev/null; D rm "$C" >/dev/null
+	out D push -q $R/l/two; local was; was=$(id $R/l/two); D rmi $R/l/two >/dev/null; out D pull $R/l/two; has "$OUT" "Already exists"; has "$OUT" "Pull complete"; eq "$(id $R/l/two)" "$was"
+	out D run --rm $R/l/two sh -c '[ ! -e /etc/group ] && [ /big -ef /hard ] && stat -c %s /big'; eq "$OUT" 3000000
+	if command -v skopeo >/dev/null; then out skopeo copy --src-tls-verify=false docker://$R/l/two "oci:$T/oci:x"; out skopeo copy --dest-tls-verify=false "oci:$T/oci:x" docker://$R/l/oci:x; out D pull $R/l/oci:x; out D run --rm $R/l/oci:x stat -c %s /hard; eq "$OUT" 3000000; D rmi $R/l/oci:x; fi
+	D rmi $R/l/two
+}
+t_all_tags() { for x in a b c; do D tag busybox $R/t/all:$x; done; out D push -a $R/t/all; D rmi $R/t/all:{a,b,c} >/dev/null; out D pull -a $R/t/all; eq "$(grep -c "Pulling from t/all" <<<"$OUT")" 3; out D image inspect $R/t/all:{a,b,c}; D rmi $R/t/all:{a,b,c}; rc 1 D push -a $R/t/none; has "$ERR" "An image does not exist locally with the tag: $R/t/none"; }
+t_errors() {
+	rc 1 D pull $R/a/b:nope; has "$ERR" "manifest for $R/a/b:nope not found: manifest unknown: manifest unknown"; api POST "/images/create?fromImage=$R/a/b&tag=nope" >/dev/null; eq "$(status)" 404
+	rc 1 D pull 127.0.0.1:1/x; has "$ERR" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'; rc 1 D pull nosuch.invalid/x; has "$ERR" 'Get "https://nosuch.invalid/v2/": dial tcp: lookup nosuch.invalid'
+	rc 1 D push $R/not/there; has "$ERR" "An image does not exist locally with the tag: $R/not/there"; api POST "/images/$R/not/there/push?tag=x" -H 'X-Registry-Auth: e30=' >/dev/null; eq "$(status)" 200
+	rc 1 D push $R/a/b:zzz; has "$ERR" "tag does not exist: $R/a/b:zzz"; rc 1 D pull "Bad/x y"; has "$ERR" "invalid reference format"
+	rc 1 D pull $B/denied; has "$ERR" "pull access denied for $B/denied, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"; rc 1 D pull $B/unknown; has "$ERR" "repository $B/unknown not found: name unknown"; rc 1 D pull $B/broken; has "$ERR" "received unexpected HTTP status: 500"
+	eq "$(tmp_layers)" 0
+}
+t_basic() {
+	D tag busybox $A/p/q; rc 1 D push $A/p/q; has "$ERR" "no basic auth credentials"; rc 1 D login -u u -p wrong $A; has "$ERR" "unauthorized"; out D login -u u -p pass $A; has "$OUT" "Login Succeeded"
+	out D push -q $A/p/q; D rmi $A/p/q >/dev/null; out D pull -q $A/p/q; D logout $A >/dev/null; rc 1 D pull $A/p/q:other; has "$ERR" "no basic auth credentials"; D rmi $A/p/q
+}
+t_tls() { # an unknown authority, then certs.d
+	rc 1 D pull $S/a/b:1; has "$ERR" "certificate signed by unknown authority"; mkdir -p "$ROOT.t/etc/certs.d/$S"; cp "$ROOT.t/ca.crt" "$ROOT.t/etc/certs.d/$S/"
+	D tag busybox $S/s/t; out D push -q $S/s/t; D rmi $S/s/t >/dev/null; out D pull -q $S/s/t; D rmi $S/s/t
+}
+t_mirror() { rc 1 D pull library/good:nope; has "$ERR" "registry-1.docker.io"; out D push -q $R/a/b:1; D tag busybox $R/library/mir; out D push -q $R/library/mir; D rmi $R/library/mir >/dev/null; out D pull mir; has "$OUT" "docker.io/library/mir:latest"; D rmi mir; }
+t_distribution() {
+	out api GET /distribution/$B/index/json; eq "$(jq -c '[.Platforms[].architecture]' <<<"$OUT")" '["amd64","arm64","arm"]'; eq "$(jq -r .Descriptor.mediaType <<<"$OUT")" application/vnd.oci.image.index.v1+json
+	out api GET /distribution/$R/a/b:1/json; eq "$(jq -r '.Platforms[0].os' <<<"$OUT")" linux; api GET /distribution/$R/a/b:no/json >/dev/null; eq "$(status)" 404; api GET "/distribution/B%20d/json" >/dev/null; eq "$(status)" 400
+}
+t_search() {
+	out D search $B/busybox --format '{{.Name}} {{.StarCount}}'; eq "$OUT" $'busybox 9\nme/busybox 1'; out D search --filter is-official=true $B/busybox --format '{{.Name}}'; eq "$OUT" busybox
+	out D search --filter stars=5 $B/busybox --format '{{.Name}}'; eq "$OUT" busybox; rc 1 D search nosuch; has "$ERR" "index.docker.io"; api GET '/images/search?term=x&limit=101' >/dev/null; eq "$(status)" 400; api GET '/images/search?term=x&filters=%7B%22no%22%3A%5B%22x%22%5D%7D' >/dev/null; eq "$(status)" 400
+}
+t_platform() {
+	out D pull $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" amd64; out D pull --platform linux/arm64 $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm64; out D pull --platform linux/arm/v7 $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm
+	rc 1 D pull --platform linux/s390x $B/index; has "$ERR" "no matching manifest for linux/s390x in the manifest list entries"; D rmi $B/index; D image prune -f >/dev/null
+}
+pull_rm() { out D pull "$B/$1"; D rmi "$B/$1" >/dev/null || fail "no $1"; }
+t_formats() { pull_rm plain; pull_rm zstd; out D pull $B/tags:one; D rmi $B/tags:one >/dev/null; out D pull -a $B/tags; out D rmi $B/tags:one $B/tags:two; }
+t_tokens() { # each is good for two requests: a pull needs two or more
+	pull_rm bearer/x; [ "$(requests 'GET /token')" -ge 2 ] || fail "no second token"; has "$(grep 'GET /token' "$ROOT.t/bad.log" | head -1)" "scope=repository%3Abearer%2Fx%3Apull"; has "$(grep 'GET /token' "$ROOT.t/bad.log" | head -1)" "service=a%2C%20%22b%22"
+	echo "{\"auths\":{\"$B\":{\"auth\":\"dTpw\"}}}" >"$T/config.json"; out env DOCKER_CONFIG="$T" docker pull -q $B/basic/x; D rmi $B/basic/x >/dev/null
+}
+t_redirect() { echo "{\"auths\":{\"$B\":{\"auth\":\"dTpw\"}}}" >"$T/config.json"; export DOCKER_CONFIG=$T; pull_rm redirect; eq "$(grep elsewhere "$ROOT.t/bad.log" | grep -vc ' -$')" 0; }
+t_cut() { pull_rm cut; [ "$(requests '/v2/cut/blobs/.* bytes=')" -ge 1 ] || fail "no Range"; pull_rm norange; }
+t_lies() {
+	rc 1 D pull $B/wrong; has "$ERR" "filesystem layer verification failed for digest sha256:"; rc 1 D pull $B/flip; rc 1 D pull $B/short; has "$ERR" "is longer than"; rc 1 D pull $B/baddiff; has "$ERR" "layers from manifest don't match image configuration"
+	rc 1 D pull $B/count; has "$ERR" "layers from manifest don't match"; rc 1 D pull $B/endlessblob; rc 1 D pull $B/hugemanifest; has "$ERR" "longer than"
+	eq "$(tmp_layers)" 0; eq "$(D images -q $B/wrong)$(D images -q $B/flip)" ""
+}
+t_bomb() { curl -s http://$B/bomb; rc 1 D pull $B/bomb; eq "$(tmp_layers)" 0; }
+t_parallel() { out D pull $B/many; eq "$(curl -s http://$B/most)" 3; D rmi $B/many; }
+t_once() { # two pulls of one layer at once: one download
+	: >"$ROOT.t/bad.log"; for x in 1 2 3; do D pull -q $B/good & done; wait; out D image inspect $B/good; local l; l=$(curl -s -H 'Accept: */*' http://$B/v2/good/manifests/latest | jq -r '.layers[0].digest'); eq "$(requests "GET /v2/good/blobs/$l")" 1 downloads; D rmi $B/good; }
+t_cancel() {
+	curl -s -m 2 --unix-socket "$SOCK" -X POST "http://d/images/create?fromImage=$B/slow&tag=latest" >"$T/o"; has "$(cat "$T/o")" "Downloading"; UNTIL=5 until_ok no_tmp || fail "the pull goes on"; D images -q $B/slow >"$T/i"; eq "$(cat "$T/i")" ""
+}
+no_tmp() { [ "$(tmp_layers)" = 0 ]; }
+t_killed() { # nothing is left after the next start
+	curl -s -m 20 --unix-socket "$SOCK" -X POST "http://d/images/create?fromImage=$B/slow&tag=latest" >"$T/o" & sleep 1; ne "$(tmp_layers)" 0; engine_kill; wait; engine_start --conf "$ROOT.t/etc/engine.conf"; eq "$(tmp_layers)" 0; out D run --rm busybox echo on; eq "$OUT" on
+}
+t_events() {
+	local s; s=$(date +%s.%N); D pull -q $R/a/b:1 >/dev/null; D push -q $R/a/b:1 >/dev/null; sleep 1.1
+	eq "$(D events --since "$s" --until "$(date +%s)" --filter type=image --format '{{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}')" "pull $R/a/b:1 $R/a/b"$'\n'"push $R/a/b:1 $R/a/b"
+}
+
+engine_root
+trap stop_all EXIT
+mkdir -p "$ROOT.t/etc"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry -addext subjectAltName=IP:10.77.0.1 -keyout "$ROOT.t/ca.key" -out "$ROOT.t/ca.crt" 2>/dev/null
+htpasswd -Bbn u pass >"$ROOT.t/htpasswd" 2>/dev/null
+serve $R plain
+serve $A auth '' "auth: {htpasswd: {realm: r, path: $ROOT.t/htpasswd}}"
+ip addr add 10.77.0.1/32 dev lo
+serve $S tls "  tls: {certificate: $ROOT.t/ca.crt, key: $ROOT.t/ca.key}"
+: >"$ROOT.t/bad.log"
+setsid python3 "$(dirname "$0")/bad_registry.py" 5073 "$ROOT.t/bad.log" >"$ROOT.t/bad.out" 2>&1 </dev/null &
+pids="$pids $!"
+printf 'registry-mirrors = http://%s\n' $R >"$ROOT.t/etc/engine.conf"
+for a in $R $B; do UNTIL=15 until_ok curl -sf http://$a/v2/ || { echo "no registry on $a"; cat "$ROOT.t"/*.out; exit 1; }; done
+engine_start --conf "$ROOT.t/etc/engine.conf"
+busybox_image
+
+check "push, pull, mount, digests" t_push_pull
+check "layers: whiteouts, links, what is there is not moved" t_layers
+check "all tags" t_all_tags
+check "refusals have Docker's words and statuses" t_errors
+check "Basic: login, push, pull" t_basic
+check "TLS with an authority of certs.d" t_tls
+check "mirrors come first" t_mirror
+check "distribution inspect" t_distribution
+check "search" t_search
+check "indexes: the platform is chosen" t_platform
+check "uncompressed, zstd, pages of tags" t_formats
+check "tokens are renewed" t_tokens
+check "a redirect gets no credentials" t_redirect
+check "a cut download goes on by Range" t_cut
+check "what is not what its digest says is refused" t_lies
+check "a bomb is refused" t_bomb
+check "three layers at a time" t_parallel
+check "a layer pulled thrice at once is fetched once" t_once
+check "a client that goes away ends its pull" t_cancel
+check "events" t_events
+check "killed while pulling" t_killed
