@@ -72,6 +72,7 @@ struct client {
 	bool closing_after;   /* Connection: close was said */
 	bool corked;	      /* inside on_readable: output waits for its end */
 	bool deferred;	      /* in the list of those with input to look at */
+	bool admin;	      /* came in by the admin socket: a table of its own */
 	bool broken;	      /* a write failed: client_gone will be called from the loop */
 	uint32_t n_discarded; /* bytes of a body that nobody wants */
 	struct http_parse parse;
@@ -107,7 +108,7 @@ int clients_init(void);
 void clients_cut_bodies(void); /* at the stop: jobs that read from a client come to their end */
 void clients_fini(void);       /* closes all */
 /* Takes fd (non-blocking). tls may be NULL; taken. */
-void client_open(int fd, const char *peer, struct tls_conn *tls);
+void client_open(int fd, const char *peer, struct tls_conn *tls, bool admin);
 struct client *client_first(void);
 /* Appends and, unless corked, writes. False: the client has gone. */
 bool client_write(struct client *c, const void *p, size_t len);

@@ -37,7 +37,7 @@
 struct listener {
 	uv_poll_t poll;
 	int fd;
-	bool tls, tcp;
+	bool tls, tcp, admin;
 	char *unlink_path;
 	struct listener *next;
 };
@@ -123,11 +123,11 @@ static void on_connection(uv_poll_t *handle, int status, int events)
 			close(fd);
 			continue;
 		}
-		client_open(fd, peer, tls);
+		client_open(fd, peer, tls, l->admin);
 	}
 }
 
-static int add(int fd, bool tcp, bool tls, const char *unlink_path, struct err *err)
+static int add(int fd, bool tcp, bool tls, bool admin, const char *unlink_path, struct err *err)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 	int rc = uv_poll_init(uv_default_loop(), &l->poll, fd);
@@ -143,6 +143,7 @@ static int add(int fd, bool tcp, bool tls, const char *unlink_path, struct err *
 	l->fd = fd;
 	l->tcp = tcp;
 	l->tls = tls && tcp;
+	l->admin = admin;
 	l->unlink_path = xstrdup(unlink_path);
 	l->next = listeners;
 	listeners = l;
@@ -168,7 +169,8 @@ static int clear_socket_file(const char *path, const struct sockaddr_un *sa, str
 	return 0;
 }
 
-static int open_unix(const char *path, const char *group, struct err *err)
+/* Admin: for us alone, whatever the group. */
+static int open_unix(const char *path, const char *group, bool admin, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	cleanup_fd int fd = -1;
@@ -189,15 +191,15 @@ static int open_unix(const char *path, const char *group, struct err *err)
 	fchmod(fd, 0600);
 	if (bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return err_sys(err, "bind %s", path);
-	gr = str_empty(group) ? NULL : getgrnam(group);
+	gr = admin || str_empty(group) ? NULL : getgrnam(group);
 	if (gr && chown(path, 0, gr->gr_gid) < 0)
 		log_warn("cannot give the socket to its group", "path=%s group=%s", log_q(path),
 			 group);
-	if (chmod(path, 0660) < 0)
+	if (chmod(path, admin ? 0600 : 0660) < 0)
 		return err_sys(err, "set the mode of %s", path);
 	if (listen(fd, SOMAXCONN) < 0)
 		return err_sys(err, "listen on %s", path);
-	return add(take_fd(&fd), false, false, path, err);
+	return add(take_fd(&fd), false, false, admin, path, err);
 }
 
 static int open_tcp(const char *addr, bool tls, struct err *err)
@@ -234,18 +236,23 @@ static int open_tcp(const char *addr, bool tls, struct err *err)
 	if (!tls)
 		log_warn("listening on TCP without TLS: whoever reaches it is root here", "addr=%s",
 			 addr);
-	return add(take_fd(&fd), true, tls, NULL, err);
+	return add(take_fd(&fd), true, tls, false, NULL, err);
 }
 
 int listen_open(const char *host, const char *group, bool tls, struct err *err)
 {
 	if (str_starts(host, "unix://"))
-		return open_unix(host + 7, group, err);
+		return open_unix(host + 7, group, false, err);
 	if (str_starts(host, "tcp://"))
 		return open_tcp(host + 6, tls, err);
 	if (str_eq(host, "fd://"))
 		return 0; /* listen_activated has them */
 	return err_kind(err, ERR_BAD_PARAM, "bad host (unix:///path or tcp://ip:port): %s", host);
+}
+
+int listen_open_admin(const char *path, struct err *err)
+{
+	return open_unix(path, NULL, true, err);
 }
 
 void listen_claim(void)
@@ -272,7 +279,8 @@ int listen_activated(bool tls, struct err *err)
 		if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
 			return err_sys(err, "LISTEN_FDS: descriptor %d", fd);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		if ((rc = add(fd, ss.ss_family != AF_UNIX, tls, NULL, err)) < 0)
+		if ((rc = add(fd, ss.ss_family != AF_UNIX, tls, false, NULL, err)) <
+		    0)
 			return rc;
 	}
 	return n_claimed;

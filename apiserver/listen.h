@@ -13,6 +13,8 @@
  * an engine that is not there any more is replaced; one that answers is an error. group: who may
  * use a unix socket beside root, when there is such a group. */
 int listen_open(const char *host, const char *group, bool tls, struct err *err);
+/* The operators' socket: mode 0600, the admin table of route.c. */
+int listen_open_admin(const char *path, struct err *err);
 /* Sockets that systemd has opened for us (LISTEN_FDS). _claim: first thing in main, so that no child inherits
  * them; _activated listens on them and returns how many there are. */
 void listen_claim(void);

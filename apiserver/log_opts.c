@@ -328,13 +328,29 @@ const char *const *log_driver_names(void)
 	return names;
 }
 
+/* Without an engine, as tests are: the defaults of the table. */
+static const struct conf *settings(void)
+{
+	return engine ? engine->conf : NULL;
+}
+
+/* As operators list them; an empty list is all there are. */
+static bool is_enabled(const struct conf *c, const char *name)
+{
+	cleanup_strv char **list = strv_split(conf_str(c, "ENABLED_LOG_DRIVERS"), ',');
+
+	for (char **p = list; *p; p++) {
+		const char *s = *p + strspn(*p, " \t");
+		size_t n = strcspn(s, " \t");
+
+		if (strlen(name) == n && memcmp(name, s, n) == 0)
+			return true;
+	}
+	return !list[0];
+}
+
 static const struct log_driver *find_driver(const char *name)
 {
-	cleanup_strv char **enabled = strv_split(
-		engine && engine->conf ? conf_str(engine->conf, "ENABLED_LOG_DRIVERS") : "", ',');
-
-	if (strv_len(enabled) > 0 && !strv_has(enabled, name))
-		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
 		if (strcmp(drivers[i].name, name) == 0)
 			return &drivers[i];
@@ -403,7 +419,8 @@ static int check_options(const struct log_driver *d, const json_t *opts, struct 
 	return d->check ? d->check(opts, err) : 0;
 }
 
-int log_opts_check(const char *driver, const json_t *opts, struct err *err)
+static int check_driver(const struct conf *c, const char *driver, const json_t *opts,
+			struct err *err)
 {
 	const struct log_driver *d;
 	const char *name;
@@ -411,6 +428,8 @@ int log_opts_check(const char *driver, const json_t *opts, struct err *err)
 	size_t total = 0;
 	int rc;
 
+	if (!is_enabled(c, driver))
+		return err_kind(err, ERR_BAD_PARAM, "unsupported log driver: %s", driver);
 	d = find_driver(driver);
 	if (d && strcmp(driver, "none") == 0)
 		return 0;
@@ -428,12 +447,16 @@ int log_opts_check(const char *driver, const json_t *opts, struct err *err)
 	return check_options(d, opts, err);
 }
 
+int log_opts_check(const char *driver, const json_t *opts, struct err *err)
+{
+	return check_driver(settings(), driver, opts, err);
+}
+
 /* ---- defaults -------------------------------------------------------------------------------- */
 
-static void merge_defaults(json_t *opts, bool same_driver)
+static void merge_defaults(const struct conf *c, json_t *opts, bool same_driver)
 {
-	cleanup_strv char **list = strv_split(
-		engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_OPTS") : "", ',');
+	cleanup_strv char **list = strv_split(conf_str(c, "DEFAULT_LOG_OPTS"), ',');
 
 	for (size_t i = 0; list[i]; i++) {
 		char *value = strchr(list[i], '=');
@@ -447,10 +470,9 @@ static void merge_defaults(json_t *opts, bool same_driver)
 	}
 }
 
-int log_opts_complete(json_t *log_config, struct err *err)
+static int complete(const struct conf *c, json_t *log_config, struct err *err)
 {
-	const char *def =
-		engine && engine->conf ? conf_str(engine->conf, "DEFAULT_LOG_DRIVER") : "json-file";
+	const char *def = conf_str(c, "DEFAULT_LOG_DRIVER");
 	const char *type = jget_str(log_config, "Type", "");
 	json_t *opts;
 
@@ -462,15 +484,25 @@ int log_opts_complete(json_t *log_config, struct err *err)
 		json_object_set_new(log_config, "Config", json_object());
 	opts = jget_obj(log_config, "Config");
 	if (strcmp(type, "none") != 0)
-		merge_defaults(opts, strcmp(type, def) == 0);
+		merge_defaults(c, opts, strcmp(type, def) == 0);
 	json_object_set_new(log_config, "Config", go_json_sorted(json_incref(opts)));
-	return log_opts_check(type, jget_obj(log_config, "Config"), err);
+	return check_driver(c, type, jget_obj(log_config, "Config"), err);
+}
+
+int log_opts_complete(json_t *log_config, struct err *err)
+{
+	return complete(settings(), log_config, err);
+}
+
+int log_opts_check_defaults_of(const struct conf *c, struct err *err)
+{
+	cleanup_json json_t *empty = json_object();
+	int rc = complete(c, empty, err);
+
+	return rc < 0 ? err_wrap(err, rc, "failed to set log opts") : 0;
 }
 
 int log_opts_check_defaults(struct err *err)
 {
-	cleanup_json json_t *empty = json_object();
-	int rc = log_opts_complete(empty, err);
-
-	return rc < 0 ? err_wrap(err, rc, "failed to set log opts") : 0;
+	return log_opts_check_defaults_of(settings(), err);
 }

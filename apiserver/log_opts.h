@@ -11,11 +11,15 @@
 
 #include "err.h"
 
+struct conf;
+
 /* Completes log_config ({Type, Config}) with the engine's default driver and options, and checks
  * it; 400, Docker's words. */
 int log_opts_complete(json_t *log_config, struct err *err);
 /* The engine's own default driver and options; at start. */
 int log_opts_check_defaults(struct err *err);
+/* The same as they would be with the settings of c, a change that is tried. */
+int log_opts_check_defaults_of(const struct conf *c, struct err *err);
 /* The check alone, for the engine's own configuration and for starts. */
 int log_opts_check(const char *driver, const json_t *opts, struct err *err);
 /* NULL-terminated, for /info's Plugins.Log. */

@@ -7,7 +7,8 @@
  * within milliseconds, and nothing was lost meanwhile, since zoneadmd holds the pipes. A descriptor
  * that rides along stays ours until the reply, so that it can ride again.
  *
- * Supervisor: one connection on the loop that says nothing; its end is logsvc's end.
+ * Supervisor: one connection on the loop, on which logsvc is told the operators' settings and then
+ * nothing more; its end is logsvc's end.
  *
  *	watching --end--> spawn --> connecting --socket answers--> watching
  *	                    ^           | (2 s without an answer)
@@ -45,6 +46,7 @@
 #define CONNECT_TICK_MS 3
 #define CONNECT_MAX_MS	2000
 #define BACKOFF_MAX_MS	2000
+#define MAX_SETTINGS	32
 #define LIVED_MS	5000 /* a life of this length clears the backoff */
 
 /* ---- calls ---------------------------------------------------------------------------------- */
@@ -255,6 +257,40 @@ int logclient_rotate(const char *uuid, struct err *err)
 	return call_ok(&req, -1, err);
 }
 
+/* The metadata as it is now, file and changes together. */
+struct defaults {
+	Logsvc__Request req;
+	Logsvc__SetDefaults op;
+	Logsvc__Setting settings[MAX_SETTINGS], *ptrs[MAX_SETTINGS];
+};
+
+static void defaults_init(struct defaults *d)
+{
+	logsvc__request__init(&d->req);
+	logsvc__set_defaults__init(&d->op);
+	d->req.op_case = LOGSVC__REQUEST__OP_SET_DEFAULTS;
+	d->req.set_defaults = &d->op;
+	d->op.settings = d->ptrs;
+	for (const struct conf_key *k = conf_keys; k->name && d->op.n_settings < MAX_SETTINGS; k++) {
+		Logsvc__Setting *s = &d->settings[d->op.n_settings];
+
+		if (!conf_is_metadata(k->name))
+			continue;
+		logsvc__setting__init(s);
+		s->key = (char *)k->name;
+		s->value = (char *)conf_str(engine->conf, k->name);
+		d->ptrs[d->op.n_settings++] = s;
+	}
+}
+
+int logclient_set_defaults(struct err *err)
+{
+	struct defaults d;
+
+	defaults_init(&d);
+	return call_ok(&d.req, -1, err);
+}
+
 static void add_usage(struct log_usage **v, unsigned *n, const Logsvc__UsageReply *u)
 {
 	*v = xrealloc(*v, (*n + u->n_zones) * sizeof(**v) + 1);
@@ -264,6 +300,12 @@ static void add_usage(struct log_usage **v, unsigned *n, const Logsvc__UsageRepl
 		str_copy(lu->uuid, sizeof(lu->uuid), u->zones[i]->uuid);
 		lu->bytes = u->zones[i]->bytes;
 		lu->files = u->zones[i]->files;
+		str_copy(lu->driver, sizeof(lu->driver), u->zones[i]->driver);
+		lu->lines = u->zones[i]->lines;
+		lu->lines_bytes = u->zones[i]->lines_bytes;
+		lu->rotations = u->zones[i]->rotations;
+		lu->dropped = u->zones[i]->dropped;
+		lu->errors = u->zones[i]->errors;
 	}
 }
 
@@ -370,6 +412,22 @@ static void on_watch(uv_poll_t *p, int status, int events)
 	uv_close((uv_handle_t *)p, on_watch_closed);
 }
 
+/* On the connection that is watched; the answer is read and dropped there. */
+static void sv_send_defaults(int fd)
+{
+	cleanup_buf struct buf packet = BUF_INIT;
+	struct defaults d;
+	size_t len;
+	int rc;
+
+	defaults_init(&d);
+	len = logsvc__request__get_packed_size(&d.req);
+	buf_reserve(&packet, len);
+	logsvc__request__pack(&d.req, (uint8_t *)packet.p);
+	if ((rc = frame_send(fd, packet.p, len, NULL, 0, 0)) < 0)
+		log_warn("logsvc was not told the defaults", "rc=%d", rc);
+}
+
 static void sv_watch(int fd)
 {
 	struct ucred cred;
@@ -380,6 +438,7 @@ static void sv_watch(int fd)
 	sv.fd = fd;
 	sv.state = SV_WATCHING;
 	sv.since_ns = mono_ns();
+	sv_send_defaults(fd);
 	uv_poll_init(uv_default_loop(), &sv.poll, fd);
 	uv_unref((uv_handle_t *)&sv.poll);
 	uv_poll_start(&sv.poll, UV_READABLE | UV_DISCONNECT, on_watch);

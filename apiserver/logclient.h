@@ -27,10 +27,14 @@ int logclient_read(const char *uuid, const struct log_read_opts *o, int *out_fd,
 int logclient_attach(const char *uuid, bool out, bool err_stream, bool replay, bool stream, int *out_fd, struct err *err);
 int logclient_reconfigure(const char *uuid, struct err *err);
 int logclient_remove(const char *uuid, struct err *err);
+/* Tells it the service metadata as it is now; each connect of the supervisor does so as well. */
+int logclient_set_defaults(struct err *err);
 struct log_usage {
 	char uuid[37];
+	char driver[32];
 	int64_t bytes;
 	unsigned files;
+	uint64_t lines, lines_bytes, rotations, dropped, errors; /* since it captures the zone */
 };
 /* "" is all; *out is owned. */
 int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct err *err);

@@ -40,6 +40,7 @@
 #include "native_layer.h"
 #include "network.h"
 #include "resolver.h"
+#include "service_meta.h"
 #include "store.h"
 #include "str.h"
 #include "tar_unpack.h"
@@ -239,6 +240,8 @@ static int open_listeners(const struct args *a, struct err *err)
 	/* systemd has our own socket open already */
 	if (n == 0 && (rc = listen_open(own, group, false, err)) < 0)
 		return rc;
+	if ((rc = listen_open_admin(engine->paths.admin_sock, err)) < 0)
+		return rc;
 	for (unsigned i = 0; i < a->n_hosts; i++) {
 		if ((rc = listen_open(a->hosts[i], group, tls, err)) < 0)
 			return rc;
@@ -293,7 +296,8 @@ static int start(const struct args *a, struct err *err)
 	if ((rc = job_init()) < 0)
 		return err_sysnum(err, rc, "start the job lanes");
 	container_index_init();
-	if ((rc = store_open(db, err)) < 0 || (rc = native_layer_init(e, err)) < 0 ||
+	if ((rc = store_open(db, err)) < 0 || (rc = service_meta_init(err)) < 0 ||
+	    (rc = native_layer_init(e, err)) < 0 ||
 	    (rc = image_store_init(err)) < 0 || (rc = volume_init(err)) < 0 ||
 	    (rc = network_init(err)) < 0 || (rc = logclient_init(err)) < 0 ||
 	    (rc = lifecycle_init(err)) < 0)

@@ -76,6 +76,11 @@ int req_version(const struct req *r)
 	return r->version;
 }
 
+const char *req_peer(const struct req *r)
+{
+	return r->client->peer;
+}
+
 const char *req_method(const struct req *r)
 {
 	return r->client->parse.head.method;

@@ -21,6 +21,7 @@ struct req;
 uint64_t req_id(const struct req *r);
 struct req *req_by_id(uint64_t id);
 int req_version(const struct req *r);	 /* 124 .. 151 for 1.24 .. 1.51 */
+const char *req_peer(const struct req *r); /* who asks, for the log */
 const char *req_method(const struct req *r);
 const char *req_path(const struct req *r); /* decoded, without the version */
 const char *req_var(const struct req *r, const char *name); /* path variable, decoded; never NULL for those

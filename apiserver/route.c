@@ -8,6 +8,8 @@
  *
  * What is not here is 404 "page not found", also a wrong method, as with Docker.
  *
+ * The admin socket (operators: service metadata as SAPI has it, metrics) has a table of its own.
+ *
  * To extend: a row here, a line in route.h, the handler in its api_*.c.
  */
 #include "route.h"
@@ -138,6 +140,15 @@ static const struct route routes[] = {
 
 	{ "OPTIONS", "/{name}",                      handle_options, 0 },
 };
+
+static const struct route admin_routes[] = {
+	{ "GET",    "/_ping",                        handle_ping, 0 },
+	{ "GET",    "/ping",                         handle_ping, 0 },
+	{ "GET",    "/services",                     handle_service_list, 0 },
+	{ "GET",    "/services/{name}",              handle_service_get, 0 },
+	{ "PUT",    "/services/{name}",              handle_service_put, 0 },
+	{ "GET",    "/metrics",                      handle_metrics, 0 },
+};
 /* clang-format on */
 
 /* Of each pattern: the bytes before the variable (all without one), and what is behind it. */
@@ -145,7 +156,14 @@ static struct shape {
 	size_t n_prefix;
 	const char *suffix; /* NULL without a variable */
 	size_t n_suffix;
-} shapes[ARRAY_SIZE(routes)];
+} shapes[ARRAY_SIZE(routes)], admin_shapes[ARRAY_SIZE(admin_routes)];
+
+static const struct table {
+	const struct route *rows;
+	struct shape *shapes;
+	size_t n;
+} tables[] = { { routes, shapes, ARRAY_SIZE(routes) },
+	       { admin_routes, admin_shapes, ARRAY_SIZE(admin_routes) } };
 
 static void handle_swarm_inactive(struct req *r)
 {
@@ -178,25 +196,33 @@ static void handle_options(struct req *r)
 	reply_empty(req_id(r), 200);
 }
 
-int route_init(void)
+static void shape_all(const struct table *t)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-		const char *pattern = routes[i].pattern, *var = strchr(pattern, '{');
-		struct shape *sh = &shapes[i];
+	for (size_t i = 0; i < t->n; i++) {
+		const char *pattern = t->rows[i].pattern, *var = strchr(pattern, '{');
+		struct shape *sh = &t->shapes[i];
 
 		sh->n_prefix = var ? (size_t)(var - pattern) : strlen(pattern);
 		sh->suffix = var ? strchr(var, '}') + 1 : NULL;
 		sh->n_suffix = var ? strlen(sh->suffix) : 0;
 	}
+}
+
+int route_init(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+		shape_all(&tables[i]);
 	return 0;
 }
 
 /* The variable's place in path, when it matches. */
-static bool matches(size_t i, const char *path, size_t len, const char **var, size_t *n_var)
+static bool matches(const struct table *t, size_t i, const char *path, size_t len,
+		    const char **var, size_t *n_var)
 {
-	const struct shape *sh = &shapes[i];
+	const struct shape *sh = &t->shapes[i];
 
-	if (len < sh->n_prefix + sh->n_suffix || memcmp(path, routes[i].pattern, sh->n_prefix) != 0)
+	if (len < sh->n_prefix + sh->n_suffix ||
+	    memcmp(path, t->rows[i].pattern, sh->n_prefix) != 0)
 		return false;
 	*var = path + sh->n_prefix;
 	*n_var = len - sh->n_prefix - sh->n_suffix;
@@ -207,16 +233,19 @@ static bool matches(size_t i, const char *path, size_t len, const char **var, si
 
 int route_match(struct req *r)
 {
+	const struct table *t = &tables[r->client->admin];
 	const char *path = buf_str(&r->path), *method = req_method(r), *var;
 	size_t len = r->path.len, n_var;
 
-	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+	for (size_t i = 0; i < t->n; i++) {
+		const struct route *row = &t->rows[i];
+
 		/* the second byte tells most of them apart */
-		if (len > 1 && routes[i].pattern[1] != path[1] && routes[i].pattern[1] != '{')
+		if (len > 1 && row->pattern[1] != path[1] && row->pattern[1] != '{')
 			continue;
-		if (!matches(i, path, len, &var, &n_var) || strcmp(method, routes[i].method) != 0)
+		if (!matches(t, i, path, len, &var, &n_var) || strcmp(method, row->method) != 0)
 			continue;
-		r->route = &routes[i];
+		r->route = row;
 		buf_add(&r->var, var, n_var);
 		return 0;
 	}

@@ -17,6 +17,8 @@ typedef void route_handler(struct req *r);
 
 /* api_system.c, api_auth.c, api_df.c */
 route_handler handle_ping, handle_version, handle_info, handle_auth, handle_events, handle_system_df;
+/* api_admin.c: the admin socket */
+route_handler handle_service_list, handle_service_get, handle_service_put, handle_metrics;
 /* api_containers.c */
 route_handler handle_container_list, handle_container_create, handle_container_inspect, handle_container_start,
 	handle_container_stop, handle_container_restart, handle_container_kill, handle_container_pause,

@@ -2,11 +2,17 @@
  *
  * conf.c - sdc-docker.conf: reading, checking, looking up.
  *
+ * Values of the file never change once loaded. Overrides (service metadata) do: the pointer is
+ * swapped, and the old text kept until conf_free, for readers in other threads. Operators make few
+ * changes.
+ *
  * To extend: a row in conf_keys.c, the same key in etc/sdc-docker.conf and sdc-docker.conf(5).
  */
 #include "conf.h"
 
 #include <ctype.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +23,10 @@
 #define CONF_FILE_MAX (1024 * 1024)
 
 struct conf {
-	char **values; /* parallel to conf_keys; NULL: the default */
+	char **values;		  /* parallel to conf_keys; NULL: the default */
+	_Atomic(char *) *over;	  /* the same, set while we run; NULL: it is not */
+	pthread_mutex_t lock;	  /* of those who set */
+	char **retired;		  /* earlier overrides: somebody may still read them */
 };
 
 static const struct conf_key *find_key(const char *name, size_t *index)
@@ -75,7 +84,8 @@ static char *trim(char *s)
 	return s;
 }
 
-static int parse_line(struct conf *c, const char *path, int line, char *text, struct err *err)
+static int parse_line(struct conf *c, bool over, const char *path, int line, char *text,
+		      struct err *err)
 {
 	char *eq, *key, *value;
 	size_t i = 0, n;
@@ -97,6 +107,8 @@ static int parse_line(struct conf *c, const char *path, int line, char *text, st
 	}
 	if ((rc = conf_check(key, value, err)) < 0)
 		return err_wrap(err, rc, "%s:%d", path, line);
+	if (over)
+		return conf_override(c, key, value, err);
 	if (!find_key(key, &i))
 		abort();
 	free(c->values[i]);
@@ -104,28 +116,42 @@ static int parse_line(struct conf *c, const char *path, int line, char *text, st
 	return 0;
 }
 
-int conf_load(struct conf **out, const char *path, struct err *err)
+static int parse_text(struct conf *c, bool over, const char *path, char *p, struct err *err)
 {
-	cleanup_buf struct buf text = BUF_INIT;
-	struct conf *c;
-	char *p, *end;
-	size_t n = 0;
+	char *end;
 	int line, rc = 0;
 
-	while (conf_keys[n].name)
-		n++;
-	c = xcalloc(1, sizeof(*c));
-	c->values = xcalloc(n + 1, sizeof(*c->values));
-	if (path && (rc = fs_read_file(path, CONF_FILE_MAX, &text, err)) < 0) {
-		conf_free(c);
-		return rc;
-	}
-	for (p = text.p, line = 1; !rc && p && *p; p = end, line++) {
+	for (line = 1; !rc && p && *p; p = end, line++) {
 		end = strchrnul(p, '\n');
 		if (*end)
 			*end++ = '\0';
-		rc = parse_line(c, path, line, p, err);
+		rc = parse_line(c, over, path, line, p, err);
 	}
+	return rc;
+}
+
+static struct conf *conf_new(void)
+{
+	struct conf *c = xcalloc(1, sizeof(*c));
+	size_t n = 0;
+
+	while (conf_keys[n].name)
+		n++;
+	c->values = xcalloc(n + 1, sizeof(*c->values));
+	c->over = xcalloc(n + 1, sizeof(*c->over));
+	c->retired = xcalloc(1, sizeof(*c->retired));
+	pthread_mutex_init(&c->lock, NULL);
+	return c;
+}
+
+int conf_load(struct conf **out, const char *path, struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct conf *c = conf_new();
+	int rc = 0;
+
+	if (path && (rc = fs_read_file(path, CONF_FILE_MAX, &text, err)) == 0)
+		rc = parse_text(c, false, path, text.p, err);
 	if (rc < 0) {
 		conf_free(c);
 		return rc;
@@ -140,18 +166,98 @@ void conf_free(struct conf *c)
 
 	if (!c)
 		return;
-	for (i = 0; conf_keys[i].name; i++)
+	for (i = 0; conf_keys[i].name; i++) {
 		free(c->values[i]);
+		free(atomic_load(&c->over[i]));
+	}
+	strv_free(c->retired);
+	pthread_mutex_destroy(&c->lock);
+	free(c->over);
 	free(c->values);
 	free(c);
 }
 
-const char *conf_str(const struct conf *c, const char *key)
+/* ---- overrides -------------------------------------------------------------------------------- */
+
+bool conf_is_metadata(const char *key)
+{
+	size_t i;
+
+	return isupper((unsigned char)key[0]) && find_key(key, &i);
+}
+
+static void retire(struct conf *c, char *text)
+{
+	size_t n = strv_len(c->retired);
+
+	c->retired = xrealloc(c->retired, (n + 2) * sizeof(*c->retired));
+	c->retired[n] = text;
+	c->retired[n + 1] = NULL;
+}
+
+int conf_override(struct conf *c, const char *key, const char *value, struct err *err)
+{
+	char *old;
+	size_t i;
+	int rc;
+
+	if (!conf_is_metadata(key))
+		return err_kind(err, ERR_BAD_PARAM, "%s is not a key of the service's metadata", key);
+	if (value && (rc = conf_check(key, value, err)) < 0)
+		return rc;
+	if (!find_key(key, &i))
+		abort();
+	pthread_mutex_lock(&c->lock);
+	old = atomic_load(&c->over[i]);
+	if (!str_eq(old, value)) {
+		atomic_store(&c->over[i], xstrdup(value));
+		if (old)
+			retire(c, old);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return 0;
+}
+
+const char *conf_overridden(const struct conf *c, const char *key)
 {
 	size_t i;
 
 	if (!find_key(key, &i))
 		abort();
+	return c ? atomic_load(&c->over[i]) : NULL;
+}
+
+int conf_load_overrides(struct conf *c, const char *path, struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+
+	if (!fs_exists(path))
+		return 0;
+	if (fs_read_file(path, CONF_FILE_MAX, &text, err) < 0)
+		return err->code;
+	return parse_text(c, true, path, text.p, err);
+}
+
+struct conf *conf_dup(const struct conf *c)
+{
+	struct conf *d = conf_new();
+
+	for (size_t i = 0; c && conf_keys[i].name; i++) {
+		d->values[i] = xstrdup(c->values[i]);
+		atomic_store(&d->over[i], xstrdup(atomic_load(&c->over[i])));
+	}
+	return d;
+}
+
+const char *conf_str(const struct conf *c, const char *key)
+{
+	const char *over;
+	size_t i;
+
+	if (!find_key(key, &i))
+		abort();
+	if (c && (over = atomic_load(&c->over[i])) != NULL)
+		return over;
 	return c && c->values[i] ? c->values[i] : conf_keys[i].def;
 }
 

@@ -34,4 +34,14 @@ bool conf_bool(const struct conf *c, const char *key);
 /* Checks a value as the table has it; for metadata set. */
 int conf_check(const char *key, const char *value, struct err *err);
 
+/* Service metadata: the upper-case keys, which may be set while the engine runs. */
+bool conf_is_metadata(const char *key);
+/* Sets a key over what the file says; value NULL: the file's again. Any thread, also while others
+ * read; what they borrowed stays. */
+int conf_override(struct conf *c, const char *key, const char *value, struct err *err);
+const char *conf_overridden(const struct conf *c, const char *key); /* borrowed; NULL: it is not */
+/* Overrides what the file at path has; none at all is fine. */
+int conf_load_overrides(struct conf *c, const char *path, struct err *err);
+struct conf *conf_dup(const struct conf *c); /* to try a change on */
+
 #endif

@@ -61,6 +61,7 @@ struct pending {
 	struct err err;
 	char uuid[37];
 	struct usage_list *usage;
+	struct log_prune prune;
 	struct attach *attach;
 };
 
@@ -326,6 +327,28 @@ static void handle_reconfigure(struct client *c, uint64_t seq, const char *uuid)
 	reply(c->control, c->id, seq, NULL);
 }
 
+static void handle_set_defaults(struct client *c, uint64_t seq, const Logsvc__SetDefaults *op)
+{
+	struct zones *zs = c->control->zones;
+	struct err err = { 0 };
+	bool changed = false;
+
+	for (size_t i = 0; i < op->n_settings; i++) {
+		const Logsvc__Setting *s = op->settings[i];
+
+		/* a key that only a newer apiserver knows must not keep the others away */
+		if (!conf_is_metadata(s->key) || str_eq(conf_str(zs->conf, s->key), s->value))
+			continue;
+		if (conf_override(zs->conf, s->key, s->value, &err) < 0)
+			continue;
+		log_info("default changed", "%s=%s", s->key, log_q(s->value));
+		changed = true;
+	}
+	if (changed)
+		zones_load_conf(zs);
+	reply(c->control, c->id, seq, &err);
+}
+
 /* ---- usage ------------------------------------------------------------------------------------ */
 
 static void answer_usage(void *arg) /* the control thread */
@@ -357,10 +380,18 @@ static void collect_usage(void *arg) /* a reader thread */
 	loop_post(p->control->loop, answer_usage, p);
 }
 
-static void handle_usage(struct client *c, uint64_t seq, const char *uuid)
+static void prune(void *arg) /* a reader thread */
 {
-	struct zones *zs = c->control->zones;
-	struct pending *p = pending_new(c, seq, NULL);
+	struct pending *p = arg;
+
+	usage_prune(p->usage, p->control->paths, p->uuid, &p->prune);
+	loop_post(p->control->loop, answer_usage, p);
+}
+
+/* Both look at all zones, or at one. */
+static void submit_usage(struct pending *p, const char *uuid, void (*fn)(void *arg))
+{
+	struct zones *zs = p->control->zones;
 	struct map_iter it = { 0 };
 	const char *key;
 	void *value;
@@ -373,7 +404,17 @@ static void handle_usage(struct client *c, uint64_t seq, const char *uuid)
 		if (!*uuid || str_eq(uuid, z->uuid))
 			usage_add(p->usage, z->set, z->driver);
 	}
-	readers_post(collect_usage, p);
+	readers_post(fn, p);
+}
+
+static void handle_prune(struct client *c, uint64_t seq, const Logsvc__Prune *op)
+{
+	struct pending *p = pending_new(c, seq, NULL);
+
+	p->prune.before_ns = op->older_ns > 0 ? now_ns() - op->older_ns : INT64_MAX;
+	p->prune.keep = op->keep;
+	p->prune.dry_run = op->dry_run;
+	submit_usage(p, op->uuid, prune);
 }
 
 /* ---- the socket ------------------------------------------------------------------------------- */
@@ -399,7 +440,7 @@ static void dispatch(struct client *c, const Logsvc__Request *req, struct frame 
 		handle_remove(c, req->seq, req->remove->uuid);
 		return;
 	case LOGSVC__REQUEST__OP_USAGE:
-		handle_usage(c, req->seq, req->usage->uuid);
+		submit_usage(pending_new(c, req->seq, NULL), req->usage->uuid, collect_usage);
 		return;
 	case LOGSVC__REQUEST__OP_ROTATE:
 		handle_rotate(c, req->seq, req->rotate->uuid);
@@ -409,6 +450,12 @@ static void dispatch(struct client *c, const Logsvc__Request *req, struct frame 
 		return;
 	case LOGSVC__REQUEST__OP_FORWARD_WAIT:
 		handle_forward_wait(c, req->seq, req->forward_wait);
+		return;
+	case LOGSVC__REQUEST__OP_SET_DEFAULTS:
+		handle_set_defaults(c, req->seq, req->set_defaults);
+		return;
+	case LOGSVC__REQUEST__OP_PRUNE:
+		handle_prune(c, req->seq, req->prune);
 		return;
 	case LOGSVC__REQUEST__OP__NOT_SET:
 	case _LOGSVC__REQUEST__OP__CASE_IS_INT_SIZE:

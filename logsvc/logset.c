@@ -470,3 +470,38 @@ void logset_usage(struct logset *set, struct log_usage *out)
 	}
 	pthread_mutex_unlock(&set->lock);
 }
+
+void logset_prune(struct logset *set, const struct log_prune *how, struct log_usage *out)
+{
+	struct stat sb;
+	size_t may;
+
+	memset(out, 0, sizeof(*out));
+	pthread_mutex_lock(&set->lock);
+	/* what a logger has not passed stays */
+	may = set->dir_fd >= 0 ? logset_passed_locked(set) : 0;
+	if (may + how->keep > set->n_files)
+		may = set->n_files > how->keep ? set->n_files - how->keep : 0;
+	for (size_t i = 0; i < may;) {
+		const struct log_entry *e = &set->files[i];
+
+		/* in order of time: the others are younger */
+		if (e->time_s >= how->before_ns / 1000000000)
+			break;
+		if (fstatat(set->dir_fd, e->name, &sb, AT_SYMLINK_NOFOLLOW) == 0) {
+			if (!how->dry_run && unlinkat(set->dir_fd, e->name, 0) < 0 && errno != ENOENT)
+				break;
+			out->bytes += sb.st_size;
+			out->files++;
+			if (!out->oldest_ns)
+				out->oldest_ns = e->time_s * 1000000000;
+		}
+		if (how->dry_run) {
+			i++;
+		} else {
+			logset_drop_locked(set, i);
+			may--;
+		}
+	}
+	pthread_mutex_unlock(&set->lock);
+}

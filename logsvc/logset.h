@@ -123,6 +123,15 @@ struct log_usage {
 };
 void logset_usage(struct logset *set, struct log_usage *out);
 
+/* Removes rotated files from before a time, all but the newest keep; out: what they were. The live file
+ * stays. dry_run: only counts. */
+struct log_prune {
+	int64_t before_ns;
+	uint32_t keep;
+	bool dry_run;
+};
+void logset_prune(struct logset *set, const struct log_prune *how, struct log_usage *out);
+
 /* Where the last whole line ends at or before size; 0 when there is none. */
 int64_t log_last_line_end(int fd, int64_t size);
 

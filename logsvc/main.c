@@ -98,6 +98,17 @@ static int take_lock(struct err *err)
 	return 0;
 }
 
+/* What operators set over the file; apiserver keeps it, and tells us as well once it is there. */
+static void load_overrides(struct conf *conf)
+{
+	struct err err = { 0 };
+	char path[1024];
+
+	if (str_fmt(path, sizeof(path), "%s/service.conf", paths.lib) > 0 &&
+	    conf_load_overrides(conf, path, &err) < 0)
+		log_warn("service metadata not read in full", "%s", err.msg);
+}
+
 static int start(struct conf *conf, struct err *err)
 {
 	struct rlimit files;
@@ -105,6 +116,7 @@ static int start(struct conf *conf, struct err *err)
 
 	if ((rc = take_lock(err)) < 0)
 		return rc;
+	load_overrides(conf);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) { /* five per zone */
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);

@@ -82,11 +82,10 @@ static void measure(Logsvc__ZoneUsage *z, struct logset *set)
 	z->errors = atomic_load(&set->errors) + atomic_load(&set->damaged);
 }
 
-void usage_complete(struct usage_list *u, const struct paths *paths, const char *uuid)
+static void add_all_from_disk(struct usage_list *u, const struct paths *paths, const char *uuid)
 {
 	cleanup_dir DIR *dir = NULL;
 	struct dirent *de;
-	char path[1024];
 
 	if (*uuid) {
 		add_from_disk(u, paths, uuid);
@@ -94,16 +93,43 @@ void usage_complete(struct usage_list *u, const struct paths *paths, const char 
 		while ((de = readdir(dir)))
 			add_from_disk(u, paths, de->d_name);
 	}
+}
+
+static void complete(struct usage_list *u, const struct paths *paths, const char *uuid,
+		     const struct log_prune *prune)
+{
+	struct log_usage removed;
+	char path[1024];
+
+	add_all_from_disk(u, paths, uuid);
 	for (size_t i = 0; i < u->n; i++) {
+		Logsvc__ZoneUsage *z = u->items[i];
 		struct logset *set = u->sets[i];
 
 		if (!set)
-			set = logset_new(u->items[i]->uuid,
-					 paths_zone(paths, u->items[i]->uuid, "logs", path));
-		measure(u->items[i], set);
+			set = logset_new(z->uuid, paths_zone(paths, z->uuid, "logs", path));
+		if (!prune) {
+			measure(z, set);
+		} else {
+			logset_prune(set, prune, &removed);
+			z->bytes = removed.bytes;
+			z->files = removed.files;
+			z->oldest_ns = removed.oldest_ns;
+		}
 		logset_unref(set);
 		u->sets[i] = NULL;
 	}
+}
+
+void usage_complete(struct usage_list *u, const struct paths *paths, const char *uuid)
+{
+	complete(u, paths, uuid, NULL);
+}
+
+void usage_prune(struct usage_list *u, const struct paths *paths, const char *uuid,
+		 const struct log_prune *prune)
+{
+	complete(u, paths, uuid, prune);
 }
 
 void usage_free(struct usage_list *u)

@@ -23,6 +23,9 @@ struct usage_list *usage_new(void);
 void usage_add(struct usage_list *u, struct logset *set, const char *driver);
 /* Looks at the disk; uuid "" adds all zones that are only there. A reader thread. */
 void usage_complete(struct usage_list *u, const struct paths *paths, const char *uuid);
+/* The same, but the files that the prune removes are what is counted. A reader thread. */
+void usage_prune(struct usage_list *u, const struct paths *paths, const char *uuid,
+		 const struct log_prune *prune);
 void usage_free(struct usage_list *u);
 
 #endif

@@ -267,6 +267,16 @@ void zone_load_conf(struct zone *z)
 	to_capture(z, in_capture_set_conf, t);
 }
 
+void zones_load_conf(struct zones *zs)
+{
+	struct map_iter it = { 0 };
+	const char *key;
+	void *value;
+
+	while (map_next(&zs->by_uuid, &it, &key, &value))
+		zone_load_conf(value);
+}
+
 /* ---- the link --------------------------------------------------------------------------------- */
 
 static void tell_openers(struct zone *z, const struct err *err)
@@ -564,7 +574,7 @@ void zone_remove(struct zone *z)
 }
 
 int zones_init(struct zones *zs, struct loop *loop, const struct paths *paths,
-	       const struct conf *conf, struct err *err)
+	       struct conf *conf, struct err *err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 

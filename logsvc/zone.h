@@ -21,7 +21,7 @@
 struct zones {
 	struct loop *loop; /* the control thread's */
 	const struct paths *paths;
-	const struct conf *conf;
+	struct conf *conf; /* apiserver tells us of changes */
 	struct capture *captures[MAX_CAPTURES];
 	unsigned n_captures;
 	unsigned next_capture;
@@ -54,7 +54,7 @@ struct zone {
 };
 
 int zones_init(struct zones *zs, struct loop *loop, const struct paths *paths,
-	       const struct conf *conf, struct err *err);
+	       struct conf *conf, struct err *err);
 void zones_stop(struct zones *zs); /* ends the capture threads */
 void zones_adopt_all(struct zones *zs); /* what is in <run>/zones */
 
@@ -65,6 +65,7 @@ struct zone *zones_get(struct zones *zs, const char *uuid, struct err *err);
 struct zone *zones_expect(struct zones *zs, const char *uuid);
 void zone_open(struct zone *z, uint64_t tag);
 void zone_load_conf(struct zone *z); /* config/log.json, again */
+void zones_load_conf(struct zones *zs); /* of all */
 void zone_remove(struct zone *z);
 void zone_reader_done(struct zone *z); /* readers was counted up before */
 /* Lets go of a zone that nothing happens in. */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * metrics.c - counters of both daemons for Prometheus.
+ *
+ * Format (exposition format 0.0.4): "# HELP", "# TYPE", then one line a sample; all samples of a name
+ * stand together. Label values here are UUIDs and our own words: nothing to escape.
+ *
+ * logsvc's per-zone counters begin with its capture of the zone, so that they start again when it
+ * does: Prometheus' rate() takes that for what it is.
+ */
+#define LOG_MODULE "metrics"
+#include "apiserver/metrics.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "apiserver/container.h"
+#include "apiserver/events.h"
+#include "apiserver/job_stats.h"
+#include "apiserver/logclient.h"
+#include "cleanup.h"
+#include "log.h"
+#include "str.h"
+#include "version.h"
+
+void metric_head(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+void metric_uint(struct buf *b, const char *name, const char *labels, uint64_t value)
+{
+	buf_addstr(b, name);
+	if (*labels)
+		buf_printf(b, "{%s}", labels);
+	buf_printf(b, " %llu\n", (unsigned long long)value);
+}
+
+void metric_counter(struct buf *b, const char *name, const char *help, uint64_t value)
+{
+	metric_head(b, name, "counter", help);
+	metric_uint(b, name, "", value);
+}
+
+/* ---- apiserver -------------------------------------------------------------------------------- */
+
+static void jobs_metric(struct buf *b, const char *name, const char *type, const char *help,
+			uint64_t (*value)(const struct job_stats *s))
+{
+	metric_head(b, name, type, help);
+	for (int lane = 0; lane < LANE_COUNT; lane++) {
+		struct job_stats s = { 0 };
+		char labels[64];
+
+		job_stats_get((enum job_lane)lane, &s);
+		if (str_fmt(labels, sizeof(labels), "lane=\"%s\"", s.name) > 0)
+			metric_uint(b, name, labels, value(&s));
+	}
+}
+
+static uint64_t jobs_done(const struct job_stats *s)
+{
+	return s->done;
+}
+
+static uint64_t jobs_failed(const struct job_stats *s)
+{
+	return s->failed;
+}
+
+static uint64_t jobs_refused(const struct job_stats *s)
+{
+	return s->refused;
+}
+
+static uint64_t jobs_queued(const struct job_stats *s)
+{
+	return s->queued;
+}
+
+static uint64_t jobs_running(const struct job_stats *s)
+{
+	return s->n_running;
+}
+
+void metrics_engine(struct buf *b)
+{
+	uint64_t running = 0, all = 0;
+
+	for (struct container *ct = container_first(); ct; ct = ct->next_by_age, all++)
+		running += container_is_running(ct);
+	metric_head(b, "sdc_docker_build_info", "gauge", "The version that runs.");
+	metric_uint(b, "sdc_docker_build_info", "version=\"" SDC_VERSION "\"", 1);
+	metric_head(b, "sdc_docker_containers", "gauge", "Containers, by whether they run.");
+	metric_uint(b, "sdc_docker_containers", "state=\"running\"", running);
+	metric_uint(b, "sdc_docker_containers", "state=\"stopped\"", all - running);
+	metric_head(b, "sdc_docker_event_listeners", "gauge", "Clients that follow the events.");
+	metric_uint(b, "sdc_docker_event_listeners", "", events_listeners());
+	jobs_metric(b, "sdc_docker_jobs_done_total", "counter", "Jobs that came to their end.", jobs_done);
+	jobs_metric(b, "sdc_docker_jobs_failed_total", "counter", "Of these, with an error.", jobs_failed);
+	jobs_metric(b, "sdc_docker_jobs_refused_total", "counter", "Jobs refused: the queue was full.",
+		    jobs_refused);
+	jobs_metric(b, "sdc_docker_jobs_queued", "gauge", "Jobs that wait.", jobs_queued);
+	jobs_metric(b, "sdc_docker_jobs_running", "gauge", "Jobs that run.", jobs_running);
+}
+
+/* ---- logsvc ----------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name, *type, *help;
+	size_t offset;
+	enum { U64, I64, UINT } kind;
+} log_metrics[] = {
+#define LOG(member) offsetof(struct log_usage, member)
+	{ "sdc_docker_log_lines_total", "counter", "Lines captured.", LOG(lines), U64 },
+	{ "sdc_docker_log_line_bytes_total", "counter", "Bytes captured.", LOG(lines_bytes), U64 },
+	{ "sdc_docker_log_rotations_total", "counter", "Rotations.", LOG(rotations), U64 },
+	{ "sdc_docker_log_dropped_total", "counter", "Lines that were dropped.", LOG(dropped), U64 },
+	{ "sdc_docker_log_errors_total", "counter", "Errors of writing and of reading.", LOG(errors), U64 },
+	{ "sdc_docker_log_size_bytes", "gauge", "Size of the log's files.", LOG(bytes), I64 },
+	{ "sdc_docker_log_files", "gauge", "Files of the log, the live one included.", LOG(files), UINT },
+#undef LOG
+};
+
+static uint64_t member(const struct log_usage *u, size_t i)
+{
+	const char *at = (const char *)u + log_metrics[i].offset;
+
+	switch (log_metrics[i].kind) {
+	case U64:
+		return *(const uint64_t *)(const void *)at;
+	case I64:
+		return (uint64_t) * (const int64_t *)(const void *)at;
+	case UINT:
+		return *(const unsigned *)(const void *)at;
+	}
+	return 0;
+}
+
+void metrics_logs(struct buf *b)
+{
+	cleanup_free struct log_usage *v = NULL;
+	struct err err = { 0 };
+	unsigned n = 0;
+	int rc = logclient_usage("", &v, &n, &err);
+
+	metric_head(b, "sdc_docker_logsvc_up", "gauge", "Whether logsvc answers.");
+	metric_uint(b, "sdc_docker_logsvc_up", "", rc == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(log_metrics); i++) {
+		metric_head(b, log_metrics[i].name, log_metrics[i].type, log_metrics[i].help);
+		for (unsigned k = 0; k < n; k++) {
+			char labels[128];
+
+			if (str_fmt(labels, sizeof(labels), "zone=\"%s\",driver=\"%s\"", v[k].uuid,
+				    v[k].driver) > 0)
+				metric_uint(b, log_metrics[i].name, labels, member(&v[k], i));
+		}
+	}
+}
