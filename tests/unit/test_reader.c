@@ -624,6 +624,7 @@ static void *say_numbers(void *arg)
 		}
 	}
 	say(z.out, len ? block : "");
+	close(take_fd(&z.out)); /* the end that the clients wait for */
 	return NULL;
 }
 
@@ -641,8 +642,8 @@ static int replay_client(void)
 	return p[0];
 }
 
-/* Reads from all until they end; closes z.out when the thread is done. */
-static void read_all(int *fd, struct buf *got, unsigned n, pthread_t thread)
+/* Reads from all until they end. */
+static void read_all(int *fd, struct buf *got, unsigned n)
 {
 	char in[65536];
 
@@ -663,8 +664,6 @@ static void read_all(int *fd, struct buf *got, unsigned n, pthread_t thread)
 			fd[i] = -1;
 			open_n--;
 		}
-		if (z.out >= 0 && pthread_tryjoin_np(thread, NULL) == 0)
-			close(take_fd(&z.out));
 	}
 }
 
@@ -684,7 +683,8 @@ static void test_attach_replay(void **state)
 		usleep(1000);
 		fd[i] = replay_client();
 	}
-	read_all(fd, got, CLIENTS, thread);
+	read_all(fd, got, CLIENTS);
+	pthread_join(thread, NULL);
 	for (int i = 0; i < CLIENTS; i++) {
 		char *p = got[i].p;
 
