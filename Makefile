@@ -15,7 +15,7 @@ Q       := $(if $(filter 1,$(V)),,@)
 # ---- flags -------------------------------------------------------------------------------------
 CSTD    := -std=gnu11
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \
-	-Wwrite-strings -Wimplicit-fallthrough -Wundef -Wpointer-arith -Wno-format-nonliteral \
+	-Wwrite-strings -Wimplicit-fallthrough -Wundef -Wpointer-arith -Wno-format-nonliteral -Wno-missing-field-initializers \
 	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types \
 	-Werror=return-type -Werror=format
 ifdef CI
