@@ -15,6 +15,7 @@
 #define LOG_MODULE "lifecycle"
 #include "apiserver/lifecycle.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include "apiserver/exec.h"
 #include "apiserver/health.h"
 #include "apiserver/job.h"
+#include "apiserver/logclient.h"
 #include "apiserver/network.h"
 #include "apiserver/recovery.h"
 #include "apiserver/volume.h"
@@ -101,7 +103,11 @@ struct exit_job {
 	struct container *ct;
 	struct ct_spec *spec;
 	struct zone_exit ex;
+	bool patient; /* the log goes with the container */
 };
+
+#define FORWARD_WAIT_MS	    10000
+#define FORWARD_WAIT_STACK  (128 * 1024)
 
 static int exit_run(struct job *job, struct err *err)
 {
@@ -191,6 +197,42 @@ static void exit_done(struct job *job)
 	free(ej);
 }
 
+static void submit_exit(void *arg)
+{
+	struct exit_job *ej = arg;
+
+	job_submit(LANE_LIFECYCLE, &ej->job);
+}
+
+/* A thread of its own, as it may wait: the network stays until the sink has what it can take. */
+static void *wait_for_sink(void *arg)
+{
+	struct exit_job *ej = arg;
+	struct err ignored = { 0 };
+
+	(void)logclient_forward_wait(ej->spec->uuid, FORWARD_WAIT_MS, ej->patient, &ignored);
+	loop_post(submit_exit, ej);
+	return NULL;
+}
+
+/* False: there is nothing to wait for. */
+static bool start_waiting(struct exit_job *ej)
+{
+	const char *driver = jget_str(jget_obj(ej->spec->host_config, "LogConfig"), "Type", "");
+	pthread_attr_t attr;
+	pthread_t thread;
+	bool started;
+
+	if (!str_eq(driver, "syslog") && !str_eq(driver, "fluentd") && !str_eq(driver, "gelf"))
+		return false;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, FORWARD_WAIT_STACK);
+	started = pthread_create(&thread, &attr, wait_for_sink, ej) == 0;
+	pthread_attr_destroy(&attr);
+	return started;
+}
+
 void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 {
 	struct exit_job *ej;
@@ -207,7 +249,9 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	ej->job.run = exit_run;
 	ej->job.done = exit_done;
 	ej->job.what = "exit";
-	job_submit(LANE_LIFECYCLE, &ej->job);
+	ej->patient = jget_bool(ct->host_config, "AutoRemove", false);
+	if (!start_waiting(ej))
+		submit_exit(ej);
 }
 
 /* ---- what zones tell ------------------------------------------------------------------------ */

@@ -291,6 +291,19 @@ int logclient_set_defaults(struct err *err)
 	return call_ok(&d.req, -1, err);
 }
 
+int logclient_forward_wait(const char *uuid, unsigned timeout_ms, bool patient, struct err *err)
+{
+	Logsvc__Request req = LOGSVC__REQUEST__INIT;
+	Logsvc__ForwardWait op = LOGSVC__FORWARD_WAIT__INIT;
+
+	op.uuid = (char *)uuid;
+	op.timeout_ms = timeout_ms > 10000 ? 10000 : timeout_ms;
+	op.patient = patient;
+	req.op_case = LOGSVC__REQUEST__OP_FORWARD_WAIT;
+	req.forward_wait = &op;
+	return call_ok(&req, -1, err);
+}
+
 static void add_usage(struct log_usage **v, unsigned *n, const Logsvc__UsageReply *u)
 {
 	*v = xrealloc(*v, (*n + u->n_zones) * sizeof(**v) + 1);

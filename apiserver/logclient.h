@@ -39,5 +39,8 @@ struct log_usage {
 /* "" is all; *out is owned. */
 int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct err *err);
 int logclient_rotate(const char *uuid, struct err *err);
+/* Returns when all that the zone has printed is with its log driver's sink, or the time (at most 10 s) is
+ * over; unless patient also when the sink has been away for a while. May wait: not for a lane's worker. */
+int logclient_forward_wait(const char *uuid, unsigned timeout_ms, bool patient, struct err *err);
 
 #endif

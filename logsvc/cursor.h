@@ -20,6 +20,7 @@ struct cursor {
 	int64_t off;	 /* the next record */
 	int64_t time_ns; /* of the record before */
 	uint64_t delivered, dropped;
+	uint64_t lost_lines, lost_bytes; /* of the commit page, when last looked */
 	uint64_t untold_lines, untold_bytes; /* dropped, and the sink has not heard of it */
 	struct cursor_split split[2];
 };

@@ -463,6 +463,7 @@ struct forward *forward_new(struct loop *loop, const struct paths *paths, const 
 		seed_status(f);
 	pthread_mutex_lock(&set->lock);
 	set->forward = f->status;
+	set->forward_page = f->page;
 	set->forward_max = f->max_backlog + f->max_backlog / 2; /* the logger itself gives up earlier */
 	f->waiter.next = set->waiters;
 	set->waiters = &f->waiter;

@@ -26,6 +26,7 @@ struct forward_commit {
 	_Atomic uint64_t live_ino; /* 0: no live file is open */
 	_Atomic uint64_t live_off;
 	_Atomic uint32_t running; /* a run is not drained */
+	_Atomic uint64_t lost_lines, lost_bytes; /* dropped before the logger came to it; counts */
 	_Atomic uint32_t changes; /* counts; what the logger waits for (futex) */
 };
 

@@ -32,6 +32,7 @@
 #include "archive.h"
 #include "cleanup.h"
 #include "failpoint.h"
+#include "forward_page.h"
 #include "log.h"
 #include "str.h"
 
@@ -312,6 +313,32 @@ int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 	return 0;
 }
 
+/* A file that goes before the logger was through with it is counted. */
+static void count_lost(struct logset *set, const char *name)
+{
+	cleanup_fd int fd = openat(set->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint64_t ino = atomic_load(&set->forward->saved_ino), lines = 0, bytes = 0;
+	char block[65536];
+	struct stat sb;
+	int64_t off = 0;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &sb) < 0)
+		return;
+	if (ino == sb.st_ino)
+		off = atomic_load(&set->forward->saved_off);
+	while (off >= 0 && (n = pread(fd, block, sizeof(block), off)) > 0) {
+		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+			lines++;
+		off += n;
+		bytes += (uint64_t)n;
+	}
+	atomic_fetch_add(&set->forward_page->lost_bytes, bytes);
+	atomic_fetch_add(&set->forward_page->lost_lines, lines);
+	log_warn("dropped before it was forwarded", "zone=%s lines=%llu bytes=%llu", set->uuid, (unsigned long long)lines,
+		 (unsigned long long)bytes);
+}
+
 unsigned logfile_retain_set(struct logset *set)
 {
 	bool compress;
@@ -322,9 +349,13 @@ unsigned logfile_retain_set(struct logset *set)
 	passed = set->dir_fd < 0 ? 0 : logset_passed_locked(set);
 	compress = set->compress && passed > 0;
 	while (passed > 0 && set->max_files && set->n_files + 1 > set->max_files) {
-		int fd = openat(set->dir_fd, set->files[0].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-		int rc = unlinkat(set->dir_fd, set->files[0].name, 0);
+		int fd;
+		int rc;
 
+		if (set->forward && logset_is_unread_locked(set, 0))
+			count_lost(set, set->files[0].name);
+		fd = openat(set->dir_fd, set->files[0].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+		rc = unlinkat(set->dir_fd, set->files[0].name, 0);
 		if (rc < 0 && errno != ENOENT)
 			errors++;
 		else

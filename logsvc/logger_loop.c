@@ -182,19 +182,6 @@ static bool is_over(struct state *st)
 	return st->ended_ns && mono_ns() - st->ended_ns > st->l->grace_ns;
 }
 
-/* Sleeps with jitter; a signal ends it. */
-static void back_off(struct state *st)
-{
-	unsigned char r;
-	int ms = st->backoff_ms < BACKOFF_MIN_MS ? BACKOFF_MIN_MS : st->backoff_ms;
-
-	random_bytes(&r, 1);
-	st->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
-	ms += ms * (r - 128) / 1024; /* an eighth to either side */
-	for (; ms > 0 && !*st->l->stop && !is_over(st); ms -= 250)
-		(void)poll(NULL, 0, ms < 250 ? ms : 250);
-}
-
 /* While the sink is away the oldest files are given up once there is too much. */
 static void bound_backlog(struct state *st)
 {
@@ -216,6 +203,22 @@ static void bound_backlog(struct state *st)
 	look_behind(st);
 }
 
+/* Sleeps with jitter; a signal ends it. */
+static void back_off(struct state *st)
+{
+	unsigned char r;
+	int ms = st->backoff_ms < BACKOFF_MIN_MS ? BACKOFF_MIN_MS : st->backoff_ms;
+
+	random_bytes(&r, 1);
+	st->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
+	ms += ms * (r - 128) / 1024; /* an eighth to either side */
+	for (; ms > 0 && !*st->l->stop && !is_over(st); ms -= 250) {
+		(void)poll(NULL, 0, ms < 250 ? ms : 250);
+		if (mono_ns() - st->looked_ns > 1000 * MS)
+			bound_backlog(st);
+	}
+}
+
 static void connect_sink(struct state *st)
 {
 	struct err err = { 0 };
@@ -235,9 +238,18 @@ static void connect_sink(struct state *st)
 static void tell_dropped(struct state *st)
 {
 	struct cursor *c = &st->tail.at;
+	const struct forward_commit *page = st->l->page;
+	uint64_t lines = atomic_load(&page->lost_lines), bytes = atomic_load(&page->lost_bytes);
 	struct sink_msg m = { .time_ns = now_ns(), .is_stderr = true };
 	char line[128];
 
+	if (lines > c->lost_lines) {
+		c->untold_lines += lines - c->lost_lines;
+		c->untold_bytes += bytes > c->lost_bytes ? bytes - c->lost_bytes : 0;
+		c->dropped += lines - c->lost_lines;
+	}
+	c->lost_lines = lines;
+	c->lost_bytes = bytes;
 	if (!c->untold_lines)
 		return;
 	m.line = line;
@@ -343,6 +355,7 @@ int logger_run(struct logger *l)
 	(void)cursor_load(l->cursor_fd, &st->cursor);
 	publish(st);
 	tail_init(&st->tail, l->files_sock, l->page, &st->cursor);
+	atomic_store(&l->status->since_ns, 0);
 	set_state(st, FORWARD_CONNECTING, NULL);
 	while (!*l->stop && rc == 0 && !is_over(st)) {
 		if (!st->connected) {

@@ -206,7 +206,8 @@ static int converse(struct sink *s, char *in, size_t room, size_t *len, struct e
 
 static int handshake(struct sink *s, struct err *err)
 {
-	char in[4096], nonce[64], salt[16];
+	char in[4096], nonce[64], salt[17];
+	unsigned char raw[8];
 	size_t len = 0, nonce_len = 0;
 	int rc;
 
@@ -215,7 +216,8 @@ static int handshake(struct sink *s, struct err *err)
 			return rc;
 	if (rc < 0)
 		return err_kind(err, ERR_SYSTEM, "the server's greeting is not Fluentd's protocol");
-	random_bytes(salt, sizeof(salt));
+	random_bytes(raw, sizeof(raw));
+	hex_encode(salt, raw, sizeof(raw)); /* some servers take it for text */
 	buf_reset(&s->out);
 	fluentd_ping(s->src.hostname, s->shared_key, nonce, nonce_len, salt, &s->out);
 	if ((rc = net_write(s->conn, s->out.p, s->out.len, NET_WRITE_MS)) < 0)

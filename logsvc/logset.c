@@ -98,7 +98,7 @@ void logset_drop_locked(struct logset *set, size_t i)
 size_t logset_passed_locked(struct logset *set)
 {
 	uint64_t ino = set->forward ? atomic_load(&set->forward->saved_ino) : 0;
-	int64_t kept = 0;
+	int64_t kept = 0; /* more than the limit: the oldest go before the logger has come to them */
 	struct stat sb;
 	size_t i = set->n_files;
 
@@ -114,6 +114,19 @@ size_t logset_passed_locked(struct logset *set)
 			return i - 1;
 	}
 	return 0;
+}
+
+bool logset_is_unread_locked(struct logset *set, size_t i)
+{
+	uint64_t ino = set->forward ? atomic_load(&set->forward->saved_ino) : 0;
+	struct stat sb;
+
+	if (!set->forward || (ino && ino == set->live_ino))
+		return false;
+	for (size_t k = i + 1; ino && k < set->n_files; k++)
+		if (fstatat(set->dir_fd, set->files[k].name, &sb, AT_SYMLINK_NOFOLLOW) == 0 && sb.st_ino == ino)
+			return false;
+	return true;
 }
 
 static int by_time(const void *a, const void *b)

@@ -60,6 +60,7 @@ struct logset {
 	uint64_t live_ino;  /* of the live file while it is captured; 0: not known yet */
 	/* A logger reads these files: those that it has not passed are kept up to forward_max bytes. */
 	const struct forward_status *forward;
+	struct forward_commit *forward_page;
 	int64_t forward_max;
 	struct log_waiter *waiters;
 	struct log_counters counters;
@@ -115,6 +116,8 @@ void logset_add_locked(struct logset *set, const char *name, int64_t time_s, boo
 void logset_drop_locked(struct logset *set, size_t i);
 /* How many of the oldest files may go: n_files, or those that the logger has passed. */
 size_t logset_passed_locked(struct logset *set);
+/* The logger is in file i, or before it. */
+bool logset_is_unread_locked(struct logset *set, size_t i);
 
 struct log_usage {
 	int64_t bytes;
