@@ -141,6 +141,7 @@ static void seed_status(struct forward *f)
 	if (fd < 0 || !cursor_load(fd, &c))
 		return;
 	atomic_store(&f->status->saved_off, c.off);
+	atomic_store(&f->status->saved_born_ns, c.born_ns);
 	atomic_store(&f->status->saved_ino, c.ino);
 }
 

@@ -40,6 +40,7 @@ struct forward_status {
 	_Atomic uint32_t done;	     /* all up to this value of changes is delivered and saved ... */
 	_Atomic uint32_t done_valid; /* ... when this is set */
 	_Atomic uint64_t saved_ino;  /* the saved cursor's file; 0: there is no cursor yet */
+	_Atomic int64_t saved_born_ns; /* when it was made: inodes are used again */
 	_Atomic int64_t saved_off;
 	_Atomic int64_t since_ns; /* of state; wall clock */
 	_Atomic int64_t behind_bytes;

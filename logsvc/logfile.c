@@ -111,6 +111,7 @@ int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
 	slot->log_gen = lf->gen;
 	pthread_mutex_lock(&set->lock);
 	set->live_ino = lf->ino;
+	set->live_born_ns = log_born_ns(lf->fd);
 	pthread_mutex_unlock(&set->lock);
 	logset_publish(set, lf->off, NULL);
 	return 0;
@@ -179,6 +180,7 @@ static int look(struct logfile *lf, int64_t now_ns, bool *moved, struct err *err
 	lf->set->live_cuts++;
 	lf->set->live_off = lf->off;
 	lf->set->live_ino = lf->ino;
+	lf->set->live_born_ns = log_born_ns(lf->fd);
 	logset_wake_locked(lf->set);
 	pthread_mutex_unlock(&lf->set->lock);
 	return rc;
@@ -278,6 +280,7 @@ static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err 
 		set->live_cuts++;
 	set->live_off = 0;
 	set->live_ino = sb.st_ino;
+	set->live_born_ns = log_born_ns(fd);
 	lf->off = 0;
 	lf->ino = sb.st_ino;
 	lf->gen++;
@@ -325,7 +328,7 @@ static void count_lost(struct logset *set, const char *name)
 
 	if (fd < 0 || fstat(fd, &sb) < 0)
 		return;
-	if (ino == sb.st_ino)
+	if (ino == sb.st_ino && log_born_ns(fd) == atomic_load(&set->forward->saved_born_ns))
 		off = atomic_load(&set->forward->saved_off);
 	while (off >= 0 && (n = pread(fd, block, sizeof(block), off)) > 0) {
 		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)

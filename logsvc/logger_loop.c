@@ -77,6 +77,7 @@ static void publish(struct state *st)
 	struct forward_status *s = st->l->status;
 
 	atomic_store(&s->saved_off, st->cursor.off);
+	atomic_store(&s->saved_born_ns, st->cursor.born_ns);
 	atomic_store(&s->saved_ino, st->cursor.ino);
 	atomic_store(&s->delivered, st->cursor.delivered);
 	atomic_store(&s->dropped, st->cursor.dropped);

@@ -95,22 +95,41 @@ void logset_drop_locked(struct logset *set, size_t i)
 	set->n_files--;
 }
 
+static int64_t born_ns(const struct statx *sx)
+{
+	return sx->stx_mask & STATX_BTIME ? (int64_t)sx->stx_btime.tv_sec * 1000000000 + sx->stx_btime.tv_nsec : 0;
+}
+
+int64_t log_born_ns(int fd)
+{
+	struct statx sx;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) < 0 ? 0 : born_ns(&sx);
+}
+
+/* The file that the logger's cursor names. */
+static bool is_cursors(const struct logset *set, uint64_t ino, int64_t born)
+{
+	int64_t saved = atomic_load(&set->forward->saved_born_ns);
+
+	return ino && ino == atomic_load(&set->forward->saved_ino) && (!born || !saved || born == saved);
+}
+
 size_t logset_passed_locked(struct logset *set)
 {
-	uint64_t ino = set->forward ? atomic_load(&set->forward->saved_ino) : 0;
 	int64_t kept = 0; /* more than the limit: the oldest go before the logger has come to them */
-	struct stat sb;
+	struct statx sx;
 	size_t i = set->n_files;
 
-	if (!set->forward || (ino && ino == set->live_ino))
+	if (!set->forward || is_cursors(set, set->live_ino, set->live_born_ns))
 		return i;
 	for (; i > 0; i--) { /* the newest first: all up to the cursor's, or to the limit */
-		if (fstatat(set->dir_fd, set->files[i - 1].name, &sb, AT_SYMLINK_NOFOLLOW) < 0)
+		if (statx(set->dir_fd, set->files[i - 1].name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0)
 			continue;
-		kept += sb.st_size;
+		kept += (int64_t)sx.stx_size;
 		if (kept > set->forward_max)
 			return i;
-		if (ino && sb.st_ino == ino)
+		if (is_cursors(set, sx.stx_ino, born_ns(&sx)))
 			return i - 1;
 	}
 	return 0;
@@ -118,13 +137,13 @@ size_t logset_passed_locked(struct logset *set)
 
 bool logset_is_unread_locked(struct logset *set, size_t i)
 {
-	uint64_t ino = set->forward ? atomic_load(&set->forward->saved_ino) : 0;
-	struct stat sb;
+	struct statx sx;
 
-	if (!set->forward || (ino && ino == set->live_ino))
+	if (!set->forward || is_cursors(set, set->live_ino, set->live_born_ns))
 		return false;
-	for (size_t k = i + 1; ino && k < set->n_files; k++)
-		if (fstatat(set->dir_fd, set->files[k].name, &sb, AT_SYMLINK_NOFOLLOW) == 0 && sb.st_ino == ino)
+	for (size_t k = i + 1; k < set->n_files; k++)
+		if (statx(set->dir_fd, set->files[k].name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &sx) == 0 &&
+		    is_cursors(set, sx.stx_ino, born_ns(&sx)))
 			return false;
 	return true;
 }

@@ -58,6 +58,7 @@ struct logset {
 	bool archiving;	    /* in the archiver's queue */
 	uint32_t max_files; /* live one included; 0: no limit */
 	uint64_t live_ino;  /* of the live file while it is captured; 0: not known yet */
+	int64_t live_born_ns;
 	/* A logger reads these files: those that it has not passed are kept up to forward_max bytes. */
 	const struct forward_status *forward;
 	struct forward_commit *forward_page;
@@ -118,6 +119,8 @@ void logset_drop_locked(struct logset *set, size_t i);
 size_t logset_passed_locked(struct logset *set);
 /* The logger is in file i, or before it. */
 bool logset_is_unread_locked(struct logset *set, size_t i);
+/* When an open file was made; 0: the file system does not say. */
+int64_t log_born_ns(int fd);
 
 struct log_usage {
 	int64_t bytes;
