@@ -184,8 +184,10 @@ static int bearer_locked(struct registry *r, char **out, struct err *err)
 		*out = xasprintf("Bearer %s", r->creds->registry_token);
 		return 0;
 	}
-	if (!r->token && (rc = token_get(&r->where, &q, &r->token, NULL, err)) < 0)
+	if (!r->token && (rc = token_get(&r->where, &q, &r->token, NULL, err)) < 0) {
+		err->kind = ERR_SYSTEM; /* a 401 of ours would say that the client is not known to us */
 		return rc;
+	}
 	*out = xasprintf("Bearer %s", r->token);
 	return 0;
 }

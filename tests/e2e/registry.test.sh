@@ -74,8 +74,11 @@ t_formats() { pull_rm plain; pull_rm zstd; out D pull $B/tags:one; D rmi $B/tags
 t_tokens() { # each is good for two requests: a pull needs two or more
 	pull_rm bearer/x; [ "$(requests 'GET /token')" -ge 2 ] || fail "no second token"; has "$(grep 'GET /token' "$ROOT.t/bad.log" | head -1)" "scope=repository%3Abearer%2Fx%3Apull"; has "$(grep 'GET /token' "$ROOT.t/bad.log" | head -1)" "service=a%2C%20%22b%22"
 	echo "{\"auths\":{\"$B\":{\"auth\":\"dTpw\"}}}" >"$T/config.json"; out env DOCKER_CONFIG="$T" docker pull -q $B/basic/x; D rmi $B/basic/x >/dev/null
+	auth_is() { printf %s "$1" | base64 -w0 | tr '+/' '-_'; }
+	api POST "/images/create?fromImage=$B/bearer/id&tag=latest" -H "X-Registry-Auth: $(auth_is '{"identitytoken":"identity"}')" >/dev/null; out D image inspect $B/bearer/id; D rmi $B/bearer/id >/dev/null; grep -q "POST /token grant_type=refresh_token&service=.*refresh_token=identity -" "$ROOT.t/bad.log" || fail "no refresh"
+	out api POST "/images/create?fromImage=$B/bearer/id&tag=latest" -H "X-Registry-Auth: $(auth_is '{"identitytoken":"bad"}')"; has "$OUT" "no such identity"; eq "$(status)" 500
 }
-t_redirect() { echo "{\"auths\":{\"$B\":{\"auth\":\"dTpw\"}}}" >"$T/config.json"; export DOCKER_CONFIG=$T; pull_rm redirect; eq "$(grep elsewhere "$ROOT.t/bad.log" | grep -vc ' -$')" 0; }
+t_redirect() { echo "{\"auths\":{\"$B\":{\"auth\":\"dTpw\"}}}" >"$T/config.json"; export DOCKER_CONFIG=$T; pull_rm basic/redirect; grep -q "/v2/basic/redirect/blobs.*Basic" "$ROOT.t/bad.log" || fail "no credentials at all"; eq "$(grep elsewhere "$ROOT.t/bad.log" | grep -c ' -$')" 1; eq "$(grep -c elsewhere "$ROOT.t/bad.log")" 1; }
 t_cut() { pull_rm cut; [ "$(requests '/v2/cut/blobs/.* bytes=')" -ge 1 ] || fail "no Range"; pull_rm norange; }
 t_lies() {
 	rc 1 D pull $B/wrong; has "$ERR" "filesystem layer verification failed for digest sha256:"; rc 1 D pull $B/flip; rc 1 D pull $B/short; has "$ERR" "is longer than"; rc 1 D pull $B/baddiff; has "$ERR" "layers from manifest don't match image configuration"
