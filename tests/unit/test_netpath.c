@@ -108,22 +108,28 @@ static int try_tcp(int ns, const char *ip, int port, int ms)
 }
 
 /* Sends from ns; what arrives at srv is answered; true when the answer comes back. */
+/* A question and its answer; a lost datagram is asked again. */
 static bool try_udp(int ns, const char *ip, int port, int srv)
 {
 	struct sockaddr_in sa = addr(ip, port), from;
 	cleanup_fd int fd = sock(ns, SOCK_DGRAM);
-	struct timeval t = { .tv_usec = 400000 };
+	struct timeval t = { .tv_usec = 300000 };
 	socklen_t len = sizeof(from);
 	char buf[8];
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	setsockopt(srv, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || send(fd, "hi", 2, 0) != 2)
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return false;
-	if (recvfrom(srv, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len) != 2)
-		return false;
-	sendto(srv, "yo", 2, 0, (struct sockaddr *)&from, len);
-	return recv(fd, buf, sizeof(buf), 0) == 2;
+	for (unsigned k = 0; k < 10; k++) {
+		if (send(fd, "hi", 2, 0) != 2 ||
+		    recvfrom(srv, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len) != 2)
+			continue;
+		sendto(srv, "yo", 2, 0, (struct sockaddr *)&from, len);
+		if (recv(fd, buf, sizeof(buf), 0) == 2)
+			return true;
+	}
+	return false;
 }
 
 struct zone {
