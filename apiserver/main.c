@@ -62,7 +62,7 @@ struct args {
 };
 
 static uv_signal_t on_term, on_int, on_usr1;
-enum { LOCK_TRIES = 100, LOCK_WAIT_US = 10000 };
+enum { LOCK_TRIES = 100, LOCK_TRIES_ENDING = 3000, LOCK_WAIT_US = 10000 };
 
 static int lock_fd = -1;
 static char *notify_path; /* NOTIFY_SOCKET; no child may have it */
@@ -140,6 +140,30 @@ static int make_dirs(const struct paths *p, struct err *err)
 	return fs_mkdir_p(sub, 0700, err);
 }
 
+/* Whether the process that wrote the pid file is on its way out: a killed one may still be in a long
+ * write. */
+static bool holder_is_ending(const char *run)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct err ignored = { 0 };
+	char path[700];
+	const char *state;
+	int64_t pid;
+
+	if (str_fmt(path, sizeof(path), "%s/apiserver.pid", run) < 0 ||
+	    fs_read_file(path, 32, &text, &ignored) < 0 || !text.len)
+		return false;
+	text.p[strcspn(text.p, "\n")] = '\0';
+	if (parse_i64(text.p, 1, INT32_MAX, &pid) < 0 ||
+	    str_fmt(path, sizeof(path), "/proc/%d/stat", (int)pid) < 0)
+		return false;
+	buf_reset(&text);
+	if (fs_read_file(path, 4096, &text, &ignored) < 0)
+		return true;
+	state = strrchr(buf_str(&text), ')');
+	return state && strlen(state) > 2 && strchr("ZXx", state[2]);
+}
+
 /* Held until we end, however we end. */
 static int take_lock(const struct paths *p, struct err *err)
 {
@@ -153,8 +177,11 @@ static int take_lock(const struct paths *p, struct err *err)
 		return err_sys(err, "open %s", path);
 	/* one that was killed just now may still be ending */
 	for (n = 0; flock(lock_fd, LOCK_EX | LOCK_NB) < 0; n++) {
-		if (errno != EWOULDBLOCK || n == LOCK_TRIES)
-			return err_sys(err, "another apiserver runs on %s", p->run);
+		int e = errno;
+
+		if (e != EWOULDBLOCK || n >= LOCK_TRIES_ENDING ||
+		    (n >= LOCK_TRIES && !holder_is_ending(p->run)))
+			return err_sysnum(err, e, "another apiserver runs on %s", p->run);
 		usleep(LOCK_WAIT_US);
 	}
 	if ((rc = str_fmt(path, sizeof(path), "%s/apiserver.pid", p->run)) < 0)

@@ -88,7 +88,7 @@ engine_start() { # engine_start [apiserver arguments]: also after engine_kill
 	APISERVER_PID=$!
 	echo "$APISERVER_PID" >"$ROOT.t/apiserver.pid" # a case, being a subshell, may start it anew
 	disown "$APISERVER_PID"
-	UNTIL=20 until_ok curl -sf -m 2 --unix-socket "$SOCK" http://d/_ping || {
+	UNTIL=45 until_ok curl -sf -m 2 --unix-socket "$SOCK" http://d/_ping || {
 		echo "the engine did not start:"; tail -30 "$ROOT.t/apiserver.log"; exit 1; }
 }
 engine_pid() { APISERVER_PID=$(cat "$ROOT.t/apiserver.pid"); }
