@@ -32,7 +32,9 @@ void handle_ping(struct req *r)
 	reply_header(id, "Cache-Control", "no-cache, no-store, must-revalidate");
 	reply_header(id, "Pragma", "no-cache");
 	reply_header(id, "Swarm", "inactive");
-	reply_text(id, 200, "text/plain; charset=utf-8", "OK");
+	/* a HEAD's Content-Length is 0, as Docker's */
+	reply_text(id, 200, "text/plain; charset=utf-8",
+		   str_eq(req_method(r), "HEAD") ? "" : "OK");
 }
 
 /* ---- version -------------------------------------------------------------------------------- */

@@ -16,11 +16,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cleanup.h"
 #include "client.h"
 #include "reply.h"
 #include "str.h"
+
+#define JSON_TYPE "application/json"
 
 struct route {
 	const char *method, *pattern;
@@ -39,7 +42,7 @@ static const struct route routes[] = {
 	{ "GET",    "/info",                         handle_info, 0 },
 	{ "GET",    "/events",                       handle_events, 0 },
 	{ "GET",    "/system/df",                    handle_system_df, 0 },
-	{ "POST",   "/auth",                         handle_auth, 0 },
+	{ "POST",   "/auth",                         handle_auth, BODY_JSON },
 
 	{ "GET",    "/containers/json",              handle_container_list, 0 },
 	{ "GET",    "/containers/{name}/json",       handle_container_inspect, 0 },
@@ -52,7 +55,7 @@ static const struct route routes[] = {
 	{ "GET",    "/containers/{name}/archive",    handle_archive_get, 0 },
 	{ "HEAD",   "/containers/{name}/archive",    handle_archive_head, 0 },
 	{ "PUT",    "/containers/{name}/archive",    handle_archive_put, BODY_STREAM },
-	{ "POST",   "/containers/create",            handle_container_create, 0 },
+	{ "POST",   "/containers/create",            handle_container_create, BODY_JSON },
 	{ "POST",   "/containers/prune",             handle_container_prune, 0 },
 	{ "POST",   "/containers/{name}/start",      handle_container_start, 0 },
 	{ "POST",   "/containers/{name}/stop",       handle_container_stop, 0 },
@@ -64,11 +67,11 @@ static const struct route routes[] = {
 	{ "POST",   "/containers/{name}/resize",     handle_container_resize, 0 },
 	{ "POST",   "/containers/{name}/attach",     handle_container_attach, 0 },
 	{ "POST",   "/containers/{name}/rename",     handle_container_rename, 0 },
-	{ "POST",   "/containers/{name}/update",     handle_container_update, 0 },
-	{ "POST",   "/containers/{name}/exec",       handle_exec_create, 0 },
+	{ "POST",   "/containers/{name}/update",     handle_container_update, BODY_JSON },
+	{ "POST",   "/containers/{name}/exec",       handle_exec_create, BODY_JSON },
 	{ "DELETE", "/containers/{name}",            handle_container_remove, 0 },
 
-	{ "POST",   "/exec/{name}/start",            handle_exec_start, 0 },
+	{ "POST",   "/exec/{name}/start",            handle_exec_start, BODY_JSON },
 	{ "POST",   "/exec/{name}/resize",           handle_exec_resize, 0 },
 	{ "GET",    "/exec/{name}/json",             handle_exec_inspect, 0 },
 
@@ -92,15 +95,15 @@ static const struct route routes[] = {
 	{ "GET",    "/networks",                     handle_network_list, 0 },
 	{ "GET",    "/networks/",                    handle_network_list, 0 },
 	{ "GET",    "/networks/{name}",              handle_network_inspect, 0 },
-	{ "POST",   "/networks/create",              handle_network_create, 0 },
+	{ "POST",   "/networks/create",              handle_network_create, BODY_JSON },
 	{ "POST",   "/networks/prune",               handle_network_prune, 0 },
-	{ "POST",   "/networks/{name}/connect",      handle_network_connect, 0 },
-	{ "POST",   "/networks/{name}/disconnect",   handle_network_disconnect, 0 },
+	{ "POST",   "/networks/{name}/connect",      handle_network_connect, BODY_JSON },
+	{ "POST",   "/networks/{name}/disconnect",   handle_network_disconnect, BODY_JSON },
 	{ "DELETE", "/networks/{name}",              handle_network_remove, 0 },
 
 	{ "GET",    "/volumes",                      handle_volume_list, 0 },
 	{ "GET",    "/volumes/{name}",               handle_volume_inspect, 0 },
-	{ "POST",   "/volumes/create",               handle_volume_create, 0 },
+	{ "POST",   "/volumes/create",               handle_volume_create, BODY_JSON },
 	{ "POST",   "/volumes/prune",                handle_volume_prune, 0 },
 	{ "PUT",    "/volumes/{name}",               handle_volume_update, 0 },
 	{ "DELETE", "/volumes/{name}",               handle_volume_remove, 0 },
@@ -258,9 +261,28 @@ unsigned route_flags(const struct route *rt)
 	return rt ? rt->flags : 0;
 }
 
+/* As Docker: a body is JSON and says so. */
+static bool is_json_or_replied(struct req *r)
+{
+	const char *type = req_header(r, "content-type");
+	const char *word = type ? type + strspn(type, " \t") : "";
+	size_t len = strcspn(word, "; \t");
+	cleanup_free char *text = NULL;
+
+	if (!r->body.len || (len == strlen(JSON_TYPE) && strncasecmp(word, JSON_TYPE, len) == 0))
+		return true;
+	if (len == 0)
+		text = xasprintf("malformed Content-Type header (%s): mime: no media type", word);
+	else
+		text = xasprintf("unsupported Content-Type header (%s): must be '" JSON_TYPE "'", word);
+	reply_error_status(r->id, 400, text);
+	return false;
+}
+
 void route_call(struct req *r)
 {
-	r->route->handler(r);
+	if (!(r->route->flags & BODY_JSON) || is_json_or_replied(r))
+		r->route->handler(r);
 }
 
 const char *route_pattern(const struct route *rt)

@@ -11,6 +11,7 @@
 enum route_flags {
 	BODY_STREAM = 1, /* the handler is called when the headers are there and takes the body stream */
 	NO_VERSION_CHECK = 2,
+	BODY_JSON = 4, /* a body must say that it is application/json */
 };
 
 typedef void route_handler(struct req *r);
