@@ -9,6 +9,7 @@
 #include "apiserver/dockerfile_words.h"
 
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,10 @@
 #include "jget.h"
 #include "str.h"
 
-#define EXPANDED_MAX (1024 * 1024)
-#define NESTED_MAX   20
+#define EXPANDED_MAX	  (1024 * 1024)
+#define NESTED_MAX	  20
+#define PATTERN_VALUE_MAX 1024
+#define PATTERN_STARS_MAX 2
 
 char **dockerfile_words(const char *s, char escape)
 {
@@ -69,16 +72,110 @@ static const char *env_get(char *const *env, const char *name, size_t len)
 
 static int expand_until(struct expander *x, char end);
 
+/* ${x#p} and ${x%p}: the shortest, or with a doubled operator the longest, match of the pattern
+ * goes from the value's start or end. */
+static void expand_trim(struct expander *x, const char *value, const char *pattern, char op,
+			bool longest)
+{
+	size_t len = strlen(value);
+
+	for (size_t k = 0; k <= len; k++) {
+		size_t n = longest ? len - k : k; /* that many bytes go */
+		cleanup_free char *part = op == '#' ? xstrndup(value, n) : xstrdup(value + len - n);
+
+		if (fnmatch(pattern, part, 0) != 0)
+			continue;
+		if (op == '#')
+			buf_addstr(x->out, value + n);
+		else
+			buf_add(x->out, value, len - n);
+		return;
+	}
+	buf_addstr(x->out, value);
+}
+
+/* ${x/p/r} and ${x//p/r}: the first, or every, longest match. */
+static void expand_replace(struct expander *x, const char *value, const char *pattern,
+			   const char *with, bool all)
+{
+	bool more = *pattern;
+
+	while (*value) {
+		size_t n = more ? strlen(value) : 0;
+
+		for (; n > 0; n--) {
+			cleanup_free char *part = xstrndup(value, n);
+
+			if (!fnmatch(pattern, part, 0))
+				break;
+		}
+		if (!n) {
+			buf_addch(x->out, *value++);
+			continue;
+		}
+		buf_addstr(x->out, with);
+		value += n;
+		more = all;
+	}
+}
+
+/* The operator's word, expanded, as far as end or stop; x is left behind that. */
+static int operator_word(struct expander *x, char end, struct buf *word)
+{
+	struct buf *out = x->out;
+	int rc;
+
+	buf_init(word, EXPANDED_MAX);
+	x->out = word;
+	rc = expand_until(x, end);
+	x->out = out;
+	return rc;
+}
+
+/* Matching takes a time that grows by the value's length with each of them. */
+static bool too_many_stars(const char *pattern)
+{
+	unsigned n = 0;
+
+	for (; *pattern; pattern++)
+		n += *pattern == '*' && pattern[1] != '*';
+	return n > PATTERN_STARS_MAX;
+}
+
+static int expand_pattern(struct expander *x, const char *name, size_t len)
+{
+	const char *value = env_get(x->env, name, len);
+	cleanup_buf struct buf pattern = BUF_INIT, with = BUF_INIT;
+	char op = *x->s++;
+	bool twice = *x->s == op;
+	int rc;
+
+	x->s += twice;
+	if ((rc = operator_word(x, op == '/' ? '/' : '}', &pattern)) < 0)
+		return rc;
+	if (op == '/' && (rc = operator_word(x, '}', &with)) < 0)
+		return rc;
+	if ((value && strlen(value) > PATTERN_VALUE_MAX) || too_many_stars(buf_str(&pattern)))
+		return err_kind(x->err, ERR_BAD_PARAM, "%.*s: the value or the pattern is too long",
+				(int)len, name);
+	if (op == '/')
+		expand_replace(x, value ? value : "", buf_str(&pattern), buf_str(&with), twice);
+	else
+		expand_trim(x, value ? value : "", buf_str(&pattern), op, twice);
+	return 0;
+}
+
 /* After "${name": the operator and its word. */
 static int expand_operator(struct expander *x, const char *name, size_t len)
 {
 	const char *value = env_get(x->env, name, len);
 	bool colon = *x->s == ':', is_set;
 	cleanup_buf struct buf word = BUF_INIT;
-	struct buf *out = x->out;
 	char op;
 	int rc;
 
+	if (!colon && *x->s && strchr("#%/", *x->s))
+		return expand_pattern(x, name, len);
 	if (colon)
 		x->s++;
 	op = *x->s;
@@ -86,11 +183,7 @@ static int expand_operator(struct expander *x, const char *name, size_t len)
 		return err_kind(x->err, ERR_BAD_PARAM, "unsupported modifier (%c) in substitution",
 				op);
 	x->s++;
-	buf_init(&word, EXPANDED_MAX);
-	x->out = &word;
-	rc = expand_until(x, '}');
-	x->out = out;
-	if (rc < 0)
+	if ((rc = operator_word(x, '}', &word)) < 0)
 		return rc;
 	is_set = value && (!colon || *value);
 	if (op == '?' && !is_set)

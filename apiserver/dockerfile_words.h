@@ -12,7 +12,8 @@
  * escape: the backslash, usually. */
 char **dockerfile_words(const char *s, char escape);
 /* One word with quotes and escapes taken away and $x, ${x}, ${x:-w}, ${x:+w}, ${x:?w} (and without
- * the colon) replaced from env, a vector of KEY=VALUE. Owned. */
+ * the colon), ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/w} ${x//p/w} replaced from env, a vector of
+ * KEY=VALUE. Owned. */
 int dockerfile_expand(const char *word, char escape, char *const *env, char **out, struct err *err);
 /* The same for a list of words: what expands to several words is split. Owned vector. */
 int dockerfile_expand_words(const char *s, char escape, char *const *env, char ***out,

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * test_build.c - a Dockerfile's lines, .dockerignore, build arguments.
+ */
+/* links: apiserver */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apiserver/build_priv.h"
+#include "apiserver/dockerfile.h"
+#include "cleanup.h"
+#include "str.h"
+
+/* NAME|flags,|args,|line of each instruction, J after the name: JSON form. */
+static char *shown(const struct dockerfile *d)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct df_instr *in = &d->v[i];
+
+		buf_printf(&b, "%s%s%s|", i ? ";" : "", df_cmd_name(in->cmd), in->json ? "J" : "");
+		for (char **f = in->flags; *f; f++)
+			buf_printf(&b, "%s,", *f);
+		buf_addch(&b, '|');
+		for (char **a = in->args; *a; a++)
+			buf_printf(&b, "%s,", *a);
+		buf_printf(&b, "|%d", in->line);
+	}
+	return xstrdup(buf_str(&b));
+}
+
+static void test_lines(void **state)
+{
+	static const struct {
+		const char *text, *want; /* or the error */
+	} rows[] = {
+		{ "FROM a", "FROM||a,|1" },
+		{ "from a as b\n", "FROM||a,as,b,|1" },
+		{ "\xef\xbb\xbf# c\n\nFROM a\r\nRUN x  y \n", "FROM||a,|3;RUN||x  y,|4" },
+		{ "RUN a \\\n  b\\\nc", "RUN||a   bc,|1" },
+		{ "RUN a \\\n# no\n\n b\nCMD x", "RUN||a  b,|1;CMD||x,|5" },
+		{ "# escape=`\nRUN a `\n b \\", "RUN||a  b \\,|2" },
+		{ "#\n# escape=`\nRUN a `\nRUN b", "RUN||a `,|3;RUN||b,|4" },
+		{ "RUN [\"a\", \"b c\"]", "RUNJ||a,b c,|1" },
+		{ "RUN [ -e x ]", "RUN||[ -e x ],|1" },
+		{ "COPY --from=x --chown=1:2 a b /c/", "COPY|--from=x,--chown=1:2,|a,b,/c/,|1" },
+		{ "COPY [\"a b\", \"c\"]", "COPYJ||a b,c,|1" },
+		{ "ARG A=1 B C=\"x y\"", "ARG||A=1,B,C=\"x y\",|1" },
+		{ "HEALTHCHECK --interval=1s CMD [\"x\"]", "HEALTHCHECKJ|--interval=1s,|CMD,x,|1" },
+		{ "ONBUILD RUN --mount=x y", "ONBUILD||RUN --mount=x y,|1" },
+		{ "", "!file with no instructions" },
+		{ "# a\n", "!file with no instructions" },
+		{ "# escape=`\n# escape=`\nFROM a",
+		  "!only one escape parser directive can be used" },
+		{ "# escape=x\nFROM a", "!invalid escape token 'x' does not match ` or \\" },
+		{ "FROM a\n\nNOPE x",
+		  "!dockerfile parse error on line 3: unknown instruction: NOPE" },
+		{ "FROM a \\\n b\n",
+		  "!dockerfile parse error on line 1: FROM requires either one or "
+		  "three arguments" },
+		{ "SHELL sh",
+		  "!dockerfile parse error on line 1: SHELL requires the arguments to be "
+		  "in JSON form" },
+		{ "COPY --what=1 a b", "!dockerfile parse error on line 1: unknown flag: --what" },
+		{ "ENV", "!dockerfile parse error on line 1: ENV requires at least one argument" },
+		{ "ENV a=1 b", "!dockerfile parse error on line 1: Syntax error - can't find = in "
+			       "\"b\". Must be of the form: name=value" },
+		{ "WORKDIR",
+		  "!dockerfile parse error on line 1: WORKDIR requires exactly one argument" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *got = NULL;
+		struct dockerfile d;
+		struct err err = { 0 };
+
+		if (dockerfile_parse(rows[i].text, strlen(rows[i].text), &d, &err) < 0) {
+			got = xasprintf("!%s", err.msg);
+		} else {
+			got = shown(&d);
+			dockerfile_fini(&d);
+		}
+		if (!str_eq(got, rows[i].want))
+			fail_msg("%s: %s", rows[i].text, got);
+	}
+}
+
+static void test_flag(void **state)
+{
+	struct df_instr in;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(dockerfile_parse_one("COPY --from=a --link b c", '\\', 1, &in, &err), 0);
+	assert_string_equal(df_flag(&in, "from"), "a");
+	assert_string_equal(df_flag(&in, "link"), "");
+	assert_null(df_flag(&in, "fro"));
+	assert_null(df_flag(&in, "chown"));
+	assert_string_equal(in.rest, "b c");
+	df_instr_fini(&in);
+}
+
+static void test_ignore(void **state)
+{
+	static const struct {
+		const char *rules, *path;
+		bool out;
+	} rows[] = {
+		{ "*.log", "a.log", true },
+		{ "*.log", "d/a.log", false },
+		{ "**/*.log", "a.log", true },
+		{ "**/*.log", "d/e/a.log", true },
+		{ "d", "d/e/f", true },
+		{ "/d/", "d/x", true },
+		{ "./d", "d", true },
+		{ "d/**", "d", false },
+		{ "d/**", "d/x/y", true },
+		{ "a?c", "abc", true },
+		{ "a?c", "a/c", false },
+		{ "[a-c]x", "bx", true },
+		{ "[^a-c]x", "bx", false },
+		{ "*\n!keep", "keep", false },
+		{ "*\n!keep", "other", true },
+		{ "!keep\n*", "keep", true },
+		{ "d\n!d/keep", "d/keep", false },
+		{ "d\n!d/keep", "d/x", true },
+		{ "# c\n\n  x  ", "x", true },
+		{ "\\#x", "#x", true },
+		{ "**", "a/b", true },
+		{ "a/**/b", "a/b", true },
+		{ "a/**/b", "a/x/y/b", true },
+		{ "a/**/b", "ab", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_strv char **v = dockerignore_parse(rows[i].rules);
+
+		if (dockerignore_excludes(v, rows[i].path) != rows[i].out)
+			fail_msg("%s: %s", rows[i].rules, rows[i].path);
+	}
+}
+
+static void expect(char **got, const char *want)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+
+	for (char **s = got; *s; s++)
+		buf_printf(&b, "%s%s", s == got ? "" : " ", *s);
+	strv_free(got);
+	assert_string_equal(buf_str(&b), want);
+}
+
+static void test_args(void **state)
+{
+	struct build_args a = { 0 };
+
+	(void)state;
+	build_args_init(&a);
+	strv_add(&a.given, "GIVEN=g");
+	strv_add(&a.given, "UNUSED=u");
+	strv_add(&a.given, "NULLED");
+	strv_add(&a.given, "HTTP_PROXY=p");
+	build_args_declare(&a, "TOP=t", true);
+	build_args_declare(&a, "GIVEN=default", true);
+	expect(build_args_meta(&a), "GIVEN=g TOP=t");
+	build_args_next_stage(&a);
+	expect(build_args_allowed(&a), "HTTP_PROXY=p");
+	build_args_declare(&a, "TOP", false);
+	build_args_declare(&a, "NONE", false);
+	build_args_declare(&a, "OWN=o", false);
+	build_args_declare(&a, "NULLED=n", false);
+	expect(build_args_allowed(&a), "HTTP_PROXY=p NULLED=n OWN=o TOP=t");
+	assert_true(build_args_hidden(&a, "HTTP_PROXY=p"));
+	assert_false(build_args_hidden(&a, "OWN=o"));
+	build_args_declare(&a, "HTTP_PROXY", false);
+	assert_false(build_args_hidden(&a, "HTTP_PROXY=p"));
+	build_args_next_stage(&a);
+	expect(build_args_allowed(&a), "HTTP_PROXY=p");
+	expect(build_args_unused(&a), "UNUSED");
+	build_args_fini(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_flag),
+		cmocka_unit_test(test_ignore),
+		cmocka_unit_test(test_args),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
