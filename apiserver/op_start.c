@@ -39,6 +39,7 @@
 #include "apiserver/zone_sweep.h"
 #include "cleanup.h"
 #include "failpoint.h"
+#include "fs.h"
 #include "jget.h"
 #include "log.h"
 #include "str.h"
@@ -85,6 +86,7 @@ static bool mount_is_volume(const struct ct_mount *m)
 static void end_zone(const char *uuid, struct zone_conn *conn)
 {
 	struct err ignored = { 0 };
+	char path[1024];
 
 	if (zone_shutdown(uuid, &ignored) < 0 &&
 	    ignored.kind == ERR_CONFLICT) { /* it runs already */
@@ -96,6 +98,8 @@ static void end_zone(const char *uuid, struct zone_conn *conn)
 		zone_kill(uuid);
 	}
 	child_reap(conn->pid, 1000);
+	if (fs_exists(paths_zone_run(&engine->paths, uuid, "zoneadmd.sock", path)))
+		zone_sweep_killed(uuid); /* it did not end by itself */
 	zone_conn_close(conn);
 }
 

@@ -358,7 +358,7 @@ static int lost_run(struct job *job, struct err *err)
 	struct lost_job *lj = container_of(job, struct lost_job, job);
 
 	(void)err;
-	lj->killed = zone_sweep(lj->uuid);
+	lj->killed = zone_sweep_killed(lj->uuid);
 	return 0;
 }
 

@@ -35,6 +35,7 @@
 #define STATE_MAX     (64 * 1024)
 #define KILL_ROUNDS   100
 #define KILL_PAUSE_MS 10
+#define RUNTIME_ENDS_MS 100
 
 static int read_json(const char *path, json_t **out)
 {
@@ -186,6 +187,14 @@ int zone_sweep(const char *uuid)
 	}
 	remove_beneath(run_zones, uuid);
 	return killed;
+}
+
+int zone_sweep_killed(const char *uuid)
+{
+	int killed = zone_sweep(uuid);
+
+	poll(NULL, 0, RUNTIME_ENDS_MS);
+	return killed + zone_sweep(uuid);
 }
 
 void zone_kill(const char *uuid)

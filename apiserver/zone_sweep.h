@@ -13,7 +13,10 @@
  * them, the runtime's state and <run>/zones/UUID. Returns the number of processes that were killed.
  * Nothing left is fine. */
 int zone_sweep(const char *uuid);
-/* The same, where a zoneadmd may still be there: that is killed first. */
+/* Worker. The same for a zoneadmd that was killed just now: its runtime dies with it, but may make a
+ * cgroup while it does. */
+int zone_sweep_killed(const char *uuid);
+/* The same as zone_sweep, where a zoneadmd may still be there: that is killed first. */
 void zone_kill(const char *uuid);
 
 /* The last recorded end of the zone, <zones>/UUID/config/exit.json; false: none, or not readable.

@@ -67,6 +67,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -201,7 +202,7 @@ static int spawn_runtime(struct zone *z, const struct zone_conf *c, struct err *
 {
 	cleanup_fd int in_r = -1, err_w = -1;
 	char console[64];
-	pid_t pid;
+	pid_t pid, self;
 	int rc;
 
 	if (c->open_stdin && !c->tty && (rc = make_pipe(&in_r, &z->in_w, false, err)) < 0)
@@ -210,10 +211,15 @@ static int spawn_runtime(struct zone *z, const struct zone_conf *c, struct err *
 		return rc;
 	if ((rc = make_pipe(&l.err_pipe, &err_w, false, err)) < 0)
 		return rc;
+	self = getpid();
 	pid = fork();
 	if (pid < 0)
 		return err_sys(err, "fork");
 	if (pid == 0) {
+		/* nobody would know what it makes after us; the zone itself does not inherit this */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != self)
+			_exit(1);
 		become_runtime(z, c, in_r, c->tty ? console : NULL, err);
 		fs_write_all(err_w, err->msg, strlen(err->msg));
 		_exit(1);
