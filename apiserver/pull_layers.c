@@ -56,6 +56,7 @@ struct pulling {
 	struct transfer *t;
 	struct item *v;
 	size_t n;
+	struct item *culprit; /* the first to fail: the others are stopped for it */
 };
 
 /* ---------------------------------------------------------------- claims */
@@ -238,6 +239,10 @@ static void fetch_one(void *arg, size_t i)
 		s = fetch(it);
 	pthread_mutex_lock(&p->t->lock);
 	it->state = s;
+	if (s == LAYER_FAILED && !p->culprit) {
+		p->culprit = it;
+		atomic_store(&p->t->abort, true);
+	}
 	pthread_cond_broadcast(&p->t->cond);
 	pthread_mutex_unlock(&p->t->lock);
 }
@@ -304,35 +309,29 @@ static int put_in_place(struct item *it, struct err *err)
 	return rc;
 }
 
+static int failure_of(const struct item *it, struct err *err)
+{
+	*err = it->err;
+	if (!err->msg[0])
+		err_kind(err, ERR_SYSTEM, "context canceled");
+	if (!err->code)
+		err->code = -ECANCELED;
+	return err->code;
+}
+
 static int finish_one(struct item *it, struct err *err)
 {
 	enum layer_state s = wait_for(it);
 	int rc = 0;
 
-	if (s == LAYER_FAILED) {
-		*err = it->err;
-		if (!err->msg[0])
-			err_kind(err, ERR_SYSTEM, "context canceled");
-		return err->code ? err->code : (err->code = -ECANCELED);
-	}
+	if (s == LAYER_FAILED)
+		return failure_of(it, err);
 	if (s == LAYER_STAGED && (rc = put_in_place(it, err)) < 0)
 		return rc;
 	if (!it->shown_there)
 		transfer_line(it->p->t, it->id, "Pull complete");
 	remember(it);
 	return 0;
-}
-
-/* The failure that made the others stop, rather than theirs. */
-static void first_failure(const struct pulling *p, struct err *err)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		if (p->v[i].state != LAYER_FAILED || !p->v[i].err.msg[0] ||
-		    p->v[i].err.code == -ECANCELED)
-			continue;
-		*err = p->v[i].err;
-		return;
-	}
 }
 
 int pull_layers(const struct pull_layers *o, struct err *err)
@@ -349,8 +348,8 @@ int pull_layers(const struct pull_layers *o, struct err *err)
 	if (rc < 0)
 		atomic_store(&o->t->abort, true);
 	transfer_join(g);
-	if (rc == -ECANCELED)
-		first_failure(&p, err);
+	if (rc < 0 && p.culprit)
+		rc = failure_of(p.culprit, err);
 	for (size_t i = 0; i < p.n; i++) {
 		layer_stage_free(p.v[i].stage);
 		release(&p.v[i]);

@@ -460,10 +460,7 @@ int registry_manifest(struct registry *r, const char *repo, const char *ref, str
 		      enum reg_refusal *why, struct err *err)
 {
 	static const char *const accept[] = {
-		"Accept: " MANIFEST_DOCKER,
-		"Accept: " MANIFEST_DOCKER_LIST,
-		"Accept: " MANIFEST_OCI,
-		"Accept: " MANIFEST_OCI_INDEX,
+		"Accept: " MANIFEST_DOCKER ", " MANIFEST_DOCKER_LIST ", " MANIFEST_OCI ", " MANIFEST_OCI_INDEX,
 		NULL,
 	};
 	cleanup_free char *url = xasprintf("/%s/manifests/%s", repo, ref);
