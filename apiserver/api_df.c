@@ -113,6 +113,7 @@ static void write_container(struct jw *w, const struct df_ct *d, int version)
 	struct container *ct = container_by_id(d->id), *one[2] = { ct, NULL };
 	cleanup_buf struct buf row = BUF_INIT;
 	const char *start, *end;
+	size_t skip;
 
 	if (!ct)
 		return;
@@ -121,10 +122,11 @@ static void write_container(struct jw *w, const struct df_ct *d, int version)
 	end = strrchr(buf_str(&row), '}');
 	if (!start || !end)
 		return;
+	skip = (size_t)(start - row.p);
 	row.len = (size_t)(end - row.p);
 	buf_printf(&row, ",\"SizeLog\":%lld,\"LogFiles\":%u}", (long long)d->log_bytes,
 		   d->log_files);
-	jw_raw(w, NULL, start);
+	jw_raw(w, NULL, buf_str(&row) + skip);
 }
 
 static void write_containers(struct jw *w, const struct df_job *dj)

@@ -89,5 +89,10 @@ P
 	out D load -q -i "$T/m.tar"; has "$OUT" "Loaded image: many:120"; out D run --rm many:120 ls /; eq "$(grep -c layer <<<"$OUT")" 120; out D rmi many:120
 }
 cp "$(command -v busybox)" "$ROOT.t/bb.busybox"
+t_df_rows_of_any_length() { # the log's size is added to rows of every length
+	local k; for k in 0 9 17 33 65 100 129 200; do D create --name "$C$k" --label "l=$(printf '%*s' $k '' | tr ' ' x)" busybox true >/dev/null || fail create; done
+	api GET /system/df >/dev/null; python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); assert all("SizeLog" in c for c in d["Containers"]) and len(d["Containers"]) >= 8' "$T/body" || fail "$(head -c 300 "$T/body")"
+	for k in 0 9 17 33 65 100 129 200; do D rm "$C$k" >/dev/null; done
+}
 t_df() { out D run --name "$C" busybox sh -c 'head -c 100000 /dev/zero >/f'; out D system df -v; has "$OUT" "$C"; like "$(D ps -a --size --filter "name=$C" --format '{{.Size}}')" '^10[0-9](\.[0-9]+)?kB'; }
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
