@@ -226,6 +226,20 @@ fail:
 	return 1;
 }
 
+/* The zone has gone and no logsvc was there to say so. */
+static bool still_needed(void *arg)
+{
+	static int missing;
+	const struct args *a = arg;
+	char path[1100];
+
+	(void)!str_fmt(path, sizeof(path), "%s/zones/%s/zoneadmd.sock", a->run, a->uuid);
+	missing = fs_exists(path) ? 0 : missing + 1;
+	if (str_fmt(path, sizeof(path), "%s/%s/config/log.json", a->zones, a->uuid) < 0 || !fs_exists(path))
+		return false;
+	return missing * FILES_LOOK_S <= a->grace_s + FILES_LOOK_S;
+}
+
 static int run_both(const struct args *a, struct opened *o)
 {
 	pid_t pid, parent = getpid();
@@ -246,7 +260,8 @@ static int run_both(const struct args *a, struct opened *o)
 	/* the child is somebody else's now: without CAP_KILL it would not hear of our death */
 	if (drop_caps(1u << CAP_KILL, &err) < 0)
 		log_warn("capabilities kept", "zone=%s: %s", a->uuid, err.msg);
-	files_serve(sv[0], o->logs_dir);
+	files_serve(sv[0], o->logs_dir, still_needed, (void *)(uintptr_t)a);
+	kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;

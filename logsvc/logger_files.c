@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -127,18 +128,26 @@ static int send_answer(int sock, const struct answer *a, size_t n, int fd)
 	return sendmsg(sock, &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-void files_serve(int sock, int dir_fd)
+void files_serve(int sock, int dir_fd, bool (*still_needed)(void *arg), void *arg)
 {
+	struct timeval every = { .tv_sec = FILES_LOOK_S };
+	int64_t looked_ns = mono_ns();
 	cleanup_free struct answer *a = xmalloc(sizeof(*a) + FILES_MAX * sizeof(a->items[0]));
 	struct ask q;
 	ssize_t n;
 
+	(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &every, sizeof(every));
 	for (;;) {
 		cleanup_fd int fd = -1;
 		size_t items = 0;
 
 		n = recv(sock, &q, sizeof(q), 0);
-		if (n < 0 && errno == EINTR)
+		if (mono_ns() - looked_ns >= FILES_LOOK_S * 1000000000LL) {
+			looked_ns = mono_ns();
+			if (!still_needed(arg))
+				return;
+		}
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n != (ssize_t)sizeof(q))
 			return;

@@ -19,8 +19,9 @@ struct log_item {
 	bool gz;
 };
 
-/* The parent: answers until the child is gone. */
-void files_serve(int sock, int dir_fd);
+/* The parent: answers until the child is gone, or still_needed, asked every FILES_LOOK_S, says no. */
+#define FILES_LOOK_S 20
+void files_serve(int sock, int dir_fd, bool (*still_needed)(void *arg), void *arg);
 /* The child. Files, oldest first, the live one last; n, or -errno. */
 int files_list(int sock, struct log_item *items, size_t max);
 /* A descriptor, read-only, or -errno; *it is what was opened. */

@@ -309,27 +309,39 @@ static int send_gram(void *arg, const void *head, size_t head_len, const void *b
 	return net_send_gram(s->conn, head, head_len, body, body_len, NET_WRITE_MS);
 }
 
+/* The datagrams of batch from message i on; ends relative to the first one's begin. */
+static int send_some(struct sink *s, size_t i)
+{
+	size_t at = i ? s->ends[i - 1] : 0, ends[64], n;
+
+	if (s->driver == SINK_GELF && s->ends[i] - at > GELF_PLAIN_MAX) {
+		int rc = gelf_datagrams(s->batch.p + at, s->ends[i] - at, send_gram, s);
+
+		return rc < 0 ? rc : 1;
+	}
+	for (n = 0; n < ARRAY_SIZE(ends) && i + n < s->n; n++) {
+		ends[n] = s->ends[i + n] - at;
+		if (s->driver == SINK_GELF && ends[n] - (n ? ends[n - 1] : 0) > GELF_PLAIN_MAX)
+			break;
+	}
+	return net_send_grams(s->conn, s->batch.p + at, ends, n, NET_WRITE_MS);
+}
+
 static int flush_grams(struct sink *s)
 {
-	size_t at = 0;
 	int rc;
 
-	for (size_t i = 0; i < s->n; at = s->ends[i++]) {
-		const char *p = s->batch.p + at;
-		size_t len = s->ends[i] - at;
-
-		if (s->driver == SINK_GELF)
-			rc = gelf_datagrams(p, len, send_gram, s);
-		else
-			rc = send_gram(s, NULL, 0, p, len);
+	for (size_t i = 0; i < s->n; i += (size_t)rc) {
+		rc = send_some(s, i);
 		if (rc == -EMSGSIZE) {
 			s->too_large++;
-			log_warn("message too large for a datagram", "bytes=%zu", len);
+			log_warn("message too large for a datagram", "message=%zu", i);
+			rc = 1;
 		} else if (rc < 0) {
 			return rc;
 		}
-		s->written += len;
 	}
+	s->written += s->batch.len;
 	return 0;
 }
 

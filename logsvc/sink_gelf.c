@@ -12,6 +12,7 @@
 #include "sink_gelf.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>
@@ -121,29 +122,49 @@ void gelf_encode(struct gelf_enc *e, const struct sink_msg *m, struct buf *out)
 	buf_addch(out, '}');
 }
 
+/* A stream that is reset costs less than one that is made: a short message pays mostly for the latter. */
+static z_stream *stream_for(enum gelf_compression how, int level, bool is_short)
+{
+	static struct {
+		z_stream z;
+		bool made;
+		enum gelf_compression how;
+		int level;
+	} streams[2];
+	z_stream *z = &streams[is_short].z;
+
+	if (streams[is_short].made && streams[is_short].how == how && streams[is_short].level == level)
+		return deflateReset(z) == Z_OK ? z : NULL;
+	if (streams[is_short].made)
+		deflateEnd(z);
+	memset(z, 0, sizeof(*z));
+	streams[is_short].made = deflateInit2(z, level, Z_DEFLATED, how == GELF_GZIP ? 31 : 15, is_short ? 3 : 8,
+					      Z_DEFAULT_STRATEGY) == Z_OK;
+	streams[is_short].how = how;
+	streams[is_short].level = level;
+	return streams[is_short].made ? z : NULL;
+}
+
 int gelf_compress(enum gelf_compression how, int level, const char *json, size_t len, struct buf *out)
 {
-	z_stream z = { 0 };
 	size_t bound;
-	int rc;
+	z_stream *z;
 
 	if (how == GELF_NONE) {
 		buf_add(out, json, len);
 		return 0;
 	}
-	if (deflateInit2(&z, level, Z_DEFLATED, how == GELF_GZIP ? 31 : 15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (!(z = stream_for(how, level, len < 2048)))
 		return -EINVAL;
-	bound = deflateBound(&z, len);
+	bound = deflateBound(z, len);
 	buf_reserve(out, bound);
-	z.next_in = (unsigned char *)json;
-	z.avail_in = (unsigned)len;
-	z.next_out = (unsigned char *)out->p + out->len;
-	z.avail_out = (unsigned)bound;
-	rc = deflate(&z, Z_FINISH);
-	deflateEnd(&z);
-	if (rc != Z_STREAM_END)
+	z->next_in = (unsigned char *)json;
+	z->avail_in = (unsigned)len;
+	z->next_out = (unsigned char *)out->p + out->len;
+	z->avail_out = (unsigned)bound;
+	if (deflate(z, Z_FINISH) != Z_STREAM_END)
 		return -EINVAL;
-	out->len += bound - z.avail_out;
+	out->len += bound - z->avail_out;
 	out->p[out->len] = '\0';
 	return 0;
 }

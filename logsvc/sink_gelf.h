@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * sink_gelf.h - GELF 1.1 messages and UDP chunks. Pure, but for the random message ids.
+ * sink_gelf.h - GELF 1.1 messages and UDP chunks. One thread: it keeps its compressors.
  */
 #ifndef LOGSVC_SINK_GELF_H
 #define LOGSVC_SINK_GELF_H

@@ -339,6 +339,31 @@ int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const v
 	}
 }
 
+int net_send_grams(struct net_conn *c, const char *p, const size_t *ends, size_t n, int timeout_ms)
+{
+	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
+	struct mmsghdr mm[64] = { 0 };
+	struct iovec iov[64];
+	size_t i, at = 0;
+	int rc;
+
+	for (i = 0; i < n && i < 64; at = ends[i++]) {
+		iov[i] = (struct iovec){ (void *)(uintptr_t)(p + at), ends[i] - at };
+		mm[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
+	}
+	for (;;) {
+		rc = sendmmsg(c->fd, mm, (unsigned)i, MSG_NOSIGNAL);
+		if (rc >= 0)
+			return rc;
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != ENOBUFS)
+			return -errno;
+		if ((rc = wait_fd(c->fd, POLLOUT, deadline)) < 0)
+			return rc;
+	}
+}
+
 ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms)
 {
 	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;

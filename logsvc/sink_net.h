@@ -37,6 +37,8 @@ void net_close(struct net_conn *c); /* TLS: with close_notify; NULL is fine */
 /* Writes all (streams) or one datagram. 0 or negative errno. */
 int net_write(struct net_conn *c, const void *p, size_t len, int timeout_ms);
 int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const void *body, size_t body_len, int timeout_ms);
+/* Sends n datagrams that follow one another in p, ending at ends[i]. How many were sent; -errno when the first was not. */
+int net_send_grams(struct net_conn *c, const char *p, const size_t *ends, size_t n, int timeout_ms);
 /* Bytes, 0 end, -EAGAIN nothing within the time. */
 ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms);
 /* Bytes handed to the kernel that the peer has not acknowledged (SIOCOUTQ), so how far a resend would go; 0 for datagrams. For TLS
