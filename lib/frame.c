@@ -197,6 +197,7 @@ int frame_recv(int fd, struct frame *f, int timeout_ms)
 	} ctl;
 	struct iovec iov;
 	struct msghdr mh;
+	bool reset = false;
 	ssize_t n;
 	int rc;
 
@@ -213,6 +214,11 @@ int frame_recv(int fd, struct frame *f, int timeout_ms)
 			break;
 		if (errno == EINTR)
 			continue;
+		/* it was closed with something of ours unread; what it sent before is still there */
+		if (errno == ECONNRESET && !reset) {
+			reset = true;
+			continue;
+		}
 		if (errno == ECONNRESET)
 			return 0;
 		if (errno != EAGAIN)

@@ -198,7 +198,12 @@ static void test_frame(void **state)
 	assert_int_equal(read(pipe_fds[0], &ch, 1), 1);
 	assert_int_equal(ch, 'x');
 	close(pipe_fds[0]);
+	/* a peer that ends with our request unread: its last words still come */
+	assert_int_equal(frame_send(s, "request", 7, NULL, 0, 1000), 0);
+	assert_int_equal(frame_send(c, "last", 4, NULL, 0, 1000), 0);
 	close(take_fd(&c));
+	assert_int_equal(frame_recv(s, &f, 1000), 1);
+	assert_int_equal(f.data.len, 4);
 	assert_int_equal(frame_recv(s, &f, 1000), 0);
 	assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &err), 0);
 }
