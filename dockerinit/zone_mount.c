@@ -136,8 +136,6 @@ static int bind_native(const struct zone_conf *c, struct err *err)
 	if (str_fmt(from, sizeof(from), "%s/native", c->lowers[0]) < 0 ||
 	    str_fmt(to, sizeof(to), "%s/native", c->target) < 0)
 		return err_sysnum(err, ENAMETOOLONG, "bind /native");
-	if (access(from, F_OK) < 0 && errno == ENOENT)
-		return 0; /* not a zone's: a file system that apiserver builds an image in */
 	if (mount(from, to, NULL, MS_BIND, NULL) < 0)
 		return err_sys(err, "bind %s", from);
 	if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) <
@@ -246,7 +244,7 @@ static int hide_unified(const char *target, struct err *err)
 	return 0;
 }
 
-int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
+static int mount_root(const struct zone_conf *c, bool cgroup_view, struct err *err)
 {
 	int rc;
 
@@ -258,7 +256,14 @@ int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
 		return rc;
 	if (c->shm_pid > 0 && (rc = zone_shm_join(c->shm_pid, c->shm_at, err)) < 0)
 		return rc;
-	if ((rc = mount_overlay(c, err)) < 0 || (rc = bind_native(c, err)) < 0)
+	return mount_overlay(c, err);
+}
+
+int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
+{
+	int rc;
+
+	if ((rc = mount_root(c, cgroup_view, err)) < 0 || (rc = bind_native(c, err)) < 0)
 		return rc;
 	if (c->workdir[0] && c->upper)
 		make_workdir(c);
@@ -366,6 +371,13 @@ static int bind_volumes(const char *zone_json, int root_fd, struct err *err)
 	return 0;
 }
 
+static bool has_native(const struct zone_conf *c)
+{
+	char path[PATH_MAX];
+
+	return str_fmt(path, sizeof(path), "%s/native", c->lowers[0]) > 0 && fs_exists(path);
+}
+
 static int helper_mount(const char *zone_json, int *root_fd, struct err *err)
 {
 	cleanup_zone_conf struct zone_conf c = { 0 };
@@ -374,9 +386,11 @@ static int helper_mount(const char *zone_json, int *root_fd, struct err *err)
 
 	if ((rc = zone_conf_read(&c, zone_json, err)) < 0)
 		return rc;
-	c.workdir = "";
 	c.shm_pid = 0;
-	if ((rc = zone_mount(&c, false, err)) < 0)
+	if ((rc = mount_root(&c, false, err)) < 0)
+		return rc;
+	/* an image that is being built has no native layer; nothing is executed here */
+	if (has_native(&c) && (rc = bind_native(&c, err)) < 0)
 		return rc;
 	fd = open(c.target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
