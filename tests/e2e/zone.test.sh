@@ -21,7 +21,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-mk() { U=$(python3 tests/e2e/zone_bundle.py "$T" "$B" "$@"); S=$T/run/zones/$U/zoneadmd.sock; }
+mk() { U=$(python3 tests/e2e/zone_bundle.py "$T" "$B" "$@") || exit 1; S=$T/run/zones/$U/zoneadmd.sock; }
 up() {
 	rm -f "$T/ready"
 	"$B/zoneadmd" --uuid "$U" --zones "$T/zones" --run "$T/run" --ready-fd 3 3>"$T/ready" 2>>"$T/log" </dev/null >/dev/null &
@@ -53,7 +53,7 @@ go 'cmd=["/bin/noexec"]'; ok "not executable" "$RC" 126; has "not executable" "$
 go 'cmd=["/bin/badformat"]'; ok "bad format" "$RC" 255; has "bad format" "$ERR" "exec /bin/badformat: exec format error"
 go 'user="nobody"'; ok "no user" "$RC" 128; has "no user" "$ERR" "unable to find user nobody: no matching entries in passwd file"
 go 'cmd=["true"]' 'mounts=[{"destination":"/x","type":"bind","source":"/nonexistent","options":["rbind"]}]'
-ok "runtime error" "$RC" 128; has "runtime error" "$ERR" "/nonexistent"
+ok "runtime error" "$RC" 127; has "runtime error" "$ERR" "/nonexistent"
 go scratch=true 'cmd=["/native/usr/sbin/mdata-get","sdc:uuid"]'; ok "scratch image" "$OUT" "$U"
 go 'cmd=["sh","-c","kill -9 $$; exec 1>&-; sleep 0.05; exit 4"]'; ok "kill oneself as PID 1" "$RC" 4
 

@@ -95,6 +95,7 @@ def main():
     for d in ("config", "root", "diff", "work", "logs"):
         os.makedirs(f"{zdir}/{d}")
     open(f"{zdir}/logs/dockerinit.log", "w").close()
+    tag = os.environ.get("ZONE_TAG", "")
     tty = o.get("tty", False)
     caps = ["CAP_" + c for c in o.get("caps", DEFAULT_CAPS)]
     proc = {"caps": caps, "no_new_privs": o.get("nnp", False), "group_add": o.get("group_add", []),

@@ -149,7 +149,7 @@ static int watch(const char *exec_id)
 	bool over = false;
 
 	for (;;) {
-		struct pollfd p[3] = { { sock, POLLIN, 0 },
+		struct pollfd p[3] = { { over ? -1 : sock, POLLIN, 0 },
 				       { out_fd, POLLIN, 0 },
 				       { err_fd, POLLIN, 0 } };
 		struct frame f = FRAME_INIT;
