@@ -244,6 +244,7 @@ static void on_gone(void *arg)
 {
 	struct build *b = arg;
 
+	atomic_store(&b->client_gone, true);
 	job_cancel(&b->job);
 }
 

@@ -24,8 +24,7 @@
 struct build_opts {
 	char **tags; /* canonical */
 	char *dockerfile, *remote, *target;
-	char **labels; /* NAME=VALUE, by name */
-	char **cache_from;
+	char **labels;	       /* NAME=VALUE, by name */
 	char *host_config;     /* of the RUN containers, JSON */
 	char *platform;	       /* or NULL */
 	char *registry_config; /* X-Registry-Config or NULL */
@@ -63,6 +62,7 @@ struct build {
 	struct buf quiet_text; /* what -q keeps to itself until something fails */
 	struct build_ct ct;    /* of the RUN that runs */
 	bool error_told;
+	atomic_bool client_gone;
 };
 
 /* ---- op_build.c ---- */
@@ -74,6 +74,7 @@ void build_say_error(struct build *b, const char *text); /* as Docker marks stan
 /* The command's own status: the client ends with it. The stream's last line. */
 void build_tell_status(struct build *b, int code, const char *message);
 bool build_cancelled(void *b); /* the client has gone, or we stop */
+bool build_stopping(void *b);  /* we stop */
 /* -ECANCELED when it is. */
 int build_check(struct build *b, struct err *err);
 /* NAME=VALUE of the build arguments that the stage may use and its environment does not have. */

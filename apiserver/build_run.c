@@ -19,6 +19,8 @@
  *
  * The container's output does not pass the loop: the worker reads logsvc's stream itself.
  *
+ * When the daemon stops, the loop answers no more: nothing is waited for then.
+ *
  * Failure: a build's containers are marked in their records; what a death of ours leaves of them is
  * removed at the next start (build_ct_recover).
  */
@@ -132,8 +134,9 @@ static void slice_end(struct timespec *ts, int64_t left_ms)
 	ts->tv_nsec = (long)(ns % 1000000000);
 }
 
-/* Posts c and waits; the worker's reference stays with the caller. o NULL: not to be cancelled. */
-static int call_wait(struct call *c, int64_t deadline_ms, const struct build_run_opts *o,
+/* Posts c and waits, until quit(arg) says that there is no use; the worker's reference stays with
+ * the caller. */
+static int call_wait(struct call *c, int64_t deadline_ms, bool (*quit)(void *arg), void *arg,
 		     struct err *err)
 {
 	int64_t end_ms =
@@ -146,7 +149,7 @@ static int call_wait(struct call *c, int64_t deadline_ms, const struct build_run
 	while (!c->done) {
 		int64_t left_ms = end_ms - mono_ns() / 1000000;
 
-		if (left_ms <= 0 || (o && o->cancelled(o->arg))) {
+		if (left_ms <= 0 || quit(arg)) {
 			c->abandoned = true;
 			pthread_mutex_unlock(&c->mutex);
 			return left_ms <= 0
@@ -379,7 +382,7 @@ int build_ct_create(struct build_ct *bc, const char *body, char ***warnings,
 	int rc;
 
 	c->body = xstrdup(body);
-	rc = call_wait(c, OP_DEADLINE_MS, o, err);
+	rc = call_wait(c, OP_DEADLINE_MS, o->cancelled, o->arg, err);
 	if (rc == 0) {
 		str_copy(bc->id, sizeof(bc->id), c->id);
 		id_to_uuid(bc->uuid, bc->id);
@@ -399,18 +402,18 @@ int build_ct_run(struct build_ct *bc, const struct build_run_opts *o, int *exit_
 	if ((rc = logclient_attach(bc->uuid, true, true, false, true, &fd, err)) < 0)
 		return rc;
 	c = call_new(begin_start, bc->id);
-	rc = call_wait(c, OP_DEADLINE_MS, NULL, err);
+	rc = call_wait(c, OP_DEADLINE_MS, o->stopping, o->arg, err);
 	call_unref(c);
 	if (rc < 0 || (rc = read_output(fd, o, err)) < 0)
 		return rc;
 	c = call_new(begin_wait, bc->id);
-	if ((rc = call_wait(c, NO_DEADLINE, o, err)) == 0)
+	if ((rc = call_wait(c, NO_DEADLINE, o->cancelled, o->arg, err)) == 0)
 		*exit_code = c->exit_code;
 	call_unref(c);
 	return rc;
 }
 
-int build_ct_remove(struct build_ct *bc, struct err *err)
+int build_ct_remove(struct build_ct *bc, const struct build_run_opts *o, struct err *err)
 {
 	struct call *c;
 	int rc;
@@ -418,7 +421,7 @@ int build_ct_remove(struct build_ct *bc, struct err *err)
 	if (!bc->id[0])
 		return 0;
 	c = call_new(begin_remove, bc->id);
-	rc = call_wait(c, OP_DEADLINE_MS, NULL, err);
+	rc = call_wait(c, OP_DEADLINE_MS, o->stopping, o->arg, err);
 	call_unref(c);
 	bc->id[0] = '\0';
 	return rc;

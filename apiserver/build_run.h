@@ -17,7 +17,8 @@ struct build_ct {
 struct build_run_opts {
 	/* The output as it comes; is_err: standard error. */
 	void (*output)(void *arg, bool is_err, const char *p, size_t len);
-	bool (*cancelled)(void *arg); /* asked several times a second */
+	/* asked several times a second; stopping: by the end of the daemon, which comes first */
+	bool (*cancelled)(void *arg), (*stopping)(void *arg);
 	void *arg;
 };
 
@@ -28,7 +29,7 @@ int build_ct_create(struct build_ct *bc, const char *body, char ***warnings,
 int build_ct_run(struct build_ct *bc, const struct build_run_opts *o, int *exit_code,
 		 struct err *err);
 /* Kills it if it runs; with its anonymous volumes. */
-int build_ct_remove(struct build_ct *bc, struct err *err);
+int build_ct_remove(struct build_ct *bc, const struct build_run_opts *o, struct err *err);
 
 /* Loop, at start: true, and it is being removed, when ct was a build's that a death of ours cut
  * off. */

@@ -167,15 +167,28 @@ static void on_output(void *arg, bool is_err, const char *p, size_t len)
 		build_say(arg, "%s", text);
 }
 
+static struct build_run_opts run_opts(struct build *b)
+{
+	return (struct build_run_opts){
+		.output = on_output,
+		.cancelled = build_cancelled,
+		.stopping = build_stopping,
+		.arg = b,
+	};
+}
+
 static void remove_container(struct build *b)
 {
+	const struct build_run_opts o = run_opts(b);
 	struct err err = { 0 };
 	char id[13];
 
 	str_copy(id, sizeof(id), b->ct.id);
 	if (!id[0])
 		return;
-	if (build_ct_remove(&b->ct, &err) < 0)
+	if (build_stopping(b))
+		return; /* the next start does it */
+	if (build_ct_remove(&b->ct, &o, &err) < 0)
 		build_say(b, "Error removing intermediate container %s: %s\n", id, err.msg);
 	else
 		build_say(b, "Removing intermediate container %s\n", id);
@@ -183,11 +196,7 @@ static void remove_container(struct build *b)
 
 static int run_container(struct build *b, const json_t *cmd, char *const *vars, struct err *err)
 {
-	const struct build_run_opts o = {
-		.output = on_output,
-		.cancelled = build_cancelled,
-		.arg = b,
-	};
+	const struct build_run_opts o = run_opts(b);
 	cleanup_free char *body = create_body(b, cmd, vars), *text = build_joined(cmd),
 			  *told = NULL;
 	cleanup_strv char **warnings = NULL;

@@ -113,6 +113,13 @@ bool build_cancelled(void *arg)
 	return job_cancelled(&b->job) || progress_gone(b->progress);
 }
 
+bool build_stopping(void *arg)
+{
+	struct build *b = arg;
+
+	return job_cancelled(&b->job) && !atomic_load(&b->client_gone);
+}
+
 int build_check(struct build *b, struct err *err)
 {
 	return build_cancelled(b) ? err_sysnum(err, ECANCELED, "build cancelled") : 0;
@@ -544,7 +551,6 @@ void build_free(struct build *b)
 	buf_fini(&b->quiet_text);
 	strv_free(b->o.tags);
 	strv_free(b->o.labels);
-	strv_free(b->o.cache_from);
 	free(b->o.dockerfile);
 	free(b->o.remote);
 	free(b->o.target);

@@ -254,6 +254,11 @@ t_killed() {
 	docker build "$T/ctx" >"$T/o" 2>&1 & p=$!
 	until_ok grep -q ^begun "$T/o" || fail "not begun"; engine_kill; wait $p; engine_start; UNTIL=20 until_ok zone_dirs_gone || fail "left: $(docker ps -a; ls "$ROOT/zones")"; eq "$(n_containers)" 0
 }
+t_stopped() {
+	ctx <<<$'FROM busybox\nRUN echo begun; sleep 100'; local p at=$SECONDS
+	D build "$T/ctx" >"$T/o" 2>&1 & p=$!
+	until_ok grep -q ^begun "$T/o" || fail "not begun"; engine_term; wait $p; [ $((SECONDS - at)) -lt 8 ] || fail "took $((SECONDS - at)) s"; engine_start; UNTIL=20 until_ok zone_dirs_gone || fail "left: $(docker ps -a; ls "$ROOT/zones")"
+}
 t_parallel() {
 	local i p=(); for i in 1 2 3 4 5 6; do mkdir "$T/$i"; printf 'FROM busybox\nRUN echo %s-%s >/o\nCOPY Dockerfile /\n' "$i" "$C" >"$T/$i/Dockerfile"; D build -t "$C:$i" "$T/$i" >"$T/o$i" 2>&1 & p+=($!); done
 	for i in 1 2 3 4 5 6; do wait "${p[$((i - 1))]}" || fail "$(cat "$T/o$i")"; done; for i in 1 6; do out D run --rm "$C:$i" cat /o; eq "$OUT" "$i-$C"; done
