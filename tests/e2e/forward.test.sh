@@ -137,7 +137,6 @@ t_framing() {
 }
 t_inside_the_network() {
 	out D run -d --name "$C" busybox sh -c 'mkdir /r; nc -l -p 7000 >/r/out & for i in 1 2 3; do sleep 1; echo line-$i; done; sleep 100'
-	local ip; ip=$(i "$C" '{{.NetworkSettings.IPAddress}}')
 	out D run -d --name "${C}b" --network "container:$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:7000 busybox \
 		sh -c 'for i in 1 2 3; do echo line-$i; done; sleep 100'
 	UNTIL=15 until_ok sh -c "docker exec $C grep -q line-3 /r/out" || fail "nothing over the zone's own loopback"
@@ -330,6 +329,7 @@ check "rsyslog: four formats, udp, tcp, tls" t_rsyslog
 check "a certificate that is not trusted" t_untrusted
 check "fluentd: FluentServer" t_fluent_server
 check "gelf: graygelf" t_graygelf
+# shellcheck disable=SC2046 # a list of words
 docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
 echo "FORWARD_MAX_BACKLOG = 400k" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"

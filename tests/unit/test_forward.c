@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * test_forward.c - what forwarding is made of: addresses of sinks, the cursor file.
+ */
+/* links: logsvc */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "log_addr.h"
+#include "logsvc/cursor.h"
+
+typedef int (*parse_fn)(const char *value, struct log_addr *out, struct err *err);
+
+static void test_addresses(void **state)
+{
+	static const struct {
+		parse_fn parse;
+		const char *value, *want; /* kind host port, or the message */
+	} rows[] = {
+		{ log_addr_syslog, "udp://h", "1 h 514" },
+		{ log_addr_syslog, "tcp://h:5", "0 h 5" },
+		{ log_addr_syslog, "tcp+tls://H.x:6514", "2 H.x 6514" },
+		{ log_addr_syslog, "udp://[::1]", "1 ::1 514" },
+		{ log_addr_syslog, "udp://[::1]:9", "1 ::1 9" },
+		{ log_addr_syslog, "http://h", "unsupported scheme: 'http'" },
+		{ log_addr_syslog, "localhost:514", "unsupported scheme: 'localhost'" },
+		{ log_addr_syslog, "1.2.3.4:514", "parse \"1.2.3.4:514\": first path segment in URL cannot contain colon" },
+		{ log_addr_syslog, "unix:///no/such", "stat /no/such: no such file or directory" },
+		{ log_addr_syslog, "tcp://h:99999", "parse \"tcp://h:99999\": invalid port \":99999\" after host" },
+		{ log_addr_syslog, "", "missing required log opt 'syslog-address' for log driver: syslog" },
+		{ log_addr_fluentd, "", "0 127.0.0.1 24224" },
+		{ log_addr_fluentd, "h", "0 h 24224" },
+		{ log_addr_fluentd, "h:1", "0 h 1" },
+		{ log_addr_fluentd, "tls://h", "2 h 24224" },
+		{ log_addr_fluentd, "udp://h", "invalid fluentd-address (udp://h): unsupported scheme: 'udp'" },
+		{ log_addr_fluentd, "h/", "invalid fluentd-address (h/): should not contain a path element" },
+		{ log_addr_fluentd, "unix://", "invalid fluentd-address (unix://): path is empty" },
+		{ log_addr_gelf, "udp://h:1", "1 h 1" },
+		{ log_addr_gelf, "tcp://h:1", "0 h 1" },
+		{ log_addr_gelf, "", "gelf-address is a required parameter" },
+		{ log_addr_gelf, "http://h:1", "gelf: endpoint needs to be TCP or UDP" },
+		{ log_addr_gelf, "udp://h", "gelf: please provide gelf-address as proto://host:port" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct log_addr a = { 0 };
+		struct err err = { 0 };
+		char got[1200];
+
+		if (rows[i].parse(rows[i].value, &a, &err) < 0)
+			snprintf(got, sizeof(got), "%s", err.msg);
+		else
+			snprintf(got, sizeof(got), "%d %s %s", (int)a.kind, a.host, a.port);
+		assert_string_equal(got, rows[i].want);
+	}
+}
+
+static void test_cursor(void **state)
+{
+	struct cursor c = { .ino = 7, .off = 100, .delivered = 3 }, got;
+	int fd = memfd_create("cursor", MFD_CLOEXEC);
+
+	(void)state;
+	assert_false(cursor_load(fd, &got));
+	for (int i = 0; i < 5; i++) {
+		c.off++;
+		assert_int_equal(cursor_save(fd, &c), 0);
+		assert_true(cursor_load(fd, &got));
+		assert_int_equal(got.off, c.off);
+	}
+	/* the slot that was written last is torn: the one before holds */
+	assert_int_equal(pwrite(fd, "torn", 4, 40), 4);
+	assert_true(cursor_load(fd, &got));
+	assert_int_equal(got.off, c.off - 1);
+	assert_int_equal(cursor_save(fd, &c), 0);
+	assert_true(cursor_load(fd, &got));
+	assert_int_equal(got.off, c.off);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_cursor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
