@@ -108,8 +108,10 @@ int parse_unix_time_ns(const char *s, int64_t *out_ns)
 	memcpy(sec, s, (dot ? dot : end) - s);
 	sec[(dot ? dot : end) - s] = '\0';
 	neg = sec[0] == '-';
-	/* about the year 2262: what fits into nanoseconds */
-	if ((rc = parse_i64(sec, -9223372036LL, 9223372035LL, &v)) < 0)
+	/* what does not fit into nanoseconds (the year 2262) is that far away */
+	if ((rc = parse_i64(sec, -9223372035LL, 9223372035LL, &v)) == -ERANGE)
+		v = neg ? -9223372035LL : 9223372035LL;
+	else if (rc < 0)
 		return rc;
 	if (dot) {
 		if (count_digits(dot + 1, end) != (size_t)(end - dot - 1) || end - dot - 1 > 20)

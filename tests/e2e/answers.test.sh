@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: MPL-2.0
+# answers.test.sh - what clients read of the engine's answers, found by trying it beside dockerd: statuses, messages,
+# events, and the order in which the head and the first bytes of a stream come.
+. "$(dirname "$0")/lib.sh"
+need docker curl python3
+engine_start
+busybox_image
+
+a_failed_start_is_told_once() {
+	rc 127 docker run --rm busybox nosuchcommand; hasnt "$ERR" "Error waiting"; has "$ERR" "executable file not found in \$PATH"
+	rc 127 docker run --rm --sysctl net.ipv4.nosuch=1 busybox true; has "$ERR" "no such file or directory"
+}
+another_platform() {
+	rc 0 docker create --name "$C" --platform linux/amd64 busybox true
+	api POST "/containers/create?platform=linux/s390x" -H 'Content-Type: application/json' -d '{"Image":"busybox"}' >"$T/o"
+	eq "$(status)" 404; has "$(cat "$T/o")" "does not match the specified platform (linux/s390x)"
+}
+json_must_say_so() {
+	api POST /containers/create -H 'Content-Type: text/plain' -d '{"Image":"busybox"}' >"$T/o"; eq "$(status)" 400
+	has "$(cat "$T/o")" "unsupported Content-Type header (text/plain): must be 'application/json'"
+	api POST /containers/create -H 'Content-Type:' -d '{"Image":"busybox"}' >"$T/o"; eq "$(status)" 400
+	api POST "/containers/create?name=$C" -H 'Content-Type: application/json; charset=utf-8' -d '{"Image":"busybox"}' >"$T/o"; eq "$(status)" 201
+	has "$(curl -sI --unix-socket "$SOCK" http://d/_ping)" "Content-Length: 0"
+}
+far_times() {
+	out docker run --name "$C" busybox echo x
+	out docker logs --until 99999999999 "$C"; eq "$OUT" x
+	out docker logs --since 99999999999 "$C"; eq "$OUT" ""
+}
+# docker-py reads the head with a buffered reader and the rest from the socket below it
+the_head_comes_before_the_output() {
+	out docker run -d --name "$C" busybox sleep 1000
+	python3 - "$SOCK" "$C" >"$T/o" <<-'P'
+		import http.client, json, socket, sys
+		class C(http.client.HTTPConnection):
+		    def connect(self):
+		        self.sock = socket.socket(socket.AF_UNIX); self.sock.settimeout(10); self.sock.connect(sys.argv[1])
+		J = {"Content-Type": "application/json"}
+		lost = 0
+		for i in range(40):
+		    c = C("d"); c.request("POST", "/containers/%s/exec" % sys.argv[2], json.dumps({"Cmd": ["echo", "x"], "AttachStdout": True}), J)
+		    e = json.loads(c.getresponse().read())["Id"]
+		    c = C("d"); c.request("POST", "/exec/%s/start" % e, "{}", dict(J, Connection="Upgrade", Upgrade="tcp"))
+		    s = c.sock; r = c.getresponse(); b = b""
+		    while True:
+		        d = s.recv(100)
+		        if not d: break
+		        b += d
+		    lost += b[8:] != b"x\n"
+		print(lost)
+	P
+	eq "$(cat "$T/o")" 0
+	api POST "/containers/$C/exec" -H 'Content-Type: application/json' -d '{"Cmd":["nosuch"],"AttachStdout":true,"Tty":true}' >"$T/o"
+	api POST "/exec/$(jq -r .Id "$T/o")/start" -H 'Content-Type: application/json' -d '{"Tty":true}' >"$T/o"; like "$(cat "$T/o")" '^OCI runtime exec failed'
+}
+no_terminal() {
+	out docker run -d --name "$C" busybox sleep 1000
+	api POST "/containers/$C/resize?h=5&w=5" >"$T/o"; eq "$(status)" 200
+	rc 1 docker rename "$C" '/b d'; has "$ERR" "Error when allocating new name: Invalid container name (/b d)"
+}
+sizes_are_of_files() {
+	out docker run --name "$C" busybox sh -c 'mkdir -p /a/b; echo 1234 >/a/b/c'
+	eq "$(docker inspect -s -f '{{.SizeRw}}' "$C")" 5
+}
+events_of_top_and_commit() {
+	local since; since=$(date +%s)
+	out docker run -d --name "$C" busybox sleep 1000; out docker top "$C"; out docker commit "$C" "img$C"; sleep 1
+	eq "$(docker events --since "$since" --until "$(date +%s)" --filter container="$C" --filter event=top --filter event=pause --filter event=commit --filter event=unpause --format '{{.Action}}' | tr '\n' ' ')" \
+		"top pause commit unpause "
+	docker rmi "img$C" >/dev/null
+}
+mode_of_volumes_from() {
+	out docker create --name "$C" -v "$T:/b:ro" busybox; out docker create --name "${C}b" --volumes-from "$C" busybox
+	eq "$(docker inspect -f '{{(index .Mounts 0).Mode}},{{(index .Mounts 0).RW}}' "${C}b")" ",false"
+}
+
+for c in a_failed_start_is_told_once another_platform json_must_say_so far_times the_head_comes_before_the_output no_terminal \
+	sizes_are_of_files events_of_top_and_commit mode_of_volumes_from; do check "$c" "$c"; done
