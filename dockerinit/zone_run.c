@@ -27,6 +27,7 @@
  *"runtime_root":"<run>/runtime" (made when missing) "tty" "open_stdin" "stdin_once"
  *"private_netns": bool "cgroup":"/sdc<tag>-<id32>"	same as config.json's linux.cgroupsPath
  *	"workdir":"/x"			optional: made in the rootfs when missing, as Docker does
+ *	"shm":{"pid":N,"at":dir}	optional: /dev/shm of that process's zone is mounted at dir
  *	"oom_score_adj":N		for execs; the zone's own is config.json's
  *process.oomScoreAdj "rootfs":{"lowers":[absolute, topmost first],"upper","work","target"}
  *		lowers[0] is the native layer: it has native/usr/sbin/dockerinit and the directory
