@@ -38,6 +38,7 @@ struct build_state {
 	json_t *config;	   /* runConfig in moby */
 	struct dockerfile_change_state change;
 	char *maintainer;
+	char *platform; /* of FROM, or NULL */
 };
 
 struct build_stage {

@@ -26,6 +26,8 @@ int build_pull(struct build *b, const char *name, struct err *err)
 	image_ref_default_tag(&p.ref);
 	reg_creds_for(b->o.registry_config, p.ref.domain, &creds);
 	p.creds = &creds;
+	if (!str_empty(b->s.platform))
+		p.platform = b->s.platform;
 	transfer_init(&t, &b->job, b->o.quiet ? NULL : b->progress);
 	rc = registry_pull(&p, &t, err);
 	transfer_fini(&t);

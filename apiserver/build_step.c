@@ -38,12 +38,26 @@ int build_commit_nop(struct build *b, const char *text, struct err *err)
 	return 0;
 }
 
+/* Docker says so when a stage's check, or the base image's, is replaced. */
+static void note_old_check(struct build *b)
+{
+	json_t *test = jget_arr(jget_obj(b->s.config, "Healthcheck"), "Test");
+	cleanup_free char *text = NULL;
+
+	if (!json_array_size(test) || str_eq(json_string_value(json_array_get(test, 0)), "NONE"))
+		return;
+	text = build_joined(test);
+	build_say(b, "Note: overriding previous HEALTHCHECK: [%s]\n", text);
+}
+
 static int do_change(struct build *b, const struct df_instr *in, struct err *err)
 {
 	cleanup_strv char **vars = build_vars(b);
 	cleanup_buf struct buf text = BUF_INIT;
 	int rc;
 
+	if (in->cmd == DF_HEALTHCHECK && !str_eq(in->args[0], "NONE"))
+		note_old_check(b);
 	buf_addstr(&text, df_cmd_name(in->cmd));
 	b->s.change.note = &text;
 	rc = dockerfile_change_one(b->s.config, df_cmd_name(in->cmd), in->rest, vars, &b->s.change,

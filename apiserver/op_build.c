@@ -305,6 +305,7 @@ static void state_fini(struct build_state *s)
 {
 	json_decref(s->config);
 	free(s->maintainer);
+	free(s->platform);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -330,6 +331,10 @@ static int begin_stage(struct build *b, const struct df_instr *from, struct err 
 	state_fini(&b->s);
 	b->s.change.escape = b->df.escape;
 	build_args_next_stage(&b->args);
+	if (df_flag(from, "platform") &&
+	    (rc = dockerfile_expand(df_flag(from, "platform"), b->df.escape, meta, &b->s.platform,
+				    err)) < 0)
+		return rc;
 	if ((rc = dockerfile_expand(from->args[0], b->df.escape, meta, &name, err)) < 0 ||
 	    (rc = find_base(b, name, &img, err)) < 0)
 		return rc;

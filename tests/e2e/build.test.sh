@@ -96,8 +96,9 @@ E
 /bin/sh -c #(nop)  MAINTAINER somebody <some@where>
 E
 	created_by "$C" | head -16 >"$T/got"; diff "$T/want" "$T/got" >&2 || fail "history"
+	ctx <<<"FROM --platform=linux $C"$'\nHEALTHCHECK NONE\nHEALTHCHECK CMD x'; out D build "$T/ctx"; hasnt "$OUT" Note:; ctx <<<"FROM $C"$'\nHEALTHCHECK CMD x'; out D build "$T/ctx"; has "$OUT" 'Note: overriding previous HEALTHCHECK: [CMD-SHELL test -e "$A"]'
 	out D run --rm --entrypoint stat "$C" -c %U:%a /w/x /w/y; eq "$OUT" $'root:755\nroot:755'
-	ctx <<<"FROM $C"; out D build -t "${C}:child" "$T/ctx"; has "$OUT" "# Executing 1 build trigger"; has "$OUT" $'\ntriggered'; eq "$(img "${C}:child" '{{json .Config.OnBuild}}')" null
+	ctx <<<"FROM $C"; out D build --no-cache -t "${C}:child" "$T/ctx"; has "$OUT" "# Executing 1 build trigger"; has "$OUT" $'\ntriggered'; eq "$(img "${C}:child" '{{json .Config.OnBuild}}')" null
 }
 t_run_forms() {
 	ctx <<'E'
