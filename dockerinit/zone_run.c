@@ -52,9 +52,12 @@
  *	zoneadmd.sock	0600, proto/zone.proto		pid		zoneadmd's
  *	zonecontrol/metadata.sock			netns -> /proc/<zoneadmd>/fd/N
  *	state.json	{"zoneadmd":PID,"pid":PID of init,"run":N,"started_ns":N,"restart_count":N,
- *			"cgroup":"/..","status":"running|restarting|.."}: what to clean after kill
- *-9 exit.json	the last exit (also in config/): {"run","exit_code","oom_killed","started_ns",
- *			"finished_ns","restart_count","will_restart","truncated","error"}
+ *			"cgroup":"/..","runtime_state":dir,"status":"created|running|restarting"}:
+ *			for cleaning after a kill -9 (the cgroup stays busy until the machine's
+ *			init has reaped the zone's first process)
+ *	exit.json	the last exit (also in config/): {"run","exit_code","oom_killed",
+ *			"started_ns","finished_ns","restart_count","will_restart","truncated",
+ *			"error"}
  *
  * zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]: writes one NUL byte to N when the
  * socket listens, or the text of the error; then closes it. Its parent must reap it.
@@ -217,7 +220,8 @@ static int spawn_runtime(struct zone *z, const struct zone_conf *c, struct err *
 	if (pid < 0)
 		return err_sys(err, "fork");
 	if (pid == 0) {
-		/* nobody would know what it makes after us; the zone itself does not inherit this */
+		/* nobody would know what it makes after us; the zone itself does not inherit this
+		 */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != self)
 			_exit(1);
