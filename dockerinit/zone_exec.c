@@ -1,18 +1,21 @@
-/* SPDX-License-Identifier: MPL-2.0
- *
+/* SPDX-License-Identifier: MPL-2.0 */
+/* clang-format off */
+/*
  * zone_exec.c - `docker exec`: another process in the zone.
  *
  * The child joins the first process's cgroups and namespaces and executes the host's dockerinit
- *through a descriptor (of a read-only mount: the zone's root could open /proc/PID/exe for writing).
- *What is to be done goes over a socketpair, which is closed by the user's program being executed.
+ * through a descriptor (of a read-only mount: the zone's root could open /proc/PID/exe for
+ * writing). What is to be done goes over a socketpair, whose end means that the user's program has
+ * been executed.
  *
- *	zoneadmd					child
- *	setns(its pid namespace, for children)
- *	clone into the v2 cgroup, setns back		v1 cgroups, setns, rlimits, stdio
- *							dockerinit: TTY + the pty's master, or
- *nothing reply ExecStarted, or Failure			end of the socketpair, or ERR waitpid: event
- *ExecExited
+ *	zoneadmd				child
+ *	setns(the zone's pids, for children)
+ *	clone into the v2 cgroup, setns back	v1 cgroups, namespaces, limits, streams
+ *						dockerinit: TTY and the pty's master, or nothing
+ *	reply ExecStarted, or Failure		end of the socketpair, or ERR
+ *	waitpid: event ExecExited
  */
+/* clang-format on */
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>

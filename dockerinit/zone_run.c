@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: MPL-2.0
- *
+/* SPDX-License-Identifier: MPL-2.0 */
+/* clang-format off */
+/*
  * zone_run.c - one run of a zone: from pipes and mounts to the runtime, and from the death of the
  * first process to the record of its end.
  *
@@ -8,8 +9,8 @@
  * root/		empty directory, the mount point (rootfs.target)
  * diff/ work/		overlay upper and work directories
  * config/metadata.json	one flat object, string -> string, mode 0600. Every key of the metadata
- *			socket: sdc:uuid, sdc:alias, sdc:hostname, docker:id, ... Read by
- *dockerinit: docker:entrypoint docker:cmd	JSON arrays of strings ("[]" or absent: none)
+ *			socket: sdc:uuid, sdc:alias, docker:id, ... dockerinit reads:
+ *	docker:entrypoint docker:cmd	JSON arrays of strings ("[]" or absent: none)
  *	docker:env			JSON array of K=V: image's and user's, merged, without the
  *					defaults (dockerinit puts PATH, HOSTNAME, TERM, HOME)
  *	docker:user			"" | user[:group]; names are looked up in the zone
@@ -20,16 +21,19 @@
  *		"caps":["CAP_CHOWN",..]	what the user's process may have (bounding set)
  *		"no_new_privs":bool	"seccomp":"base64 of struct sock_filter[]" or absent
  *		"group_add":["name or gid",..]	"umask":N (absent: 18 = 0022)
- *		"init":bool		dockerinit stays as PID 1, forwards signals and reaps
- *(--init) Guests may PUT and DELETE keys of their own in this file; zoneadmd rewrites it then.
- *While a zoneadmd lives, apiserver changes it only by zone.Metadata. config/zone.json	mode 0600,
- *read again at each run: "id" "uuid" "name" "hostname" "runtime":"/usr/bin/crun"
- *"runtime_root":"<run>/runtime" (made when missing) "tty" "open_stdin" "stdin_once"
- *"private_netns": bool "cgroup":"/sdc<tag>-<id32>"	same as config.json's linux.cgroupsPath
- *	"workdir":"/x"			optional: made in the rootfs when missing, as Docker does
- *	"shm":{"pid":N,"at":dir}	optional: /dev/shm of that process's zone is mounted at dir
- *	"oom_score_adj":N		for execs; the zone's own is config.json's
- *process.oomScoreAdj "rootfs":{"lowers":[absolute, topmost first],"upper","work","target"}
+ *		"init":bool		docker-init is PID 1, forwards signals and reaps
+ *			Guests may PUT and DELETE keys of their own in this file; zoneadmd
+ *			rewrites it then. While a zoneadmd lives, apiserver changes it only by
+ *			zone.Metadata.
+ * config/zone.json	mode 0600, read again at each run:
+ *	"id" "uuid" "name" "hostname"
+ *	"runtime":"/usr/bin/crun"	"runtime_root":"<run>/runtime" (made when missing)
+ *	"tty" "open_stdin" "stdin_once" "private_netns": bool
+ *	"cgroup":"/sdc<tag>-<id32>"	same as config.json's linux.cgroupsPath
+ *	"workdir":"/x"			optional: made when missing, as Docker does
+ *	"shm":{"pid":N,"at":dir}	optional: that process's /dev/shm is mounted at dir
+ *	"oom_score_adj":N		for execs; the zone's own is in config.json
+ *	"rootfs":{"lowers":[absolute, topmost first],"upper","work","target"}
  *		lowers[0] is the native layer: it has native/usr/sbin/dockerinit and the directory
  *		native/.zonecontrol. zoneadmd also binds lowers[0]/native over /native read-only: a
  *		guest must never be able to replace the program that runs as its first process.
@@ -62,6 +66,7 @@
  * zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]: writes one NUL byte to N when the
  * socket listens, or the text of the error; then closes it. Its parent must reap it.
  */
+/* clang-format on */
 #include "zone.h"
 
 #include <fcntl.h>
