@@ -1,12 +1,13 @@
-/* SPDX-License-Identifier: MPL-2.0
- *
+/* SPDX-License-Identifier: MPL-2.0 */
+/* clang-format off */
+/*
  * zoneadmd.c - the parent of one zone: main, set-up, and reaping.
  *
  *	zoneadmd --uuid UUID --zones DIR --run DIR [--ready-fd N]
  *	zoneadmd --rootfs <zones>/UUID/config/zone.json		(zone_mount.c)
  *
  * Read next: zone.h (the states), zone_run.c (what it finds and makes on disk), zone_exit.c,
- *zone_ctl.c.
+ * zone_ctl.c.
  *
  * Invariants
  *	It ends only with its zone (or by Shutdown): signals that ask it to go are ignored.
@@ -14,10 +15,13 @@
  *	Nothing but the loop waits. One thread.
  * Failure
  *	kill -9: the zone's processes go on (their pipes are held by logsvc too); state.json names
- *the first process and the cgroup for whoever cleans up. Nothing is mounted in the host's
- *namespace. Memory There is one of these for each running zone: static, without stdio buffers, the
- *configuration and the metadata in memory only while they are used.
+ *	the first process and the cgroup for whoever cleans up. Nothing is mounted in the host's
+ *	namespace.
+ * Memory
+ *	There is one of these for each running zone: static, without stdio buffers, the
+ *	configuration and the metadata in memory only while they are used.
  */
+/* clang-format on */
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/mount.h>
