@@ -36,8 +36,6 @@ DEFS    := -D_GNU_SOURCE $(if $(TESTING),-DFAILPOINTS)
 CFLAGS_ALL = $(CSTD) $(WARN) $(OPT_$(VARIANT)) $(DEFS) -fstack-protector-strong -fPIE -pthread \
 	-I. -Ilib -I$(B)/proto $(CFLAGS)
 LDFLAGS_ALL = $(filter -fsanitize=% --coverage,$(OPT_$(VARIANT))) -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
-# until every part of the daemon has landed; goes with apiserver/unbuilt.c
-LDFLAGS_ALL += -Wl,--warn-unresolved-symbols
 # static programs run in zones and beside them: never with sanitizers
 CFLAGS_STATIC = $(CSTD) $(WARN) -Os -g -D_FORTIFY_SOURCE=0 $(DEFS) -fno-stack-protector \
 	-ffunction-sections -fdata-sections -I. -Ilib -I$(B)/proto
