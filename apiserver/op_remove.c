@@ -29,6 +29,7 @@
 #include "apiserver/volume.h"
 #include "apiserver/wait.h"
 #include "apiserver/zone_rpc.h"
+#include "apiserver/zone_sweep.h"
 #include "cleanup.h"
 #include "failpoint.h"
 #include "fs.h"
@@ -106,9 +107,11 @@ static int remove_run(struct job *job, struct err *err)
 	int rc;
 
 	container_save_flush(); /* "removing" is in the record before anything is gone */
-	if (zone_wait_end(rj->old_zone_fd, OLD_ZONE_MS) < 0)
-		return err_kind(err, ERR_SYSTEM,
-				"the container's last run has not been cleaned up yet");
+	if (zone_wait_end(rj->old_zone_fd, OLD_ZONE_MS) < 0) {
+		log_warn("its zoneadmd waits for the log to be written, and is ended", "ct=%.12s",
+			 rj->spec->id);
+		zone_kill_peer(rj->old_zone_fd, uuid);
+	}
 	if (rj->o.size_out)
 		rj->freed = zone_size(uuid);
 	if (logclient_remove(uuid, &ignored) < 0)

@@ -34,7 +34,7 @@
 #include "log.h"
 #include "str.h"
 
-#define KILL_WAIT_MS	  10000
+#define KILL_WAIT_MS	  15000 /* an end is told after at most ten seconds of draining its log */
 #define DEFAULT_TIMEOUT_S 10
 #define SIGNAL_FOR_RESTART                                                                         \
 	0 /* in the restart pause there is no process: only the policy hears of it */

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "apiserver/child.h"
@@ -195,6 +196,19 @@ int zone_sweep_killed(const char *uuid)
 
 	poll(NULL, 0, RUNTIME_ENDS_MS);
 	return killed + zone_sweep(uuid);
+}
+
+void zone_kill_peer(int fd, const char *uuid)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.pid > 0) {
+		kill(peer.pid, SIGKILL);
+		zone_wait_end(fd, 5000);
+		child_reap_later(peer.pid);
+	}
+	zone_sweep(uuid);
 }
 
 void zone_kill(const char *uuid)

@@ -18,6 +18,8 @@ int zone_sweep(const char *uuid);
 int zone_sweep_killed(const char *uuid);
 /* The same as zone_sweep, where a zoneadmd may still be there: that is killed first. */
 void zone_kill(const char *uuid);
+/* The same by the connection to that zoneadmd, which is open yet: it may have left its socket. */
+void zone_kill_peer(int fd, const char *uuid);
 
 /* The last recorded end of the zone, <zones>/UUID/config/exit.json; false: none, or not readable.
  * *started_ns is of the run that ended. */

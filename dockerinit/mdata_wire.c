@@ -167,7 +167,7 @@ char *mdata_frame_make(const char *reqid, const char *word, const void *payload,
 	p[8] = ' ';
 	memcpy(p + 9, word, wlen);
 	body = 9 + wlen;
-	if (payload) {
+	if (payload_len) { /* no space without one: cloud-init takes it for a wrong length */
 		p[body++] = ' ';
 		body += base64_encode(p + body, payload, payload_len);
 	}

@@ -71,6 +71,9 @@ static void test_frames(void **state)
 	assert_int_equal(mdata_frame_parse(none, len, &f), 0);
 	assert_string_equal(f.word, "KEYS");
 	assert_string_equal(f.payload, "");
+	free(none);
+	none = mdata_frame_make("00000001", "SUCCESS", "", 0, &len);
+	assert_int_equal(none[len - 2], 'S'); /* nothing after the word, where nothing is to say */
 }
 
 static void test_bad_frames(void **state)
