@@ -275,6 +275,7 @@ static void child(struct forward *f, const char *exe, char *const argv[])
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
+	(void)syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); /* also what we inherited */
 	if (f->netns_fd >= 0)
 		(void)fcntl(f->netns_fd, F_SETFD, 0);
 	execv(exe, argv);
@@ -345,6 +346,7 @@ static void spawn(struct forward *f)
 		argv[13] = NULL;
 	if (exe_path(exe) < 0)
 		return;
+	atomic_store(&f->status->since_ns, 0);
 	pid = fork();
 	if (pid == 0)
 		child(f, exe, argv);
@@ -361,8 +363,9 @@ static void answer(struct forward *f)
 {
 	struct waiting **p = &f->waiting, *w;
 	bool none = f->pidfd.fd < 0 && !f->pausing, done = none || is_done(f);
-	bool away = atomic_load(&f->status->state) == FORWARD_CONNECTING &&
-		    now_ns() - atomic_load(&f->status->since_ns) > IMPATIENT_NS;
+	int64_t since = atomic_load(&f->status->since_ns); /* 0: the logger comes up */
+	bool away = atomic_load(&f->status->state) == FORWARD_CONNECTING && since &&
+		    now_ns() - since > IMPATIENT_NS;
 
 	while ((w = *p)) {
 		if (!done && mono_ns() < w->until_ns && (w->patient || !away)) {
