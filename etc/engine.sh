@@ -34,7 +34,13 @@ start() {
 }
 
 stop() {
-	if ! alive; then echo "no engine runs here"; return; fi
+	if ! alive; then
+		# a killed apiserver leaves its zones and the log service: a new one can end them
+		if [ ! -e "$run/logsvc.lock" ] || flock -n "$run/logsvc.lock" true; then
+			echo "no engine runs here"; return
+		fi
+		start
+	fi
 	p=$(cat "$pidfile")
 	# containers first: stopping the daemons alone leaves them running
 	export DOCKER_HOST=unix://$sock
