@@ -3,17 +3,17 @@
  * api_archive.c - docker cp, export and diff: GET, HEAD and PUT archive, GET export, GET changes.
  *
  * Design: a request has up to two jobs. The first opens the zone's files (zone_files.h) and finds
- *out what the headers and errors say; for GET and export the second then writes the tar into a pipe
- *that reply_stream sends on, and waits where the client is slow. A container that does not run is
- *kept from starting meanwhile by its operation (its root would be mounted twice); one that runs is
- *not held up.
+ * out what the headers and errors say; for GET and export the second then writes the tar into a
+ * pipe that reply_stream sends on, and waits where the client is slow. A container that does not
+ * run is kept from starting meanwhile by its operation (its root would be mounted twice); one that
+ * runs is not held up.
  *
  *	begin -> [turn] -> job 1 (open_run, put_run) -> opened -> job 2 (tar_run) -> tar_done  -\
- *							     \-> reply_stream ... on_stream_end -+-> freed when
- *both are over
+ *							     \-> reply_stream ... on_stream_end -+-> freed,
+ *	when both are over
  *
  * Failure in the middle of a tar cuts the connection: a client must not take half an archive for a
- *whole one.
+ * whole one.
  */
 #include <fcntl.h>
 #include <jansson.h>

@@ -3,11 +3,10 @@
  * api_procs.c - GET containers/X/top, GET containers/X/stats, POST containers/X/resize.
  *
  * top and resize are one job each. stats is an object on the loop: a timer ticks once a second,
- *each tick submits a job that takes a sample, and the sample's JSON goes to the client.
+ * each tick submits a job that takes a sample, and the sample's JSON goes to the client.
  *
  *	first sample due --(job done)--> ticking --(tick: job, done: write)--> ticking
- *	      |                              |-- container or client gone --> closing --> freed in
- *close_cb
+ *	      |                              |-- container or client gone --> closing --> close_cb
  *	      `-- one answer wanted: reply, closing
  *
  * Invariant: the object is freed when the timer is closed and no job of it runs.

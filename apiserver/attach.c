@@ -3,8 +3,8 @@
  * attach.c - pumps between descriptors on the loop, and clients that came before the zone.
  *
  * Design: a client that attaches to a created container writes into a pipe of ours; when the zone
- *runs, a pump moves the pipe's bytes to the zone's standard input. (Clients of running zones write
- *there directly.) Back pressure is the pipes' own: a pump reads no more than it can write.
+ * runs, a pump moves the pipe's bytes to the zone's standard input. (Clients of running zones write
+ * there directly.) Back pressure is the pipes' own: a pump reads no more than it can write.
  *
  *	FILLING --bytes--> FLUSHING --all written--> FILLING ... --EOF or EPIPE--> closed
  *

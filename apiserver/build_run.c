@@ -14,8 +14,8 @@
  *	call_unref
  *
  * Nothing else is shared: the call holds copies, guarded by its lock, and what it refers to by id
- *is looked up on the loop. It has two owners and is freed by the last; a worker that gives up marks
- *it as abandoned, and then a container that comes out of it is removed there.
+ * is looked up on the loop. It has two owners and is freed by the last; a worker that gives up
+ * marks it as abandoned, and then a container that comes out of it is removed there.
  *
  * The container's output does not pass the loop: the worker reads logsvc's stream itself.
  *

@@ -4,15 +4,17 @@
  *
  * What overlayfs leaves in the upper says nearly all:
  *	0/0 character device	deleted, if a lower has it
- *	opaque directory	was deleted and made anew: what the lowers have in it and the upper
- *has not is deleted other entry		modified when a lower has it, else added directory
- *copied up for what is beneath: modified when something beneath is, or when its own owner, mode or
- *times differ So every directory above a change is shown as modified, as Docker does. What the
- *engine itself puts there is not shown: /native, the log of dockerinit, the mount points of the
- *base layer.
+ *	opaque directory	was deleted and made anew: what the lowers have in it and the
+ *				upper has not is deleted
+ *	other entry		modified when a lower has it, else added
+ *	directory		copied up for what is beneath: modified when something beneath is,
+ *				or when its own owner, mode or times differ
+ *
+ * So every directory above a change is shown as modified, as Docker does. What the engine itself
+ * puts there is not shown: /native, the log of dockerinit, the mount points of the base layer.
  *
  * The zone may run and change its files meanwhile: an entry that goes away while we look is left
- *out.
+ * out.
  */
 #include "changes.h"
 

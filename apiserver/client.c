@@ -13,9 +13,9 @@
  *
  * Gone or only finished? A peer that shuts down its sending side (docker does after stdin's end, nc
  * -N after the request) still wants its answer. It is gone when both directions are closed:
- *POLLHUP, which epoll reports without being asked (UV_PRIORITIZED is there so that libuv passes it
- *on), or a write or read that fails. A TCP peer that closed looks half-closed until it answers a
- *probe with RST: hence SO_KEEPALIVE (listen.c).
+ * POLLHUP, which epoll reports without being asked (UV_PRIORITIZED is there so that libuv passes it
+ * on), or a write or read that fails. A TCP peer that closed looks half-closed until it answers a
+ * probe with RST: hence SO_KEEPALIVE (listen.c).
  *
  * A write that fails only marks the connection; client_gone is called from the loop's next turn, so
  * that nothing is freed under the feet of a caller.

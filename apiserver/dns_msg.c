@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * dns_msg.c - DNS messages. What a zone sends is hostile: every length is checked against the
- *message's, and a question's name may not use compression, which no client does there.
+ * message's, and a question's name may not use compression, which no client does there.
  *
  *	header: id, flags, QDCOUNT, ANCOUNT, NSCOUNT, ARCOUNT (16 bits each)
  *	question: labels (length, bytes) ... 0, type, class

@@ -2,27 +2,32 @@
  *
  * firewall.c - the nftables table.
  *
- * Design: fixed rules and maps (spikes: an element is 0.02-0.05 ms and constant; rules per
- *container grow). One libnftables context is kept; text goes in, its answers are not parsed but for
- *the list of elements at start. Chains:
+ * Design: fixed rules, and maps whose elements come and go with the zones: an element costs 0.02 to
+ * 0.05 ms however many there are, a rule for each container would cost more with each. One
+ * libnftables context is kept; text goes in, its answers are not parsed but for the list of
+ * elements at start. Chains:
  *
- *	guard		prerouting, raw: packets of zones with a loopback address at either end are
- *dropped. Our bridges have route_localnet, for 127.0.0.1:PORT on the host; without this a zone
- *could reach what listens on the host's loopback. prerouting	published ports, for what comes from
- *outside and from zones. Never for 127/8, which a neighbour in the host's network could send
- *otherwise (a port published on 127.0.0.1 is the host's only). output		the same for the
- *host's own connections. postrouting	masquerade: zone to outside; zone through a published port
- *to a zone (else the answer would take the short way and not be recognised); 127.0.0.1 to a zone.
+ *	guard		prerouting, raw: packets of zones with a loopback address at either end
+ *			are dropped. Our bridges have route_localnet, for 127.0.0.1:PORT on the
+ *			host; without this a zone could reach what listens on the host's loopback.
+ *	prerouting	published ports, for what comes from outside and from zones. Never for
+ *			127/8, which a neighbour in the host's network could send otherwise (a
+ *			port published on 127.0.0.1 is the host's only).
+ *	output		the same for the host's own connections.
+ *	postrouting	masquerade: zone to outside; zone through a published port to a zone (else
+ *			the answer would take the short way and not be recognised); 127.0.0.1 to
+ *			a zone.
  *	forward		within a bridge: yes. Answers, and what came through a published port: yes.
- *New connections from elsewhere to a bridge: no. From or to an internal network: no. All else is
- *left to the host's other rules; an accept here ends only our own chain.
+ *			New connections from elsewhere to a bridge: no. From or to an internal
+ *			network: no. All else is left to the host's other rules; an accept here
+ *			ends only our own chain.
  *
  * Others' tables are never touched. Where one of them drops forwarded packets (Docker's iptables
- *rules set the FORWARD policy to drop) the operator has to let ours through.
+ * rules set the FORWARD policy to drop) the operator has to let ours through.
  *
  * Failure: the kernel keeps the table when we die. firewall_init renews the rules in one
- *transaction and leaves the maps; elements of zones that died in between are removed by
- *firewall_adopt_end.
+ * transaction and leaves the maps; elements of zones that died in between are removed by
+ * firewall_adopt_end.
  */
 #include "firewall.h"
 

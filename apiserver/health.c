@@ -7,11 +7,11 @@
  *	                      +-----> verdict -1     +-----------> (waits for the end) --> IDLE
  *
  * Rules are Docker's: a failure counts unless the container is still "starting" within its start
- *period; `retries` failures in a row make it unhealthy, one success healthy. Five results are kept,
- *4096 bytes of output each.
+ * period; `retries` failures in a row make it unhealthy, one success healthy. Five results are
+ * kept, 4096 bytes of output each.
  *
  * Failure: all of it is in memory and in the record's state; after our restart the checks go on
- *where they were, with the results the record has.
+ * where they were, with the results the record has.
  */
 #define LOG_MODULE "health"
 #include "apiserver/health.h"

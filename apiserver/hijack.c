@@ -9,8 +9,8 @@
  * How it ends. The client's half-close closes `in` when all before it has been written, and nothing
  * else: output goes on (docker run -i </dev/null must print). The end of both outs flushes, shuts
  * down and waits for the client's close, so that no reset overtakes the last bytes. Without any
- *out, the end of `in` is the end. A client that is gone ends all at once. Exactly one of on_end and
- * on_detach is called, last.
+ * out, the end of `in` is the end. A client that is gone ends all at once. Exactly one of on_end
+ * and on_detach is called, last.
  *
  * Back pressure. Outs are not read while output waits for the client; the client is not read while
  * its bytes wait for `in`. An `in` that nobody reads any more takes bytes and forgets them.

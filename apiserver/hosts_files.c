@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * hosts_files.c - the three files of a zone that tell it names: hosts, hostname, resolv.conf, in
- *<zones>/UUID/config, bound into the zone by the OCI spec. Written anew at each start, in place of
- *what was there: a running zone keeps the inode that it has.
+ * <zones>/UUID/config, bound into the zone by the OCI spec. Written anew at each start, in place of
+ * what was there: a running zone keeps the inode that it has.
  *
  * What goes in is Docker's:
  *	hosts		localhost lines, --add-host, links, own address with its names. With the
- *host's network: the host's own file and --add-host. resolv.conf	--dns* where given, else the
- *configuration's, else the host's. Name servers on the host's loopback mean nothing inside and are
- *left out; without any left, 8.8.8.8 and 8.8.4.4. "." as the only search domain means none.
+ *			host's network: the host's own file and --add-host.
+ *	resolv.conf	--dns* where given, else the configuration's, else the host's. Name servers
+ *			on the host's loopback mean nothing inside and are left out; without any
+ *			left, 8.8.8.8 and 8.8.4.4. "." as the only search domain means none.
  *
  * Pure but for network_write_files, which reads the host's files and writes the zone's.
  */

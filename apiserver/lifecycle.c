@@ -5,10 +5,10 @@
  *	zoneadmd: process reaped, log drained --Exited--> on_exited
  *	    restart follows:  state restarting ... --Restarted--> running
  *	    else:	      job: network and volumes released -> state exited -> events -> waiters
- *-> auto-remove
+ *		      -> auto-remove
  *
  * So when a client hears that a container has stopped, its last line is in the log, and its ports
- *and addresses are free.
+ * and addresses are free.
  *
  * Failure: what was told to nobody is found again by recovery.c in the zone's exit.json.
  */

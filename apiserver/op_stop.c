@@ -14,7 +14,7 @@
  * Several stops of one container may run side by side (a remove -f comes while a stop waits).
  *
  * Failure: if we die while a stop waits, the signal has been sent and the policy told, but nobody
- *kills after the timeout: the client saw its connection break and asks again.
+ * kills after the timeout: the client saw its connection break and asks again.
  */
 #define LOG_MODULE "stop"
 #include <signal.h>

@@ -3,18 +3,19 @@
  * ports.c - the host's published ports.
  *
  * Design: traffic to a published port is redirected by the NAT rules before any socket sees it. A
- *socket is bound all the same, and held for as long as the port is published: the kernel is the one
- *that knows which ports are taken, and a program that starts later must get EADDRINUSE, not
- *silence. It is bound and not listening:
+ * socket is bound all the same, and held for as long as the port is published: the kernel is the
+ * one that knows which ports are taken, and a program that starts later must get EADDRINUSE, not
+ * silence. It is bound and not listening:
  *
- *	bind with SO_REUSEADDR	a connection in TIME_WAIT is no conflict
+ *	bind with SO_REUSEADDR		a connection in TIME_WAIT is no conflict
  *	SO_REUSEADDR off, listen	now no other socket can get it, also with SO_REUSEADDR
- *	shutdown(SHUT_RD)	ends listening and keeps the port: who comes around the rules (::1)
- *is refused at once, instead of waiting in a backlog that nobody reads
+ *	shutdown(SHUT_RD)		ends listening and keeps the port: who comes around the
+ *					rules is refused at once, instead of waiting in a backlog
+ *					that nobody reads
  *
  * A UDP socket gets a filter that drops everything, else it would collect datagrams.
  * Invariant: an entry in the table is on the books also when its socket could not be had (sctp
- *without the kernel's module, or after adoption).
+ * without the kernel's module, or after adoption).
  */
 #include "ports.h"
 

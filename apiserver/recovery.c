@@ -5,14 +5,18 @@
  * What is found for a container, and what follows:
  *
  *	zoneadmd answers	RUNNING, RESTARTING	taken over: watched, addresses and ports
- *marked as used EXITED			ends as it says CREATED			we died in a start:
- *it is shut down none, record "running"	exit.json is newer	ends as the file says
- *				otherwise		what is left of the zone is killed; 137 with a
- *reason; after a boot, 255 as Docker record "removing"				removed no record
- *directory or zone	killed and removed: its creation was never told to anybody
+ *							marked as used
+ *				EXITED			ends as it says
+ *				CREATED			we died in a start: it is shut down
+ *	none, record "running"	exit.json is newer	ends as the file says
+ *				otherwise		what is left of the zone is killed; 137 with
+ *							a reason; after a boot, 255 as Docker
+ *	record "removing"				removed
+ *	no record		directory or zone	killed and removed: its creation was never
+ *							told to anybody
  *
  * Then restart policies, on the loop: at once for those that have ended, in lifecycle.c when it is
- *through with the end of those that were lost.
+ * through with the end of those that were lost.
  */
 #define LOG_MODULE "recovery"
 #include "apiserver/recovery.h"

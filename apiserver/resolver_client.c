@@ -3,9 +3,9 @@
  * resolver_client.c - apiserver's side of the resolver: its start, its orders, its resurrection.
  *
  * Design: one connection, owned by one thread, which makes it when somebody needs the resolver,
- *watches it, and makes it anew (with a new process when nobody listens) as soon as it breaks: then
- *all members and zones are told again before anyone else may use it. Orders are exchanged under the
- *lock, one at a time.
+ * watches it, and makes it anew (with a new process when nobody listens) as soon as it breaks: then
+ * all members and zones are told again before anyone else may use it. Orders are exchanged under
+ * the lock, one at a time.
  *
  *	NONE -> (wanted) CONNECTING -> UP -> (broken) CONNECTING ...
  *

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * resolver_tcp.c - the same over TCP, for answers that do not fit a datagram. One message at a time
- *per connection:
+ * per connection:
  *
  *	READ -> (from memory) WRITE -> READ
- *	READ -> CONNECT -> ASK -> ANSWER -> WRITE -> READ		any failure: closed, the
- *client asks again
+ *	READ -> CONNECT -> ASK -> ANSWER -> WRITE -> READ
+ *	any failure: closed, the client asks again
  *
  * Messages have their length in front (RFC 1035 4.2.2). A connection has one deadline, renewed at
- *each step.
+ * each step.
  */
 #include <errno.h>
 #include <string.h>

@@ -3,12 +3,12 @@
  * volume.h - named volumes, driver local: <lib>/volumes/NAME/_data. Own lock; any thread.
  *
  * Volumes with driver options (type, o, device) are never mounted in the host's namespace: nothing
- *of a zone may leak there.
+ * of a zone may leak there.
  *	o=bind			volume_mount gives the device's path, a directory of the host, to
- *bind as any other
- *	tmpfs, nfs, ext4 ...	volume_fs gives type, source and options, and the OCI spec mounts it
- *at the destination, inside the zone. So two zones that share such a tmpfs volume have one each
- *(Docker: one).
+ *				bind as any other
+ *	tmpfs, nfs, ext4 ...	volume_fs gives type, source and options, and the OCI spec mounts
+ *				it at the destination, inside the zone. So two zones that share
+ *				such a tmpfs volume have one each (Docker: one).
  */
 #ifndef APISERVER_VOLUME_H
 #define APISERVER_VOLUME_H

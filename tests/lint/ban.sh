@@ -19,6 +19,9 @@ for f in $(git ls-files '*.c' '*.h' '*.sh'); do
 	*.c | *.h) head -1 "$f" | grep -q 'SPDX-License-Identifier: MPL-2.0' || { echo "$f: no SPDX line"; bad=1; } ;;
 	esac
 done
+if git grep -nE '^ \*[^ /*[:space:]]' -- '*.c' '*.h'; then
+	echo "a comment that a formatter broke: text follows the star without a space"; bad=1
+fi
 for n in common utils misc helpers internal server; do
 	git ls-files "*/$n.h" "*/$n.c" | grep . && { echo "a file is named after its concept"; bad=1; }
 done

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * http_server.h - for test_http_server.c and test_hijack.c: the HTTP plumbing in a thread of its
- *own, with handlers of ours in place of the streaming endpoints, and a blocking client.
+ * own, with handlers of ours in place of the streaming endpoints, and a blocking client.
  *
- *	GET  /containers/X/logs		reply_stream of X bytes from a pipe; fX: from a file; aX:
- *aborted POST /containers/X/attach	reply_hijack: echo, late (output after a while), message,
- *inonly POST /build			counts the body's bytes in a job; ?refuse, ?slow POST
- * /build/prune		answers with the length of the whole body
+ *	GET  /containers/X/logs		reply_stream of X bytes from a pipe; fX: from a file;
+ *					aX: aborted
+ *	POST /containers/X/attach	reply_hijack: echo, late (output after a while), message,
+ *					inonly
+ *	POST /build			counts the body's bytes in a job; ?refuse, ?slow
+ *	POST /build/prune		answers with the length of the whole body
  */
 #ifndef TESTS_HTTP_SERVER_H
 #define TESTS_HTTP_SERVER_H

@@ -2,8 +2,8 @@
 /* links: apiserver */
 /*
  * test_netpath.c - network_attach and what hangs on it, with real links, rules and connections, in
- *a network namespace of its own. Needs root; without it all is skipped. `test_netpath bench` tells
- *what an attach costs.
+ * a network namespace of its own. Needs root; without it all is skipped. `test_netpath bench` tells
+ * what an attach costs.
  *
  *	ext 10.9.0.2 --- ext0 10.9.0.1 [host: this namespace] bridge --- a, b
  */
