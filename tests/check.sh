@@ -13,6 +13,7 @@ mkdir -p "$logs"
 MAKE="make -s --no-print-directory"
 JOBS=${JOBS:-$(nproc)}
 [ -n "${CI:-}" ] && STRICT=${STRICT:-1}
+[ -n "${STRICT:-}" ] && export STRICT # a file of tests may have parts that need more than others
 passed=0 failed=0 skipped=0
 bad=
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Log drivers that forward: every line reaches the sink, in order, whatever was down meanwhile.
+# Log drivers that forward: every line reaches the sink, in order, whatever was down meanwhile. Other people's receivers:
+# receivers.test.sh.
 . "$(dirname "$0")/lib.sh"
 need docker curl busybox python3
 engine_start; busybox_image
@@ -198,96 +199,6 @@ t_rm() {
 	local a=$SECONDS; out D run --rm --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox echo x
 	[ $((SECONDS - a)) -le 14 ] || fail "a sink that is away holds the container for $((SECONDS - a)) s"
 }
-# ---- other people's receivers --------------------------------------------------------------------
-rsyslog_start() { # DIR
-	command -v rsyslogd >/dev/null || return 1
-	local d=$1; mkdir -p "$d/spool"; chmod 755 "$d" "$(dirname "$d")"
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$d/ca.key" -out "$d/ca.pem" -days 3 -subj /CN=ca >/dev/null 2>&1
-	openssl req -newkey rsa:2048 -nodes -keyout "$d/srv.key" -out "$d/srv.csr" -subj /CN=localhost >/dev/null 2>&1
-	printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' >"$d/ext"
-	openssl x509 -req -in "$d/srv.csr" -CA "$d/ca.pem" -CAkey "$d/ca.key" -CAcreateserial -days 3 -extfile "$d/ext" -out "$d/srv.pem" >/dev/null 2>&1
-	cat >"$d/r.conf" <<R
-global(workDirectory="$d/spool" maxMessageSize="128k" defaultNetstreamDriverCAFile="$d/ca.pem"
-	defaultNetstreamDriverCertFile="$d/srv.pem" defaultNetstreamDriverKeyFile="$d/srv.key")
-module(load="imudp") module(load="imtcp")
-template(name="j" type="list" option.jsonf="on") {
-	property(outname="pri" name="pri" format="jsonf") property(outname="app" name="app-name" format="jsonf")
-	property(outname="ver" name="protocol-version" format="jsonf") property(outname="in" name="inputname" format="jsonf")
-	property(outname="msg" name="msg" format="jsonf") }
-ruleset(name="s") { action(type="omfile" file="$d/out.log" template="j") }
-input(type="imudp" address="127.0.0.1" port="6514" ruleset="s" name="udp")
-input(type="imtcp" address="127.0.0.1" port="6515" ruleset="s" name="tcp")
-input(type="imtcp" address="127.0.0.1" port="6516" ruleset="s" name="tls" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="anon")
-R
-	rsyslogd -n -iNONE -f "$d/r.conf" >"$d/rsyslog.out" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 1
-}
-t_rsyslog() {
-	rsyslog_start "$T/r" || { echo "    no rsyslogd here"; return 0; }
-	local n=0 f t o
-	for f in "" rfc3164 rfc5424 rfc5424micro; do
-		for t in udp:6514: tcp:6515: tcp:6515:octet tcp+tls:6516:newline tcp+tls:6516:octet; do
-			o="--log-opt syslog-framing=${t##*:}"; [ -n "${t##*:}" ] || o=
-			# shellcheck disable=SC2086 # options
-			out D run --rm --network host --log-driver syslog --log-opt "syslog-address=${t%%:*}://localhost:$(echo "$t" | cut -d: -f2)" \
-				--log-opt "syslog-format=$f" --log-opt "tag=t$n" --log-opt "syslog-tls-ca-cert=$T/r/ca.pem" $o busybox \
-				sh -c 'for i in $(seq 1 200); do echo line-$i; done; echo two words >&2'
-			n=$((n + 1))
-		done
-	done
-	UNTIL=10 until_ok holds "$T/r/out.log" 'two words' $n; unsink
-	python3 - "$T/r/out.log" $n <<'P' || fail "rsyslog"
-import json, sys
-by = {}
-for l in open(sys.argv[1]):
-    r = json.loads(l); by.setdefault(r['app'], []).append(r)
-for n in range(int(sys.argv[2])):
-    rs = by.get('t%d' % n) or by.get('t%d[' % n)
-    assert rs, ('nothing of', n, sorted(by))
-    got = [r['msg'].strip() for r in rs]
-    assert got == ['line-%d' % k for k in range(1, 201)] + ['two words'] or sorted(got) == sorted(['line-%d' % k for k in range(1, 201)] + ['two words']), (n, rs[0]['in'], len(got), got[:3])
-    assert all(r['pri'] == ('27' if 'words' in r['msg'] else '30') for r in rs), n
-    assert rs[0]['ver'] == ('1' if n >= 10 else '0'), (n, rs[0])
-P
-}
-t_untrusted() {
-	rsyslog_start "$T/r" || { echo "    no rsyslogd here"; return 0; }
-	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp+tls://localhost:6516 busybox sh -c 'echo secret; sleep 20'
-	sleep 2; unsink; ! grep -q secret "$T/r/out.log" 2>/dev/null || fail "sent to a server that nobody vouches for"
-}
-t_fluent_server() {
-	local m=$top/build/npm/node_modules
-	if ! [ -d "$m/@fluent-org/logger" ] || ! command -v node >/dev/null; then echo "    no @fluent-org/logger here"; return 0; fi
-	local k
-	for k in "" key; do
-		NODE_PATH=$m node -e '
-			const {FluentServer} = require("@fluent-org/logger"), fs = require("fs");
-			const o = {listenOptions: {host: "127.0.0.1", port: 6520}};
-			if (process.argv[2]) o.security = {serverHostname: "s", sharedKey: process.argv[2]};
-			const s = new FluentServer(o);
-			s.on("entry", (tag, time, r) => fs.appendFileSync(process.argv[1], JSON.stringify([tag, r.log, r.source]) + "\n"));
-			s.listen();' "$T/fl$k" "$k" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"
-		sleep 1
-		out D run --rm --network host --log-driver fluentd --log-opt fluentd-address=127.0.0.1:6520 --log-opt fluentd-request-ack=true \
-			--log-opt fluentd-sub-second-precision=true --log-opt tag=t ${k:+--log-opt fluentd-shared-key=$k} busybox \
-			sh -c 'for i in $(seq 1 1000); do echo line-$i; done'
-		got "$T/fl$k" line- 1000; unsink; in_order "$T/fl$k" 1000
-	done
-}
-t_graygelf() {
-	local m=$top/build/npm/node_modules
-	if ! [ -d "$m/graygelf" ] || ! command -v node >/dev/null; then echo "    no graygelf here"; return 0; fi
-	NODE_PATH=$m node -e '
-		const fs = require("fs"), s = require("graygelf/server")();
-		s.on("message", m => fs.appendFileSync(process.argv[1], JSON.stringify(m) + "\n")); s.on("error", e => console.log(e));
-		s.listen(6521, "127.0.0.1");' "$T/gg" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"
-	sleep 1; local c
-	for c in gzip zlib none; do
-		out D run --rm --network host --log-driver gelf --log-opt gelf-address=udp://127.0.0.1:6521 --log-opt gelf-compression-type=$c busybox \
-			sh -c "echo short-$c; head -c 8000 /dev/urandom | base64 -w 0; echo"
-	done
-	got "$T/gg" short_message 6; unsink
-	eq "$(jq -r 'select(.short_message|length>10000)|.short_message|length' "$T/gg" | sort -u)" 10668
-}
 t_dropped() { # the engine that this needs is started with a small FORWARD_MAX_BACKLOG
 	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5530 --log-opt cache-max-size=100k \
 		--log-opt cache-max-file=2 busybox sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line-$i; done; sleep 100'
@@ -326,10 +237,6 @@ check "gelf over udp" t_gelf
 check "gelf over tcp" t_gelf_tcp
 check "--rm waits for the sink" t_rm
 check "options are checked" t_refused
-check "rsyslog: four formats, udp, tcp, tls" t_rsyslog
-check "a certificate that is not trusted" t_untrusted
-check "fluentd: FluentServer" t_fluent_server
-check "gelf: graygelf" t_graygelf
 # shellcheck disable=SC2046 # a list of words
 docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
 echo "FORWARD_MAX_BACKLOG = 400k" >"$ROOT.t/conf"
