@@ -365,9 +365,12 @@ static int read_dockerfile(struct build *b, struct buf *out, struct err *err)
 	struct err why = { 0 };
 	int rc = read_in_context(b->context.view.root_fd, name, DOCKERFILE_MAX, out, &why);
 
-	if (rc == -ENOENT && str_eq(name, DEFAULT_DOCKERFILE))
+	if (rc == -ENOENT && str_eq(name, DEFAULT_DOCKERFILE)) {
 		rc = read_in_context(b->context.view.root_fd, "dockerfile", DOCKERFILE_MAX, out,
 				     &why);
+		name = rc < 0 ? name : "dockerfile";
+	}
+	b->df_name = name;
 	if (rc == -ENOENT)
 		return err_kind(err, ERR_SYSTEM, "Cannot locate specified Dockerfile: %s", name);
 	if (rc < 0) {
@@ -375,7 +378,7 @@ static int read_dockerfile(struct build *b, struct buf *out, struct err *err)
 		return rc;
 	}
 	if (!out->len)
-		return err_kind(err, ERR_SYSTEM, "the Dockerfile (%s) cannot be empty", name);
+		return err_kind(err, ERR_BAD_PARAM, "the Dockerfile (%s) cannot be empty", name);
 	return 0;
 }
 

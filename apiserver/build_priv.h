@@ -54,6 +54,7 @@ struct build {
 	struct build_opts o;
 	struct build_args args;
 	struct image_events events;
+	const char *df_name; /* of the Dockerfile, in errors; NULL: it has none */
 	struct dockerfile df;
 	struct build_root context;
 	struct build_stage *stages; /* finished ones */

@@ -16,10 +16,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/dockerfile_change.h"
+#include "apiserver/dockerfile_flags.h"
+#include "apiserver/dockerfile_heredoc.h"
+#include "apiserver/dockerfile_words.h"
 #include "buf.h"
 #include "cleanup.h"
-#include "jget.h"
 #include "str.h"
+
+#define LINE_MAX_BYTES 65536
 
 enum shape {
 	SHAPE_STRING,
@@ -28,9 +33,7 @@ enum shape {
 	SHAPE_NAMES,
 	SHAPE_JSON_OR_STRING,
 	SHAPE_JSON_OR_WORDS,
-	SHAPE_JSON,
 	SHAPE_HEALTH,
-	SHAPE_ONBUILD,
 };
 
 static const struct {
@@ -49,9 +52,9 @@ static const struct {
 	{ "HEALTHCHECK", DF_HEALTHCHECK, SHAPE_HEALTH },
 	{ "LABEL", DF_LABEL, SHAPE_NAMEVALS },
 	{ "MAINTAINER", DF_MAINTAINER, SHAPE_STRING },
-	{ "ONBUILD", DF_ONBUILD, SHAPE_ONBUILD },
+	{ "ONBUILD", DF_ONBUILD, SHAPE_STRING },
 	{ "RUN", DF_RUN, SHAPE_JSON_OR_STRING },
-	{ "SHELL", DF_SHELL, SHAPE_JSON },
+	{ "SHELL", DF_SHELL, SHAPE_JSON_OR_STRING },
 	{ "STOPSIGNAL", DF_STOPSIGNAL, SHAPE_STRING },
 	{ "USER", DF_USER, SHAPE_STRING },
 	{ "VOLUME", DF_VOLUME, SHAPE_JSON_OR_WORDS },
@@ -61,21 +64,6 @@ static const struct {
 const char *df_cmd_name(enum df_cmd cmd)
 {
 	return commands[cmd].name;
-}
-
-const char *df_flag(const struct df_instr *i, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (char **f = i->flags; f && *f; f++) {
-		if (strncmp(*f + 2, name, len) != 0)
-			continue;
-		if ((*f)[2 + len] == '=')
-			return *f + 2 + len + 1;
-		if (!(*f)[2 + len])
-			return "";
-	}
-	return NULL;
 }
 
 void df_instr_fini(struct df_instr *i)
@@ -157,47 +145,6 @@ static char **plain_words(const char *s)
 	return v;
 }
 
-/* --name=value words before the arguments. A bare "--" ends them. */
-static const char *take_flags(const char *s, char escape, struct df_instr *out)
-{
-	for (;;) {
-		const char *p = skip_space(s);
-		cleanup_free char *w = NULL;
-
-		if (p[0] != '-' || p[1] != '-')
-			return s;
-		w = next_word(&p, escape);
-		if (!strcmp(w, "--"))
-			return p;
-		strv_add(&out->flags, w);
-		s = p;
-	}
-}
-
-/* A JSON array of strings; false when it is not one. */
-static bool try_json(const char *s, char ***out)
-{
-	cleanup_json json_t *j = NULL;
-	struct err ignored = { 0 };
-	json_t *item;
-	char **v;
-	size_t i;
-
-	s = skip_space(s);
-	if (*s != '[' || jparse(s, strlen(s), &j, &ignored) < 0 || !json_is_array(j))
-		return false;
-	json_array_foreach (j, i, item) {
-		if (!json_is_string(item) ||
-		    strlen(json_string_value(item)) != json_string_length(item))
-			return false;
-	}
-	v = xcalloc(1, sizeof(*v));
-	json_array_foreach (j, i, item)
-		strv_add(&v, json_string_value(item));
-	*out = v;
-	return true;
-}
-
 static int shape_namevals(const char *s, char escape, const char *name, char ***out,
 			  struct err *err)
 {
@@ -234,68 +181,60 @@ static int shape_namevals(const char *s, char escape, const char *name, char ***
 	return 0;
 }
 
+/* NONE or CMD, and the command. What is wrong with it, dockerfile_health tells. */
 static int shape_health(const char *s, struct df_instr *out, struct err *err)
 {
-	char word[16] = "";
-	char **v = NULL;
+	cleanup_strv char **v = NULL;
 	size_t n = 0;
+	int rc;
 
-	s = skip_space(s);
-	while (s[n] && !isspace((unsigned char)s[n]) && n < sizeof(word) - 1) {
-		word[n] = (char)toupper((unsigned char)s[n]);
+	while (s[n] && !isspace((unsigned char)s[n]))
 		n++;
-	}
 	if (!n)
-		return err_kind(err, ERR_BAD_PARAM, "HEALTHCHECK requires at least one argument");
-	s = skip_space(s + n);
-	if (!strcmp(word, "NONE")) {
-		if (*s)
-			return err_kind(err, ERR_BAD_PARAM, "HEALTHCHECK NONE takes no arguments");
-		strv_add(&out->args, "NONE");
 		return 0;
+	{
+		cleanup_free char *type = xstrndup(s, n);
+
+		strv_add(&out->args, type);
 	}
-	if (strcmp(word, "CMD") != 0)
-		return err_kind(err, ERR_BAD_PARAM, "Unknown type \"%s\" in HEALTHCHECK (try CMD)",
-				word);
-	strv_add(&out->args, "CMD");
-	if (try_json(s, &v)) {
-		for (n = 0; v[n]; n++)
-			strv_add(&out->args, v[n]);
-		strv_free(v);
-		out->json = true;
-	} else if (*s) {
+	s = skip_space(s + n);
+	if ((rc = dockerfile_json_form(s, &v, err)) < 0)
+		return rc;
+	out->json = rc == 1;
+	for (char **a = v; rc && *a; a++)
+		strv_add(&out->args, *a);
+	if (!rc && *s)
 		strv_add(&out->args, s);
-	}
+	return 0;
+}
+
+static int shape_json_or(enum shape shape, const char *s, struct df_instr *out, struct err *err)
+{
+	cleanup_strv char **v = NULL;
+	int rc = dockerfile_json_form(s, &v, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && shape == SHAPE_JSON_OR_WORDS)
+		v = plain_words(s);
+	out->json = rc == 1;
+	for (char **a = v; v && *a; a++)
+		strv_add(&out->args, *a);
+	if (!v && *s)
+		strv_add(&out->args, s);
 	return 0;
 }
 
 static int read_args(enum shape shape, const char *s, char escape, const char *name,
 		     struct df_instr *out, struct err *err)
 {
-	char **v = NULL, *w;
+	char *w;
 
 	out->args = xcalloc(1, sizeof(*out->args));
 	switch (shape) {
 	case SHAPE_JSON_OR_STRING:
 	case SHAPE_JSON_OR_WORDS:
-	case SHAPE_JSON:
-		if (try_json(s, &v)) {
-			strv_free(out->args);
-			out->args = v;
-			out->json = true;
-			return 0;
-		}
-		if (shape == SHAPE_JSON)
-			return err_kind(err, ERR_BAD_PARAM,
-					"%s requires the arguments to be in JSON form", name);
-		if (shape == SHAPE_JSON_OR_STRING) {
-			if (*s)
-				strv_add(&out->args, s);
-			return 0;
-		}
-		strv_free(out->args);
-		out->args = plain_words(s);
-		return 0;
+		return shape_json_or(shape, s, out, err);
 	case SHAPE_WORDS:
 		strv_free(out->args);
 		out->args = plain_words(s);
@@ -311,17 +250,11 @@ static int read_args(enum shape shape, const char *s, char escape, const char *n
 	case SHAPE_HEALTH:
 		return shape_health(s, out, err);
 	case SHAPE_STRING:
-	case SHAPE_ONBUILD:
 		if (*s)
 			strv_add(&out->args, s);
 		return 0;
 	}
 	return 0;
-}
-
-static int parse_error(struct err *err, int line)
-{
-	return err_wrap(err, err->code, "dockerfile parse error on line %d", line);
 }
 
 static const char *lacks(enum df_cmd cmd)
@@ -342,124 +275,151 @@ static const char *lacks(enum df_cmd cmd)
 	}
 }
 
-static int check_args(const struct df_instr *in, struct err *err)
+static bool is_blank_name(const char *s)
+{
+	return !*s || *s == '=';
+}
+
+/* FROM image, FROM image AS name. */
+static int check_from(const struct df_instr *in, struct err *err)
 {
 	size_t n = strv_len(in->args);
+	const char *s;
 
-	switch (in->cmd) {
-	case DF_RUN:
-	case DF_CMD:
-	case DF_ENTRYPOINT:
+	if (n == 1)
 		return 0;
-	case DF_ADD:
-	case DF_COPY:
-		if (n == 1)
-			return err_kind(
-				err, ERR_BAD_PARAM,
+	if (n != 3 || strcasecmp(in->args[1], "as") != 0)
+		return err_kind(err, ERR_BAD_PARAM, "FROM requires either one or three arguments");
+	s = in->args[2];
+	if (isalpha((unsigned char)*s))
+		while (isalnum((unsigned char)*s) || (*s && strchr("-_.", *s)))
+			s++;
+	if (*s)
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid name for build stage: \"%.200s\", name can't start with a "
+				"number or contain symbols",
+				in->args[2]);
+	return 0;
+}
+
+static int check_args(const struct df_instr *in, struct err *err)
+{
+	const char *name = df_cmd_name(in->cmd);
+	size_t n = strv_len(in->args);
+
+	if (in->cmd == DF_RUN || in->cmd == DF_CMD || in->cmd == DF_ENTRYPOINT)
+		return 0;
+	if (in->cmd == DF_FROM)
+		return check_from(in, err);
+	if ((in->cmd == DF_ADD || in->cmd == DF_COPY) && n < 2)
+		return err_kind(err, ERR_BAD_PARAM,
 				"%s requires at least two arguments, but only one was provided. "
 				"Destination could not be determined",
-				df_cmd_name(in->cmd));
-		break;
-	case DF_FROM:
-		if (n == 2 || n > 3 || (n == 3 && strcasecmp(in->args[1], "as") != 0))
-			n = 0;
-		break;
-	default:
-		break;
-	}
+				name);
 	if (!n)
-		return err_kind(err, ERR_BAD_PARAM, "%s requires %s", df_cmd_name(in->cmd),
-				lacks(in->cmd));
-	return 0;
-}
-
-/* Flags that an instruction has; what needs BuildKit is refused when it is carried out. */
-static int check_flags(const struct df_instr *in, struct err *err)
-{
-	static const struct {
-		enum df_cmd cmd;
-		const char *names;
-	} known[] = {
-		{ DF_ADD, " chown chmod link checksum keep-git-dir exclude unpack " },
-		{ DF_COPY, " from chown chmod link parents exclude " },
-		{ DF_FROM, " platform " },
-		{ DF_RUN, " mount network security device " },
-		{ DF_HEALTHCHECK, " interval timeout start-period start-interval retries " },
-	};
-
-	for (char **f = in->flags; *f; f++) {
-		char name[64];
-		size_t i, len = strcspn(*f + 2, "=");
-		bool found = false;
-
-		if (str_fmt(name, sizeof(name), " %.*s ", (int)len, *f + 2) > 0)
-			for (i = 0; i < ARRAY_SIZE(known); i++)
-				found |= known[i].cmd == in->cmd && strstr(known[i].names, name);
-		if (!found)
-			return err_kind(err, ERR_BAD_PARAM, "unknown flag: --%.*s", (int)len,
-					*f + 2);
+		return err_kind(err, ERR_BAD_PARAM, "%s requires %s", name, lacks(in->cmd));
+	if (in->cmd == DF_SHELL && !in->json)
+		return err_kind(err, ERR_BAD_PARAM,
+				"SHELL requires the arguments to be in JSON form");
+	for (size_t i = 0; i < n; i++) {
+		if ((in->cmd == DF_ARG || ((in->cmd == DF_ENV || in->cmd == DF_LABEL) && !(i % 2))) &&
+		    is_blank_name(in->args[i]))
+			return err_kind(err, ERR_BAD_PARAM, "%s names can not be blank", name);
+		if (in->cmd == DF_VOLUME && !*skip_space(in->args[i]))
+			return err_kind(err, ERR_BAD_PARAM,
+					"VOLUME specified can not be an empty string");
 	}
 	return 0;
 }
 
-static const char *instruction_name(const char *s, size_t n, char name[32])
+static int check_onbuild(const struct df_instr *in, struct err *err)
 {
-	memset(name, 0, 32);
-	for (size_t i = 0; n < 32 && i < n; i++)
-		name[i] = (char)toupper((unsigned char)s[i]);
-	return name;
+	cleanup_free char *first = xstrndup(in->args[0], strcspn(in->args[0], " \t"));
+
+	for (char *p = first; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	if (str_eq(first, "ONBUILD"))
+		return err_kind(err, ERR_BAD_PARAM,
+				"Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+	if (str_eq(first, "MAINTAINER") || str_eq(first, "FROM"))
+		return err_kind(err, ERR_BAD_PARAM, "%s isn't allowed as an ONBUILD trigger", first);
+	return 0;
+}
+
+static int check(const struct df_instr *in, struct err *err)
+{
+	int rc;
+
+	if ((rc = check_args(in, err)) < 0 || (rc = dockerfile_flags_check(in, err)) < 0)
+		return rc;
+	if (in->cmd == DF_ONBUILD)
+		return check_onbuild(in, err);
+	return in->cmd == DF_HEALTHCHECK ? dockerfile_health(in, NULL, err) : 0;
+}
+
+static int unknown(const char *name, struct err *err)
+{
+	const char *names[ARRAY_SIZE(commands) + 1] = { NULL };
+	char hint[DOCKERFILE_HINT_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		names[i] = commands[i].name;
+	dockerfile_hint(hint, name, names);
+	return err_kind(err, ERR_BAD_PARAM, "unknown instruction: %.100s%s", name, hint);
 }
 
 static int fill(struct df_instr *in, enum shape shape, const char *after, char escape,
 		struct err *err)
 {
-	bool raw = in->cmd == DF_ONBUILD || in->cmd == DF_MAINTAINER;
-	const char *rest = skip_space(after);
-	int rc;
+	const char *rest;
+	cleanup_free char *args = NULL;
 
 	in->flags = xcalloc(1, sizeof(*in->flags));
-	if (!raw)
-		rest = skip_space(take_flags(rest, escape, in));
-	in->rest = xstrdup(in->cmd == DF_HEALTHCHECK ? skip_space(after) : rest);
+	rest = skip_space(dockerfile_flags_take(after, escape, &in->flags));
+	args = xstrdup(rest);
+	rtrim(args);
+	in->rest = in->cmd == DF_HEALTHCHECK ? xstrdup(skip_space(after)) : xstrdup(args);
 	rtrim(in->rest);
-	{
-		cleanup_free char *args = xstrdup(rest);
+	return read_args(shape, args, escape, df_cmd_name(in->cmd), in, err);
+}
 
-		rtrim(args);
-		rc = read_args(shape, args, escape, df_cmd_name(in->cmd), in, err);
-	}
-	if (rc < 0 || (rc = check_flags(in, err)) < 0)
+/* *form: an error is one of the text's form, not of the instruction. */
+static int parse_instr(const char *text, char escape, int line, struct df_instr *out, bool *form,
+		       struct err *err)
+{
+	struct df_instr in = { .line = line };
+	const char *s = skip_space(text);
+	size_t n = 0, i;
+	int rc;
+
+	while (s[n] && !isspace((unsigned char)s[n]))
+		n++;
+	cleanup_free char *name = xstrndup(s, n);
+
+	*form = false;
+	for (i = 0; i < ARRAY_SIZE(commands) && strcasecmp(commands[i].name, name) != 0;)
+		i++;
+	if (i == ARRAY_SIZE(commands))
+		return unknown(name, err);
+	in.cmd = commands[i].cmd;
+	in.original = xstrdup(s);
+	rtrim(in.original);
+	rc = fill(&in, commands[i].shape, s + n, escape, err);
+	*form = rc < 0;
+	if (rc < 0 || (rc = check(&in, err)) < 0) {
+		df_instr_fini(&in);
 		return rc;
-	return check_args(in, err);
+	}
+	*out = in;
+	return 0;
 }
 
 int dockerfile_parse_one(const char *text, char escape, int line, struct df_instr *out,
 			 struct err *err)
 {
-	struct df_instr in = { .line = line };
-	char name[32];
-	const char *s = skip_space(text);
-	size_t n = 0, i;
+	bool form;
 
-	while (s[n] && !isspace((unsigned char)s[n]))
-		n++;
-	instruction_name(s, n, name);
-	for (i = 0; i < ARRAY_SIZE(commands) && strcmp(commands[i].name, name) != 0;)
-		i++;
-	if (i == ARRAY_SIZE(commands)) {
-		err_kind(err, ERR_BAD_PARAM, "unknown instruction: %.*s", n > 100 ? 100 : (int)n,
-			 s);
-		return parse_error(err, line);
-	}
-	in.cmd = commands[i].cmd;
-	in.original = xstrdup(s);
-	rtrim(in.original);
-	if (fill(&in, commands[i].shape, s + n, escape, err) < 0) {
-		df_instr_fini(&in);
-		return parse_error(err, line);
-	}
-	*out = in;
-	return 0;
+	return parse_instr(text, escape, line, out, &form, err);
 }
 
 /* ---- lines ---- */
@@ -487,9 +447,11 @@ static bool next_line(struct lines *l, const char **start, size_t *len)
 }
 
 /* "# name=value" at the top of the file; false when this line ends the directives. */
-static int directive(const char *s, size_t len, struct dockerfile *d, bool *seen_escape,
+static int directive(const char *s, size_t len, struct dockerfile *d, unsigned *seen,
 		     struct err *err)
 {
+	static const char *const names[] = { "escape", "syntax", "check" };
+
 	cleanup_free char *line = xstrndup(s, len);
 	char *p = (char *)skip_space(line), *eq, *value;
 
@@ -503,18 +465,22 @@ static int directive(const char *s, size_t len, struct dockerfile *d, bool *seen
 	rtrim(p);
 	value = (char *)skip_space(eq + 1);
 	rtrim(value);
-	if (!strcasecmp(p, "escape")) {
-		if (*seen_escape)
+	for (size_t i = 0; *value && i < ARRAY_SIZE(names); i++) {
+		if (strcasecmp(p, names[i]) != 0)
+			continue;
+		if (*seen & 1u << i)
 			return err_kind(err, ERR_BAD_PARAM,
-					"only one escape parser directive can be used");
-		if ((value[0] != '\\' && value[0] != '`') || value[1])
+					"only one %s parser directive can be used", names[i]);
+		*seen |= 1u << i;
+		if (i == 0 && ((value[0] != '\\' && value[0] != '`') || value[1]))
 			return err_kind(err, ERR_BAD_PARAM,
-					"invalid escape token '%s' does not match ` or \\", value);
-		*seen_escape = true;
-		d->escape = value[0];
+					"invalid escape token '%.100s' does not match ` or \\",
+					value);
+		if (i == 0)
+			d->escape = value[0];
 		return 1;
 	}
-	return !strcasecmp(p, "syntax") || !strcasecmp(p, "check");
+	return 0;
 }
 
 static bool is_comment(const char *s, size_t len)
@@ -547,86 +513,187 @@ static size_t strip_continuation(const char *s, size_t len, char escape, bool *m
 	return *more ? n - 1 : len;
 }
 
-static int add_instr(struct dockerfile *d, const char *text, int line, struct err *err)
-{
-	int rc;
+struct parser {
+	struct lines l;
+	struct dockerfile d;
+	unsigned seen; /* directives */
+	bool directives, failed;
+	struct err first; /* of an instruction: errors of the text's form go before it */
+};
 
-	if (d->n == DOCKERFILE_INSTRS)
-		return err_kind(err, ERR_BAD_PARAM, "dockerfile has more than %d instructions",
-				DOCKERFILE_INSTRS);
+static int next_of(struct parser *p, const char **s, size_t *n, struct err *err)
+{
+	if (!next_line(&p->l, s, n))
+		return 0;
+	if (*n >= LINE_MAX_BYTES)
+		return err_kind(err, ERR_BAD_PARAM,
+				"dockerfile line greater than max allowed size of %d",
+				LINE_MAX_BYTES - 1);
+	if (memchr(*s, '\0', *n))
+		return err_kind(err, ERR_BAD_PARAM, "line %d has a NUL byte", p->l.line);
+	return 1;
+}
+
+static struct df_instr *add_instr(struct parser *p, const char *text, int line, struct err *err)
+{
+	struct dockerfile *d = &p->d;
+	struct err why = { 0 };
+	bool form;
+
+	if (d->n == DOCKERFILE_INSTRS) {
+		err_kind(err, ERR_BAD_PARAM, "dockerfile has more than %d instructions",
+			 DOCKERFILE_INSTRS);
+		return NULL;
+	}
 	if (d->n % 16 == 0)
 		d->v = xrealloc(d->v, (d->n + 16) * sizeof(*d->v));
-	rc = dockerfile_parse_one(text, d->escape, line, &d->v[d->n], err);
-	if (!rc)
-		d->n++;
+	if (parse_instr(text, d->escape, line, &d->v[d->n], &form, &why) == 0)
+		return &d->v[d->n++];
+	if (form) {
+		*err = why;
+		return NULL;
+	}
+	if (!p->failed) {
+		p->first = why;
+		err_wrap(&p->first, why.code, "dockerfile parse error on line %d", line);
+	}
+	p->failed = true;
+	return NULL;
+}
+
+/* Takes the lines of a here-document. */
+static int skip_heredoc(struct parser *p, const struct df_heredoc *h, struct err *err)
+{
+	const char *s;
+	size_t n, tabs;
+	int rc;
+
+	while ((rc = next_of(p, &s, &n, err)) > 0) {
+		for (tabs = 0; h->chomp && tabs < n && s[tabs] == '\t';)
+			tabs++;
+		if (n - tabs == strlen(h->name) && !memcmp(s + tabs, h->name, n - tabs))
+			return 0;
+	}
+	return rc < 0 ? rc : err_kind(err, ERR_BAD_PARAM, "unterminated heredoc");
+}
+
+static int heredocs(struct parser *p, struct df_instr *in, struct err *err)
+{
+	const char *text = in->cmd == DF_ONBUILD ? in->rest : in->original;
+	cleanup_strv char **words = NULL;
+	int rc = 0;
+
+	if (in->json || !strstr(text, "<<") || !dockerfile_heredoc_ok(text))
+		return 0;
+	words = dockerfile_heredoc_words(text);
+	for (char **w = words; rc == 0 && *w; w++) {
+		struct df_heredoc h;
+
+		if (!dockerfile_heredoc(*w, &h))
+			continue;
+		in->heredoc = true;
+		rc = skip_heredoc(p, &h, err);
+		free(h.name);
+	}
 	return rc;
 }
 
+static void warn_empty(struct dockerfile *d, const char *text)
+{
+	cleanup_free char *w = xasprintf("[WARNING]: Empty continuation line found in: %s", text);
+
+	strv_add(&d->warnings, w);
+}
+
 /* Takes one instruction that may go over several lines. */
-static int logical_line(struct dockerfile *d, struct lines *l, const char *s, size_t len,
-			struct err *err)
+static int logical_line(struct parser *p, const char *s, size_t len, struct err *err)
 {
 	cleanup_buf struct buf text = BUF_INIT;
-	int first = l->line;
+	int first = p->l.line, rc = 0;
 	bool more, empty = false;
-	size_t n = strip_continuation(s, len, d->escape, &more);
+	struct df_instr *in;
+	size_t n;
 
+	while (len && isspace((unsigned char)*s)) {
+		s++;
+		len--;
+	}
+	n = strip_continuation(s, len, p->d.escape, &more);
 	buf_add(&text, s, n);
-	while (more && next_line(l, &s, &len)) {
+	while (more && (rc = next_of(p, &s, &len, err)) > 0) {
 		if (is_comment(s, len))
 			continue;
 		if (is_blank(s, len)) {
 			empty = true;
 			continue;
 		}
-		n = strip_continuation(s, len, d->escape, &more);
+		n = strip_continuation(s, len, p->d.escape, &more);
 		buf_add(&text, s, n);
 	}
-	if (strlen(buf_str(&text)) != text.len)
-		return err_kind(err, ERR_BAD_PARAM, "dockerfile parse error on line %d: a NUL byte",
-				first);
-	if (empty) {
-		cleanup_free char *w = xasprintf(
-			"[WARNING]: Empty continuation line found in:\n    %s", buf_str(&text));
-
-		strv_add(&d->warnings, w);
-	}
-	return add_instr(d, buf_str(&text), first, err);
+	if (rc < 0 || is_blank(buf_str(&text), text.len))
+		return rc < 0 ? rc : 0;
+	if (empty)
+		warn_empty(&p->d, buf_str(&text));
+	err->code = 0;
+	in = add_instr(p, buf_str(&text), first, err);
+	return in ? heredocs(p, in, err) : err->code;
 }
 
-int dockerfile_parse(const char *text, size_t len, struct dockerfile *out, struct err *err)
+static int parse_all(struct parser *p, struct err *err)
 {
-	struct lines l = { .p = text, .end = text + len };
-	struct dockerfile d = { .escape = '\\' };
-	bool directives = true, seen_escape = false;
 	const char *s;
 	size_t n;
-	int rc = 0;
+	int rc;
 
-	if (len > DOCKERFILE_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "dockerfile is larger than %d bytes",
-				DOCKERFILE_MAX);
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
-		l.p += 3;
-	d.warnings = xcalloc(1, sizeof(*d.warnings));
-	while (rc >= 0 && next_line(&l, &s, &n)) {
-		if (directives) {
-			rc = directive(s, n, &d, &seen_escape, err);
-			directives = rc > 0;
+	while ((rc = next_of(p, &s, &n, err)) > 0) {
+		if (p->directives) {
+			if ((rc = directive(s, n, &p->d, &p->seen, err)) < 0)
+				return rc;
+			p->directives = rc > 0;
 			if (rc)
 				continue;
 		}
 		if (is_comment(s, n) || is_blank(s, n))
 			continue;
-		directives = false;
-		rc = logical_line(&d, &l, s, n, err);
+		p->directives = false;
+		if ((rc = logical_line(p, s, n, err)) < 0)
+			return rc;
 	}
-	if (rc >= 0 && !d.n)
+	if (rc == 0 && !p->d.n && !p->failed)
 		rc = err_kind(err, ERR_BAD_PARAM, "file with no instructions");
+	return rc;
+}
+
+int dockerfile_parse(const char *text, size_t len, const char *name, struct dockerfile *out,
+		     struct err *err)
+{
+	struct parser p = {
+		.l = { .p = text, .end = text + len },
+		.d = { .escape = '\\' },
+		.directives = true,
+	};
+	int rc;
+
+	if (len > DOCKERFILE_MAX)
+		return err_kind(err, ERR_BAD_PARAM, "dockerfile is larger than %d bytes",
+				DOCKERFILE_MAX);
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		p.l.p += 3;
+	p.d.warnings = xcalloc(1, sizeof(*p.d.warnings));
+	rc = parse_all(&p, err);
+	if (rc < 0 && name)
+		err_wrap(err, rc, "failed to parse %.200s", name);
+	if (rc == 0 && p.failed) {
+		*err = p.first;
+		rc = p.first.code;
+	}
 	if (rc < 0) {
-		dockerfile_fini(&d);
+		dockerfile_fini(&p.d);
 		return rc;
 	}
-	*out = d;
+	if (p.d.warnings[0])
+		strv_add(&p.d.warnings, "[WARNING]: Empty continuation lines will become errors "
+					"in a future release.");
+	*out = p.d;
 	return 0;
 }

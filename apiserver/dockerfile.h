@@ -38,6 +38,8 @@ enum df_cmd {
  *	ARG			NAME or NAME=VALUE, one each
  *	RUN			json: the words; else one string
  *	ADD COPY FROM		words
+ *	ENV LABEL		name, value, name, value ...
+ *	HEALTHCHECK		NONE or CMD, and the command
  *	MAINTAINER		one string
  * The others are read from rest, by dockerfile_change_one.
  */
@@ -45,6 +47,7 @@ struct df_instr {
 	enum df_cmd cmd;
 	int line; /* where it begins, from 1 */
 	bool json;
+	bool heredoc;	/* <<WORD in it: the lines that belong to it have been left out */
 	char *original; /* as written, continuation lines joined: "RUN echo a" */
 	char *rest;	/* what follows the name, with the flags where rest is read by others */
 	char **flags;	/* "--from=x", in order */
@@ -55,12 +58,14 @@ struct dockerfile {
 	struct df_instr *v;
 	size_t n;
 	char escape;	 /* \ or ` */
-	char **warnings; /* "[WARNING]: Empty continuation line found in: ..." */
+	char **warnings; /* lines that the client is shown, without their ends */
 };
 
-/* Errors are Docker's: "dockerfile parse error on line 2: unknown instruction: FOO", "file with no
- * instructions". */
-int dockerfile_parse(const char *text, size_t len, struct dockerfile *out, struct err *err);
+/* Errors are Docker's: of the text's form "failed to parse NAME: file with no instructions" (name
+ * NULL: without that), of an instruction "dockerfile parse error on line 2: unknown instruction:
+ * FOO". */
+int dockerfile_parse(const char *text, size_t len, const char *name, struct dockerfile *out,
+		     struct err *err);
 void dockerfile_fini(struct dockerfile *d);
 /* One instruction's text (ONBUILD triggers). */
 int dockerfile_parse_one(const char *text, char escape, int line, struct df_instr *out,
@@ -69,5 +74,6 @@ void df_instr_fini(struct df_instr *i);
 const char *df_cmd_name(enum df_cmd cmd); /* "RUN" */
 /* The value of --name=value, "" for --name alone, NULL when it is not there. */
 const char *df_flag(const struct df_instr *i, const char *name);
+bool df_flag_set(const struct df_instr *i, const char *name); /* a boolean one */
 
 #endif

@@ -13,30 +13,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/dockerfile.h"
 #include "apiserver/dockerfile_words.h"
 #include "apiserver/signals.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
-
-/* Go's %q of a string. */
-static void go_quote(struct buf *b, const char *s)
-{
-	buf_addch(b, '"');
-	for (; s && *s; s++) {
-		unsigned char ch = (unsigned char)*s;
-
-		if (ch == '"' || ch == '\\')
-			buf_printf(b, "\\%c", ch);
-		else if (ch == '\n' || ch == '\t' || ch == '\r')
-			buf_addstr(b, ch == '\n' ? "\\n" : ch == '\t' ? "\\t" : "\\r");
-		else if (ch < 0x20 || ch == 0x7f)
-			buf_printf(b, "\\x%02x", ch);
-		else
-			buf_addch(b, (char)ch);
-	}
-	buf_addch(b, '"');
-}
 
 struct change {
 	json_t *config;
@@ -64,7 +46,7 @@ static void note_quoted(struct change *c, const char *before, const json_t *a)
 	json_array_foreach ((json_t *)a, i, v) {
 		NOTE(c, "%s", i ? " " : "");
 		if (c->st->note)
-			go_quote(c->st->note, json_string_value(v));
+			dockerfile_quote(c->st->note, json_string_value(v));
 	}
 	NOTE(c, "]");
 }
@@ -117,14 +99,13 @@ static char *upper(const char *s)
 
 /* The command of CMD, ENTRYPOINT, HEALTHCHECK CMD: exec form as it is, shell form behind the shell.
  */
-static int command(struct change *c, const char *text, json_t **out, bool *exec_form)
+static int command(struct change *c, const char *text, json_t **out)
 {
 	cleanup_strv char **v = NULL, **shell = NULL;
 	int rc = dockerfile_json_form(text, &v, c->err);
 
 	if (rc < 0)
 		return rc;
-	*exec_form = rc == 1;
 	if (rc == 0) {
 		shell = jget_strv(c->config, "Shell");
 		v = strv_split("", ' ');
@@ -143,14 +124,11 @@ static int command(struct change *c, const char *text, json_t **out, bool *exec_
 static int change_cmd(struct change *c)
 {
 	json_t *a;
-	bool exec_form;
 	int rc;
 
-	if ((rc = command(c, c->rest, &a, &exec_form)) < 0)
+	if ((rc = command(c, c->rest, &a)) < 0)
 		return rc;
-	if (exec_form && !json_array_size(a))
-		c->st->cmd_set = false;
-	else
+	if (json_array_size(a))
 		c->st->cmd_set = true;
 	note_quoted(c, " [", a);
 	return set_checked(c->config, "Cmd", a, c->err);
@@ -159,10 +137,9 @@ static int change_cmd(struct change *c)
 static int change_entrypoint(struct change *c)
 {
 	json_t *a;
-	bool exec_form;
 	int rc;
 
-	if ((rc = command(c, c->rest, &a, &exec_form)) < 0)
+	if ((rc = command(c, c->rest, &a)) < 0)
 		return rc;
 	note_quoted(c, " [", a);
 	if (!json_array_size(a)) {
@@ -258,30 +235,38 @@ static int change_label(struct change *c)
 	return pairs(c, "LABEL", set_label);
 }
 
-static int bad_port(struct change *c, const char *text)
+/* "8000-9000"; more dashes are not looked at, as in Docker. */
+static int port_range(const char *text, int64_t *first, int64_t *last)
 {
-	return err_kind(c->err, ERR_BAD_PARAM, "Invalid containerPort: %s", text);
+	cleanup_strv char **v = strv_split(text, '-');
+
+	if (!v[0] || parse_i64(v[0], 0, 65535, first) < 0 ||
+	    parse_i64(v[1] ? v[1] : v[0], 0, 65535, last) < 0 || *last < *first)
+		return -EINVAL;
+	return 0;
 }
 
-static int expose_one(struct change *c, char *text)
+/* PORT[-PORT][/PROTOCOL]; a host's address and port in front are taken and mean nothing. */
+static int expose_one(struct change *c, const char *spec)
 {
 	json_t *ports = object_in(c->config, "ExposedPorts");
-	char *slash = strchr(text, '/'), *dash, key[32], proto[8];
+	const char *colon = strrchr(spec, ':');
+	cleanup_free char *text = xstrdup(colon ? colon + 1 : spec);
+	char *slash = strchr(text, '/'), key[32], proto[8];
 	int64_t first, last;
 
 	if (slash)
 		*slash = '\0';
+	if (!*text)
+		return err_kind(c->err, ERR_BAD_PARAM, "no port specified: %s<empty>", spec);
+	if (port_range(text, &first, &last) < 0)
+		return err_kind(c->err, ERR_BAD_PARAM, "invalid containerPort: %s", text);
 	str_copy(proto, sizeof(proto), slash && slash[1] ? slash + 1 : "tcp");
 	for (char *p = proto; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	if (!str_eq(proto, "tcp") && !str_eq(proto, "udp") && !str_eq(proto, "sctp"))
+	if ((!str_eq(proto, "tcp") && !str_eq(proto, "udp") && !str_eq(proto, "sctp")) ||
+	    (slash && strlen(slash + 1) > 4))
 		return err_kind(c->err, ERR_BAD_PARAM, "invalid proto: %s", slash + 1);
-	dash = strchr(text, '-');
-	if (dash)
-		*dash = '\0';
-	if (parse_i64(text, 1, 65535, &first) < 0 ||
-	    parse_i64(dash ? dash + 1 : text, 1, 65535, &last) < 0 || last < first)
-		return bad_port(c, text);
 	for (; first <= last; first++) {
 		snprintf(key, sizeof(key), "%lld/%s", (long long)first, proto);
 		json_object_set_new(ports, key, json_object());
@@ -296,43 +281,64 @@ static int by_text(const void *a, const void *b)
 
 static int change_expose(struct change *c)
 {
-	cleanup_strv char **words = NULL;
+	cleanup_strv char **words = dockerfile_words(c->rest, c->escape);
 	int rc;
 
-	if ((rc = dockerfile_expand_words(c->rest, c->escape, c->env, &words, c->err)) < 0)
-		return rc;
 	if (!words[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "EXPOSE requires at least one argument");
 	qsort(words, strv_len(words), sizeof(*words), by_text);
-	for (char **w = words; *w; w++)
-		NOTE(c, " %s", *w);
-	for (char **w = words; *w; w++)
-		if ((rc = expose_one(c, *w)) < 0)
+	for (char **w = words; *w; w++) {
+		cleanup_strv char **ports = NULL;
+
+		if ((rc = dockerfile_expand_words(*w, c->escape, c->env, &ports, c->err)) < 0)
 			return rc;
+		for (char **p = ports; *p; p++) {
+			NOTE(c, " %s", *p);
+			if ((rc = expose_one(c, *p)) < 0)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+/* The JSON form's members are expanded, too. */
+static int volume_names(struct change *c, char ***out)
+{
+	cleanup_strv char **words = NULL, **v = strv_split("", ' ');
+	int rc = dockerfile_json_form(c->rest, &words, c->err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		words = dockerfile_words(c->rest, c->escape);
+	if (!words[0])
+		return err_kind(c->err, ERR_BAD_PARAM, "VOLUME requires at least one argument");
+	for (char **w = words; *w; w++) {
+		cleanup_free char *one = NULL;
+
+		if ((rc = dockerfile_expand(*w, c->escape, c->env, &one, c->err)) < 0)
+			return rc;
+		if (!*one)
+			return err_kind(c->err, ERR_BAD_PARAM,
+					"VOLUME specified can not be an empty string");
+		strv_add(&v, one);
+	}
+	*out = take_ptr(&v);
 	return 0;
 }
 
 static int change_volume(struct change *c)
 {
-	cleanup_strv char **words = NULL;
-	int rc = dockerfile_json_form(c->rest, &words, c->err);
+	cleanup_strv char **names = NULL;
+	int rc = volume_names(c, &names);
 
 	if (rc < 0)
 		return rc;
-	if (rc == 0 &&
-	    (rc = dockerfile_expand_words(c->rest, c->escape, c->env, &words, c->err)) < 0)
-		return rc;
-	if (!words[0])
-		return err_kind(c->err, ERR_BAD_PARAM, "VOLUME requires at least one argument");
-	note_list(c, words);
-	for (char **w = words; *w; w++) {
-		if (!**w)
-			return err_kind(c->err, ERR_BAD_PARAM,
-					"VOLUME specified can not be an empty string");
-		if ((rc = set_checked(object_in(c->config, "Volumes"), *w, json_object(), c->err)) <
+	note_list(c, names);
+	for (char **n = names; *n; n++)
+		if ((rc = set_checked(object_in(c->config, "Volumes"), *n, json_object(), c->err)) <
 		    0)
 			return rc;
-	}
 	return 0;
 }
 
@@ -343,13 +349,13 @@ static int one_word(struct change *c, const char *what, char **out)
 	size_t len;
 	int rc;
 
+	if (!*c->rest)
+		return err_kind(c->err, ERR_BAD_PARAM, "%s requires exactly one argument", what);
 	if ((rc = dockerfile_expand(c->rest, c->escape, c->env, &s, c->err)) < 0)
 		return rc;
 	len = strlen(s);
 	while (len && isspace((unsigned char)s[len - 1]))
 		s[--len] = '\0';
-	if (!len)
-		return err_kind(c->err, ERR_BAD_PARAM, "%s requires exactly one argument", what);
 	*out = take_ptr(&s);
 	return 0;
 }
@@ -410,6 +416,8 @@ static int change_workdir(struct change *c)
 
 	if ((rc = one_word(c, "WORKDIR", &s)) < 0)
 		return rc;
+	if (!*s)
+		return err_kind(c->err, ERR_BAD_PARAM, "cannot normalize nothing");
 	dir = join_clean(jget_str(c->config, "WorkingDir", ""), s);
 	NOTE(c, " %s", dir);
 	return set_checked(c->config, "WorkingDir", json_string(dir), c->err);
@@ -458,76 +466,87 @@ static int change_shell(struct change *c)
 	return set_checked(c->config, "Shell", array_of(v), c->err);
 }
 
-static int health_flag(struct change *c, json_t *health, const char *flag)
+static int health_duration(const char *name, const char *text, const char *key, json_t *health,
+			   struct err *err)
 {
-	static const struct {
-		const char *name, *key;
-	} durations[] = {
-		{ "--interval=", "Interval" },
-		{ "--timeout=", "Timeout" },
-		{ "--start-period=", "StartPeriod" },
-		{ "--start-interval=", "StartInterval" },
-	};
 	int64_t n;
 
-	if (str_starts(flag, "--retries=")) {
-		if (parse_i64(flag + 10, 0, INT32_MAX, &n) < 0)
-			return err_kind(c->err, ERR_BAD_PARAM, "--retries cannot be negative (%s)",
-					flag + 10);
-		if (n)
-			json_object_set_new(health, "Retries", json_integer(n));
+	if (!*text)
 		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(durations); i++) {
-		const char *text = flag + strlen(durations[i].name);
-
-		if (!str_starts(flag, durations[i].name))
-			continue;
-		if (parse_duration_ns(text, &n) < 0)
-			return err_kind(c->err, ERR_BAD_PARAM, "time: invalid duration \"%s\"",
-					text);
-		if (n && n < 1000000)
-			return err_kind(c->err, ERR_BAD_PARAM,
-					"Interval \"%s\" cannot be less than 1ms", text);
-		if (n)
-			json_object_set_new(health, durations[i].key, json_integer(n));
-		return 0;
-	}
-	return err_kind(c->err, ERR_BAD_PARAM, "Unknown flag: %.*s", (int)strcspn(flag + 2, "="),
-			flag + 2);
+	if (parse_duration_ns(text, &n) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "time: invalid duration \"%s\"", text);
+	if (n && n < 1000000)
+		return err_kind(err, ERR_BAD_PARAM, "Interval \"%s\" cannot be less than 1ms", name);
+	if (n)
+		json_object_set_new(health, key, json_integer(n));
+	return 0;
 }
 
-static int health_test(struct change *c, json_t *health, const char *rest)
+static int health_retries(const char *text, json_t *health, struct err *err)
 {
-	cleanup_free char *word = xstrndup(rest, strcspn(rest, " \t"));
-	cleanup_free char *type = upper(word);
-	cleanup_strv char **v = NULL;
-	json_t *test;
+	int64_t n;
+
+	if (!*text)
+		return 0;
+	if (parse_i64(text, INT32_MIN, INT32_MAX, &n) < 0)
+		return err_kind(err, ERR_BAD_PARAM,
+				"strconv.ParseInt: parsing \"%s\": invalid syntax", text);
+	if (n < 0)
+		return err_kind(err, ERR_BAD_PARAM, "--retries cannot be negative (%lld)",
+				(long long)n);
+	if (n)
+		json_object_set_new(health, "Retries", json_integer(n));
+	return 0;
+}
+
+static int health_test(const struct df_instr *in, json_t *test, struct err *err)
+{
+	if (!strcasecmp(in->args[0], "NONE")) {
+		if (in->args[1])
+			return err_kind(err, ERR_BAD_PARAM, "HEALTHCHECK NONE takes no arguments");
+		json_array_append_new(test, json_string("NONE"));
+		return 1;
+	}
+	if (strcasecmp(in->args[0], "CMD") != 0) {
+		cleanup_free char *type = upper(in->args[0]);
+
+		return err_kind(err, ERR_BAD_PARAM,
+				"Unknown type \"%s\" in HEALTHCHECK (try CMD)", type);
+	}
+	if (!in->args[1])
+		return err_kind(err, ERR_BAD_PARAM, "Missing command after HEALTHCHECK CMD");
+	json_array_append_new(test, json_string(in->json ? "CMD" : "CMD-SHELL"));
+	for (char **a = in->args + 1; *a; a++)
+		json_array_append_new(test, json_string(*a));
+	return 0;
+}
+
+int dockerfile_health(const struct df_instr *in, json_t **out, struct err *err)
+{
+	static const struct {
+		const char *flag, *key;
+	} durations[] = {
+		{ "interval", "Interval" },
+		{ "timeout", "Timeout" },
+		{ "start-period", "StartPeriod" },
+		{ "start-interval", "StartInterval" },
+	};
+	cleanup_json json_t *health = json_object();
+	json_t *test = json_array();
+	const char *v;
 	int rc;
 
-	rest += strlen(word);
-	rest += strspn(rest, " \t");
-	if (str_eq(type, "NONE")) {
-		if (*rest)
-			return err_kind(c->err, ERR_BAD_PARAM,
-					"HEALTHCHECK NONE takes no arguments");
-		json_object_set_new(health, "Test", json_pack("[s]", "NONE"));
-		return 0;
-	}
-	if (!str_eq(type, "CMD"))
-		return err_kind(c->err, ERR_BAD_PARAM,
-				"Unknown type \"%s\" in HEALTHCHECK (try CMD)", type);
-	if (!*rest)
-		return err_kind(c->err, ERR_BAD_PARAM, "Missing command after HEALTHCHECK CMD");
-	if ((rc = dockerfile_json_form(rest, &v, c->err)) < 0)
-		return rc;
-	test = json_array();
-	json_array_append_new(test, json_string(rc ? "CMD" : "CMD-SHELL"));
-	for (char **s = v; rc && *s; s++)
-		json_array_append_new(test, json_string(*s));
-	if (!rc)
-		json_array_append_new(test, json_string(rest));
 	json_object_set_new(health, "Test", test);
+	if ((rc = health_test(in, test, err)) < 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(durations); i++)
+		if ((v = df_flag(in, durations[i].flag)) &&
+		    health_duration(durations[i].flag, v, durations[i].key, health, err) < 0)
+			return err->code;
+	if (rc == 0 && (v = df_flag(in, "retries")) && health_retries(v, health, err) < 0)
+		return err->code;
+	if (out)
+		*out = json_incref(health);
 	return 0;
 }
 
@@ -558,35 +577,24 @@ static void note_health(struct change *c, const json_t *health)
 	note_duration(c, health, "Timeout");
 	note_duration(c, health, "StartPeriod");
 	note_duration(c, health, "StartInterval");
-	buf_printf(note, " '\\x%02x'}", (unsigned)jget_int(health, "Retries", 0) & 0xff);
+	buf_addch(note, ' ');
+	dockerfile_quote_char(note, jget_int(health, "Retries", 0));
+	buf_addch(note, '}');
 }
 
 static int change_healthcheck(struct change *c)
 {
-	static const char *const order[] = { "Test",	    "Interval",	     "Timeout",
-					     "StartPeriod", "StartInterval", "Retries" };
-	cleanup_json json_t *found = json_object();
-	const char *rest = c->rest + strspn(c->rest, " \t");
+	cleanup_free char *text = xasprintf("HEALTHCHECK %s", c->rest);
+	struct df_instr in;
 	json_t *health;
 	int rc;
 
-	if (!*rest)
-		return err_kind(c->err, ERR_BAD_PARAM,
-				"HEALTHCHECK requires at least one argument");
-	while (str_starts(rest, "--")) {
-		cleanup_free char *flag = xstrndup(rest, strcspn(rest, " \t"));
-
-		if ((rc = health_flag(c, found, flag)) < 0)
-			return rc;
-		rest += strlen(flag);
-		rest += strspn(rest, " \t");
-	}
-	if ((rc = health_test(c, found, rest)) < 0)
+	if ((rc = dockerfile_parse_one(text, c->escape, 0, &in, c->err)) < 0)
 		return rc;
-	health = json_object();
-	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
-		if (json_object_get(found, order[i]))
-			json_object_set(health, order[i], json_object_get(found, order[i]));
+	rc = dockerfile_health(&in, &health, c->err);
+	df_instr_fini(&in);
+	if (rc < 0)
+		return rc;
 	json_object_set_new(c->config, "Healthcheck", health);
 	note_health(c, health);
 	return 0;

@@ -26,6 +26,9 @@ struct dockerfile_change_state {
  * instruction of this kind. Errors are BAD_PARAM in Docker's words. */
 int dockerfile_change_one(json_t *config, const char *name, const char *rest, char *const *vars,
 			  struct dockerfile_change_state *st, struct err *err);
+struct df_instr;
+/* HEALTHCHECK's parsed instruction as a Config's Healthcheck (owned); out NULL: only checked. */
+int dockerfile_health(const struct df_instr *in, json_t **out, struct err *err);
 /* The changes= parameters of import and commit. */
 int dockerfile_changes_apply(json_t *config, char *const *changes, struct err *err);
 /* A Config with every field at its zero value. Owned. */

@@ -9,19 +9,17 @@
 #include "apiserver/dockerfile_words.h"
 
 #include <ctype.h>
-#include <fnmatch.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/dockerfile_pattern.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
 
-#define EXPANDED_MAX	  (1024 * 1024)
-#define NESTED_MAX	  20
-#define PATTERN_VALUE_MAX 1024
-#define PATTERN_STARS_MAX 2
+#define EXPANDED_MAX (1024 * 1024)
+#define NESTED_MAX   20
 
 char **dockerfile_words(const char *s, char escape)
 {
@@ -58,6 +56,7 @@ struct expander {
 	struct err *err;
 	int depth;
 	char escape;
+	bool raw; /* escapes stay */
 };
 
 static const char *env_get(char *const *env, const char *name, size_t len)
@@ -72,137 +71,134 @@ static const char *env_get(char *const *env, const char *name, size_t len)
 
 static int expand_until(struct expander *x, char end);
 
-/* ${x#p} and ${x%p}: the shortest, or with a doubled operator the longest, match of the pattern
- * goes from the value's start or end. */
-static void expand_trim(struct expander *x, const char *value, const char *pattern, char op,
-			bool longest)
-{
-	size_t len = strlen(value);
-
-	for (size_t k = 0; k <= len; k++) {
-		size_t n = longest ? len - k : k; /* that many bytes go */
-		cleanup_free char *part = op == '#' ? xstrndup(value, n) : xstrdup(value + len - n);
-
-		if (fnmatch(pattern, part, 0) != 0)
-			continue;
-		if (op == '#')
-			buf_addstr(x->out, value + n);
-		else
-			buf_add(x->out, value, len - n);
-		return;
-	}
-	buf_addstr(x->out, value);
-}
-
-/* ${x/p/r} and ${x//p/r}: the first, or every, longest match. */
-static void expand_replace(struct expander *x, const char *value, const char *pattern,
-			   const char *with, bool all)
-{
-	bool more = *pattern;
-
-	while (*value) {
-		size_t n = more ? strlen(value) : 0;
-
-		for (; n > 0; n--) {
-			cleanup_free char *part = xstrndup(value, n);
-
-			if (!fnmatch(pattern, part, 0))
-				break;
-		}
-		if (!n) {
-			buf_addch(x->out, *value++);
-			continue;
-		}
-		buf_addstr(x->out, with);
-		value += n;
-		more = all;
-	}
-}
-
-/* The operator's word, expanded, as far as end or stop; x is left behind that. */
-static int operator_word(struct expander *x, char end, struct buf *word)
+/* The operator's word, expanded, as far as end or stop; x is left behind that. raw: its escapes
+ * stay, they are the pattern's. */
+static int operator_word(struct expander *x, char end, bool raw, struct buf *word)
 {
 	struct buf *out = x->out;
+	bool was_raw = x->raw;
 	int rc;
 
 	buf_init(word, EXPANDED_MAX);
 	x->out = word;
+	x->raw = raw;
 	rc = expand_until(x, end);
+	x->raw = was_raw;
 	x->out = out;
+	if (rc < 0 && !*x->s)
+		return err_kind(x->err, ERR_BAD_PARAM, "syntax error: missing '%c'%s", end,
+				end == '/' ? " in ${}" : "");
 	return rc;
 }
 
-/* Matching takes a time that grows by the value's length with each of them. */
-static bool too_many_stars(const char *pattern)
+static int unsupported(struct expander *x, bool colon, const char *op)
 {
-	unsigned n = 0;
-
-	for (; *pattern; pattern++)
-		n += *pattern == '*' && pattern[1] != '*';
-	return n > PATTERN_STARS_MAX;
+	return err_kind(x->err, ERR_BAD_PARAM, "unsupported modifier (%s%.1s) in substitution",
+			colon ? ":" : "", op);
 }
 
-static int expand_pattern(struct expander *x, const char *name, size_t len)
+/* ${x#p} ${x##p} ${x%p} ${x%%p} */
+static int expand_trim(struct expander *x, const char *value, char op)
 {
-	const char *value = env_get(x->env, name, len);
-	cleanup_buf struct buf pattern = BUF_INIT, with = BUF_INIT;
-	char op = *x->s++;
-	bool twice = *x->s == op;
+	cleanup_buf struct buf pattern = BUF_INIT;
+	const char *p;
+	bool greedy;
 	int rc;
 
-	x->s += twice;
-	if ((rc = operator_word(x, op == '/' ? '/' : '}', &pattern)) < 0)
+	if ((rc = operator_word(x, '}', true, &pattern)) < 0)
 		return rc;
-	if (op == '/' && (rc = operator_word(x, '}', &with)) < 0)
+	p = buf_str(&pattern);
+	greedy = *p == op;
+	return dockerfile_pattern_trim(value, p + greedy, op == '%', greedy, x->out, x->err);
+}
+
+/* ${x/p/r} ${x//p/r} */
+static int expand_replace(struct expander *x, const char *value)
+{
+	cleanup_buf struct buf pattern = BUF_INIT, with = BUF_INIT;
+	bool all = *x->s == '/';
+	int rc;
+
+	x->s += all;
+	if ((rc = operator_word(x, '/', true, &pattern)) < 0 ||
+	    (rc = operator_word(x, '}', true, &with)) < 0)
 		return rc;
-	if ((value && strlen(value) > PATTERN_VALUE_MAX) || too_many_stars(buf_str(&pattern)))
-		return err_kind(x->err, ERR_BAD_PARAM, "%.*s: the value or the pattern is too long",
-				(int)len, name);
-	if (op == '/')
-		expand_replace(x, value ? value : "", buf_str(&pattern), buf_str(&with), twice);
-	else
-		expand_trim(x, value ? value : "", buf_str(&pattern), op, twice);
-	return 0;
+	return dockerfile_pattern_replace(value, buf_str(&pattern), buf_str(&with), all, x->out,
+					  x->err);
+}
+
+/* ${x-w} ${x+w} ${x?w}, and with a colon, to which an empty value is none. */
+static int expand_default(struct expander *x, const char *name, size_t len, bool colon)
+{
+	const char *value = env_get(x->env, name, len), *op = x->s++;
+	cleanup_buf struct buf word = BUF_INIT;
+	bool is_set = value && (!colon || *value);
+	int rc;
+
+	if ((rc = operator_word(x, '}', false, &word)) < 0)
+		return rc;
+	switch (*op) {
+	case '?':
+		if (!is_set)
+			return err_kind(x->err, ERR_BAD_PARAM, "%.*s: %s", (int)len, name,
+					word.len ? word.p
+					: value	 ? "is not allowed to be empty"
+						 : "is not allowed to be unset");
+		buf_addstr(x->out, value);
+		return 0;
+	case '+':
+		buf_addstr(x->out, is_set ? buf_str(&word) : "");
+		return 0;
+	case '-':
+		buf_addstr(x->out, is_set ? value : buf_str(&word));
+		return 0;
+	default:
+		return unsupported(x, colon, op);
+	}
 }
 
 /* After "${name": the operator and its word. */
 static int expand_operator(struct expander *x, const char *name, size_t len)
 {
-	const char *value = env_get(x->env, name, len);
-	bool colon = *x->s == ':', is_set;
-	cleanup_buf struct buf word = BUF_INIT;
-	char op;
-	int rc;
+	const char *value = env_get(x->env, name, len), *op = x->s;
 
-	if (!colon && *x->s && strchr("#%/", *x->s))
-		return expand_pattern(x, name, len);
-	if (colon)
+	switch (*op) {
+	case ':':
+		if (op[1] == '#' || op[1] == '%')
+			return unsupported(x, true, op + 1);
 		x->s++;
-	op = *x->s;
-	if (!op || !strchr("-+?", op))
-		return err_kind(x->err, ERR_BAD_PARAM, "unsupported modifier (%c) in substitution",
-				op);
-	x->s++;
-	if ((rc = operator_word(x, '}', &word)) < 0)
-		return rc;
-	is_set = value && (!colon || *value);
-	if (op == '?' && !is_set)
-		return err_kind(x->err, ERR_BAD_PARAM, "%.*s: %s", (int)len, name,
-				word.len ? word.p : "not set");
-	if (op == '+')
-		buf_addstr(x->out, is_set ? buf_str(&word) : "");
-	else
-		buf_addstr(x->out, is_set ? value : buf_str(&word));
-	return 0;
+		if (!*x->s)
+			return err_kind(x->err, ERR_BAD_PARAM, "syntax error: missing '}'");
+		return expand_default(x, name, len, true);
+	case '-':
+	case '+':
+	case '?':
+		return expand_default(x, name, len, false);
+	case '#':
+	case '%':
+		x->s++;
+		return expand_trim(x, value ? value : "", *op);
+	case '/':
+		x->s++;
+		return expand_replace(x, value ? value : "");
+	default:
+		return unsupported(x, false, op);
+	}
 }
 
+/* Letters, digits and _; a number; or one of the shell's special parameters. */
 static size_t name_len(const char *s)
 {
 	size_t n = 0;
 
-	if (isdigit((unsigned char)*s) || (*s && strchr("@*#", *s)))
+	if (isdigit((unsigned char)*s)) {
+		while (isdigit((unsigned char)s[n]))
+			n++;
+		return n;
+	}
+	if (*s && strchr("@*#?-$!", *s))
 		return 1;
-	while (isalnum((unsigned char)s[n]) || s[n] == '_')
+	while (isalnum((unsigned char)s[n]) || s[n] == '_' || (unsigned char)s[n] >= 0x80)
 		n++;
 	return n;
 }
@@ -224,9 +220,11 @@ static int expand_dollar(struct expander *x)
 		return 0;
 	}
 	name = ++x->s;
-	len = name_len(name);
-	if (!len)
+	if (!*name)
+		return err_kind(x->err, ERR_BAD_PARAM, "syntax error: missing '}'");
+	if (strchr("{}:", *name))
 		return err_kind(x->err, ERR_BAD_PARAM, "syntax error: bad substitution");
+	len = name_len(name);
 	x->s += len;
 	if (*x->s == '}') {
 		x->s++;
@@ -255,8 +253,11 @@ static int expand_double(struct expander *x)
 			continue;
 		}
 		if (*x->s == x->escape && x->s[1] &&
-		    (strchr("\"$", x->s[1]) || x->s[1] == x->escape))
+		    (strchr("\"$", x->s[1]) || x->s[1] == x->escape)) {
+			if (x->raw)
+				buf_addch(x->out, *x->s);
 			x->s++;
+		}
 		buf_addch(x->out, *x->s++);
 	}
 	x->s++;
@@ -276,6 +277,15 @@ static int expand_single(struct expander *x)
 	return 0;
 }
 
+/* Behind an escape: the next character as it is. One at the end is nothing. */
+static void expand_escape(struct expander *x)
+{
+	if (x->raw)
+		buf_addch(x->out, x->escape);
+	if (*x->s)
+		buf_addch(x->out, *x->s++);
+}
+
 static int expand_until(struct expander *x, char end)
 {
 	int rc = 0;
@@ -286,7 +296,9 @@ static int expand_until(struct expander *x, char end)
 		char c = *x->s;
 
 		if (!c)
-			return err_kind(x->err, ERR_BAD_PARAM, "syntax error: missing '%c'", end);
+			return err_kind(x->err, ERR_BAD_PARAM,
+					"unexpected end of statement while looking for matching %c",
+					end);
 		x->s++;
 		if (c == '\'')
 			rc = expand_single(x);
@@ -294,8 +306,8 @@ static int expand_until(struct expander *x, char end)
 			rc = expand_double(x);
 		else if (c == '$')
 			rc = expand_dollar(x);
-		else if (c == x->escape && *x->s)
-			buf_addch(x->out, *x->s++);
+		else if (c == x->escape)
+			expand_escape(x);
 		else
 			buf_addch(x->out, c);
 	}
@@ -318,8 +330,12 @@ int dockerfile_expand(const char *word, char escape, char *const *env, char **ou
 	int rc;
 
 	buf_init(&b, EXPANDED_MAX);
-	if ((rc = expand_until(&x, '\0')) < 0)
-		return rc;
+	if ((rc = expand_until(&x, '\0')) < 0) {
+		cleanup_buf struct buf quoted = BUF_INIT;
+
+		dockerfile_quote(&quoted, word);
+		return err_wrap(err, rc, "failed to process %.400s", buf_str(&quoted));
+	}
 	if (buf_over(&b))
 		return err_kind(err, ERR_BAD_PARAM, "word is too long after substitution");
 	*out = xstrdup(buf_str(&b));
@@ -370,4 +386,43 @@ int dockerfile_json_form(const char *s, char ***out, struct err *err)
 	json_array_foreach (a, i, item)
 		strv_add(out, json_string_value(item));
 	return 1;
+}
+
+/* How Go's %q shows a control character. */
+static void quote_control(struct buf *b, unsigned char c)
+{
+	static const char names[] = "abtnvfr"; /* 7 to 13 */
+
+	if (c >= 7 && c <= 13)
+		buf_printf(b, "\\%c", names[c - 7]);
+	else
+		buf_printf(b, "\\x%02x", c);
+}
+
+void dockerfile_quote(struct buf *b, const char *s)
+{
+	buf_addch(b, '"');
+	for (; s && *s; s++) {
+		if (*s == '"' || *s == '\\')
+			buf_printf(b, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			quote_control(b, (unsigned char)*s);
+		else
+			buf_addch(b, *s);
+	}
+	buf_addch(b, '"');
+}
+
+void dockerfile_quote_char(struct buf *b, int64_t c)
+{
+	buf_addch(b, '\'');
+	if (c == '\'' || c == '\\')
+		buf_printf(b, "\\%c", (int)c);
+	else if (c >= 0 && (c < 0x20 || c == 0x7f))
+		quote_control(b, (unsigned char)c);
+	else if (c >= 0x20 && c < 0x7f)
+		buf_addch(b, (char)c);
+	else
+		buf_printf(b, "\\u%04llx", (unsigned long long)c);
+	buf_addch(b, '\'');
 }

@@ -21,5 +21,8 @@ int dockerfile_expand_words(const char *s, char escape, char *const *env, char *
 /* ["a", "b"]: 1 and the strings; anything that is no JSON array: 0; an array of other things:
  * error. */
 int dockerfile_json_form(const char *s, char ***out, struct err *err);
+/* As Go's %q shows a string, and a number that is taken for a character. */
+void dockerfile_quote(struct buf *b, const char *s);
+void dockerfile_quote_char(struct buf *b, int64_t c);
 
 #endif

@@ -17,7 +17,6 @@
  * To extend: an instruction is in build_step.c.
  */
 #define LOG_MODULE "build"
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,16 +385,6 @@ static int add_labels(struct build *b, struct err *err)
 
 /* ---- the Dockerfile ---- */
 
-static bool stage_name_valid(const char *s)
-{
-	if (!isalpha((unsigned char)*s))
-		return false;
-	for (; *s; s++)
-		if (!isalnum((unsigned char)*s) && !strchr("-_.", *s))
-			return false;
-	return true;
-}
-
 /* The names of the stages, and where the last one that is wanted ends. */
 static int check_stages(struct build *b, size_t *end, struct err *err)
 {
@@ -415,12 +404,6 @@ static int check_stages(struct build *b, size_t *end, struct err *err)
 						"no build stage in current context");
 			continue;
 		}
-		if (in->args[1] && !stage_name_valid(in->args[2]))
-			return err_kind(
-				err, ERR_BAD_PARAM,
-				"dockerfile parse error on line %d: invalid name for build stage: "
-				"\"%s\", name can't start with a number or contain symbols",
-				in->line, in->args[2]);
 		if (wanted < n) {
 			*end = i;
 			return 0;
@@ -521,11 +504,14 @@ static int build_it(struct build *b, struct err *err)
 	int rc;
 
 	if ((rc = build_context_load(b, &text, err)) < 0 ||
-	    (rc = dockerfile_parse(buf_str(&text), text.len, &b->df, err)) < 0 ||
+	    (rc = dockerfile_parse(buf_str(&text), text.len, b->df_name, &b->df, err)) < 0 ||
 	    (rc = check_stages(b, &end, err)) < 0)
 		return rc;
-	for (char **w = b->df.warnings; *w; w++)
-		build_say_error(b, *w);
+	for (char **w = b->df.warnings; *w; w++) {
+		cleanup_free char *line = xasprintf("%s\n", *w);
+
+		build_say_error(b, line);
+	}
 	if ((rc = go_through(b, end, err)) < 0)
 		return rc;
 	return finish(b, err);

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = { 0 };
 
 	(void)dockerignore_excludes(ignore, "some/path/to.file");
-	if (dockerfile_parse((const char *)data, size, &d, &err) < 0) {
+	if (dockerfile_parse((const char *)data, size, NULL, &d, &err) < 0) {
 		assert(err.kind == ERR_BAD_PARAM && err.msg[0]);
 		return 0;
 	}

@@ -20,7 +20,7 @@
 #include "str.h"
 
 static char *env_[] = { (char *)"A=one", (char *)"EMPTY=", (char *)"AB=two", (char *)"P=a.tar.gz",
-			NULL };
+			(char *)"S=*a?}/", (char *)"U=\xc3\xa4x", NULL };
 
 static void test_expand(void **state)
 {
@@ -65,7 +65,47 @@ static void test_expand(void **state)
 		{ "${P#x}", "a.tar.gz" },
 		{ "${NO#x}", "" },
 		{ "${P/a}", NULL },
-		{ "${P#a*b*c*d}", NULL },
+		{ "${P#a*b*c*d}", "a.tar.gz" },
+		{ "${P#a*t?r}", ".gz" },
+		{ "${P%z*}", "a.tar.g" },
+		{ "${P%%*}", "" },
+		{ "${P##*}", "" },
+		{ "${P#[a]}", "a.tar.gz" },
+		{ "${S#\\*}", "a?}/" },
+		{ "${S%\\}/}", "*a?" },
+		{ "${S/\\//x}", "*a?}x" },
+		{ "${S//\\?/x}", "*ax}/" },
+		{ "${P#\\a}", NULL },
+		{ "${P//a*/X}", "X" },
+		{ "${P//./}", "atargz" },
+		{ "${AB//?/<$A>}", "<one><one><one>" },
+		{ "${AB//*/-}", "-" },
+		{ "${AB///-}", "-t-w-o-" },
+		{ "${AB//z/-}", "two" },
+		{ "${P/$A/x}", "a.tar.gz" },
+		{ "${P/${NO:-tar}/x}", "a.x.gz" },
+		{ "${U#?}", "x" },
+		{ "${U%x}", "\xc3\xa4" },
+		{ "${A:=x}", NULL },
+		{ "${A:#x}", NULL },
+		{ "${A:", NULL },
+		{ "${A:-", NULL },
+		{ "${A=x}", NULL },
+		{ "${:-x}", NULL },
+		{ "${{A}}", NULL },
+		{ "${10}", "" },
+		{ "$10x", "x" },
+		{ "$?$!$@", "" },
+		{ "${NO+x}", "" },
+		{ "${EMPTY+x}", "x" },
+		{ "${EMPTY:+x}", "" },
+		{ "${EMPTY?x}", "" },
+		{ "${NO:-'a b'}", "a b" },
+		{ "${NO:-\"}\"}", "}" },
+		{ "${NO:-a\\}b}", "a}b" },
+		{ "\"${NO:-x y}\"", "x y" },
+		{ "a\\", "a" },
+		{ "<<x", "<<x" },
 		{ "${NO:?must}", NULL },
 		{ "${A:?must}", "one" },
 	};
@@ -79,6 +119,67 @@ static void test_expand(void **state)
 		if ((rc < 0) != !rows[i].want || (rc == 0 && !str_eq(out, rows[i].want)))
 			fail_msg("%s: %s", rows[i].in, rc < 0 ? err.msg : out);
 	}
+}
+
+/* What Docker says. */
+static void test_expand_errors(void **state)
+{
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+		{ "${A!x}", "failed to process \"${A!x}\": unsupported modifier (!) in substitution" },
+		{ "${A:=x}", "failed to process \"${A:=x}\": unsupported modifier (:=) in substitution" },
+		{ "${A:#x}", "failed to process \"${A:#x}\": unsupported modifier (:#) in substitution" },
+		{ "${}", "failed to process \"${}\": syntax error: bad substitution" },
+		{ "${A", "failed to process \"${A\": syntax error: missing '}'" },
+		{ "${A:-x", "failed to process \"${A:-x\": syntax error: missing '}'" },
+		{ "${P/a}", "failed to process \"${P/a}\": syntax error: missing '/' in ${}" },
+		{ "${P/a/b", "failed to process \"${P/a/b\": syntax error: missing '}'" },
+		{ "${NO:?must}", "failed to process \"${NO:?must}\": NO: must" },
+		{ "${NO?}", "failed to process \"${NO?}\": NO: is not allowed to be unset" },
+		{ "${EMPTY:?}", "failed to process \"${EMPTY:?}\": EMPTY: is not allowed to be empty" },
+		{ "\"a", "failed to process \"\\\"a\": unexpected end of statement while looking for "
+			"matching double-quote" },
+		{ "'a", "failed to process \"'a\": unexpected end of statement while looking for "
+			"matching single-quote" },
+		{ "${P#\\a}", "failed to process \"${P#\\\\a}\": invalid pattern (\\a) in "
+			      "substitution: invalid escape '\\a'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *out = NULL;
+		struct err err = { 0 };
+
+		if (dockerfile_expand(rows[i].in, '\\', env_, &out, &err) == 0 ||
+		    !str_eq(err.msg, rows[i].want))
+			fail_msg("%s: %s", rows[i].in, err.msg);
+	}
+}
+
+/* A pattern costs no more than its length times the value's. */
+static void test_expand_work(void **state)
+{
+	cleanup_buf struct buf value = BUF_INIT, word = BUF_INIT;
+	cleanup_free char *out = NULL;
+	struct err err = { 0 };
+	char *env[] = { NULL, NULL };
+
+	(void)state;
+	buf_addstr(&value, "V=");
+	buf_addstr(&word, "${V#");
+	for (int i = 0; i < 2000; i++) {
+		buf_addch(&value, 'a');
+		buf_addstr(&word, "*a");
+	}
+	buf_addstr(&word, "b}");
+	env[0] = value.p;
+	assert_int_equal(dockerfile_expand(word.p, '\\', env, &out, &err), 0);
+	assert_string_equal(out, value.p + 2);
+	word.p[3] = '/';
+	buf_addstr(&word, "/}");
+	assert_true(dockerfile_expand("${V//*a*b/}", '\\', env, &out, &err) < 0 ||
+		    str_eq(out, value.p + 2));
 }
 
 static const struct {
@@ -111,8 +212,12 @@ static const struct {
 	{ "ENV a=1 b", "Syntax error - can't find = in \"b\". Must be of the form: name=value",
 	  true },
 	{ "ENV =x", "ENV names can not be blank", true },
-	{ "EXPOSE 0", "Invalid containerPort: 0", true },
-	{ "EXPOSE 70000", "Invalid containerPort: 70000", true },
+	{ "EXPOSE 0", "{\"ExposedPorts\":{\"0/tcp\":{}}}", false },
+	{ "EXPOSE 127.0.0.1:1:80-82/udp",
+	  "{\"ExposedPorts\":{\"80/udp\":{},\"81/udp\":{},\"82/udp\":{}}}", false },
+	{ "EXPOSE 82-80", "invalid containerPort: 82-80", true },
+	{ "EXPOSE /tcp", "no port specified: /tcp<empty>", true },
+	{ "EXPOSE 70000", "invalid containerPort: 70000", true },
 	{ "EXPOSE 80/xyz", "invalid proto: xyz", true },
 	{ "STOPSIGNAL NOPE", "invalid signal: NOPE", true },
 	{ "USER", "USER requires exactly one argument", true },
@@ -120,7 +225,21 @@ static const struct {
 	{ "ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger", true },
 	{ "HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD", true },
 	{ "HEALTHCHECK X y", "Unknown type \"X\" in HEALTHCHECK (try CMD)", true },
-	{ "HEALTHCHECK --nope=1 CMD x", "Unknown flag: nope", true },
+	{ "HEALTHCHECK --retries=-1 CMD x", "--retries cannot be negative (-1)", true },
+	{ "HEALTHCHECK --retries=x CMD x",
+	  "strconv.ParseInt: parsing \"x\": invalid syntax", true },
+	{ "HEALTHCHECK --interval=1us CMD x", "Interval \"interval\" cannot be less than 1ms", true },
+	{ "HEALTHCHECK --interval=1 CMD x", "time: invalid duration \"1\"", true },
+	{ "HEALTHCHECK --interval CMD x", "missing a value on flag: --interval", true },
+	{ "HEALTHCHECK --retries=\"2\" CMD x",
+	  "{\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"x\"],\"Retries\":2}}", false },
+	{ "HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments", true },
+	{ "CMD [1]", "when using JSON array syntax, arrays must be comprised of strings only", true },
+	{ "VOLUME [\"\"]", "VOLUME specified can not be an empty string", true },
+	{ "VOLUME a \"b c\"", "{\"Volumes\":{\"a\":{},\"b c\":{}}}", false },
+	{ "USER $NO", "{\"User\":\"\"}", false },
+	{ "WORKDIR $NO", "cannot normalize nothing", true },
+	{ "HEALTHCHECK --nope=1 CMD x", "unknown flag: --nope", true },
 };
 
 static void test_changes(void **state)
@@ -183,6 +302,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_expand),
+		cmocka_unit_test(test_expand_errors),
+		cmocka_unit_test(test_expand_work),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_merge),
 	};
