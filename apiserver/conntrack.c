@@ -23,15 +23,15 @@
 #include "str.h"
 
 struct tuple {
-	uint32_t src; /* host order */
+	struct in6_addr src; /* IPv4: its first four bytes */
 	uint8_t proto;
 	uint16_t dst_port;
 };
 
 struct search {
-	uint32_t ip;
-	const struct port_binding *ports;
-	size_t n;
+	int family;
+	struct in6_addr ip; /* as tuple's */
+	const struct endpoint *ep;
 	/* the original tuples to delete, as attributes, one after the other */
 	char *found;
 	size_t len;
@@ -58,12 +58,15 @@ static const struct nlattr *nested(const struct nlattr *in, uint16_t type)
 static void read_tuple(const struct nlattr *t, struct tuple *out)
 {
 	const struct nlattr *ip = nested(t, CTA_TUPLE_IP), *proto = nested(t, CTA_TUPLE_PROTO);
-	const struct nlattr *src = nested(ip, CTA_IP_V4_SRC), *num = nested(proto, CTA_PROTO_NUM),
+	const struct nlattr *src = nested(ip, CTA_IP_V4_SRC), *src6 = nested(ip, CTA_IP_V6_SRC),
+			    *num = nested(proto, CTA_PROTO_NUM),
 			    *dport = nested(proto, CTA_PROTO_DST_PORT);
 
 	*out = (struct tuple){ 0 };
-	if (src)
-		out->src = ntohl(mnl_attr_get_u32(src));
+	if (src && mnl_attr_get_payload_len(src) == 4)
+		memcpy(&out->src, mnl_attr_get_payload(src), 4);
+	if (src6 && mnl_attr_get_payload_len(src6) == sizeof(out->src))
+		memcpy(&out->src, mnl_attr_get_payload(src6), sizeof(out->src));
 	if (num)
 		out->proto = mnl_attr_get_u8(num);
 	if (dport)
@@ -72,12 +75,14 @@ static void read_tuple(const struct nlattr *t, struct tuple *out)
 
 static bool is_wanted(const struct search *s, const struct tuple *orig, const struct tuple *reply)
 {
+	const struct port_binding *p = s->ep->ports;
+
 	if (orig->proto != IPPROTO_UDP)
 		return false;
-	if (reply->src == s->ip)
+	if (!memcmp(&reply->src, &s->ip, sizeof(s->ip)))
 		return true;
-	for (size_t i = 0; i < s->n; i++)
-		if (str_eq(s->ports[i].proto, "udp") && s->ports[i].host_port == orig->dst_port)
+	for (size_t i = 0; i < s->ep->n_ports; i++)
+		if (str_eq(p[i].proto, "udp") && p[i].host_port == orig->dst_port)
 			return true;
 	return false;
 }
@@ -108,7 +113,7 @@ static int on_entry(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-static struct nlmsghdr *message(void *buf, uint16_t type, uint16_t flags)
+static struct nlmsghdr *message(void *buf, int family, uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *nfg;
@@ -116,7 +121,7 @@ static struct nlmsghdr *message(void *buf, uint16_t type, uint16_t flags)
 	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
 	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	nfg->nfgen_family = AF_INET;
+	nfg->nfgen_family = (uint8_t)family;
 	nfg->version = NFNETLINK_V0;
 	return nlh;
 }
@@ -124,7 +129,7 @@ static struct nlmsghdr *message(void *buf, uint16_t type, uint16_t flags)
 static int dump(int fd, struct search *s)
 {
 	char buf[32768] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = message(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	struct nlmsghdr *nlh = message(buf, s->family, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 	int rc = MNL_CB_OK;
 
 	if (send(fd, nlh, nlh->nlmsg_len, 0) < 0)
@@ -149,7 +154,7 @@ static void delete_found(int fd, const struct search *s)
 
 	for (unsigned i = 0; i < s->n_found; i++) {
 		const struct nlattr *tuple = (const void *)p;
-		struct nlmsghdr *nlh = message(buf, IPCTNL_MSG_CT_DELETE, 0);
+		struct nlmsghdr *nlh = message(buf, s->family, IPCTNL_MSG_CT_DELETE, 0);
 
 		if (nlh->nlmsg_len + MNL_ALIGN(tuple->nla_len) <= sizeof(buf)) {
 			memcpy(mnl_nlmsg_get_payload_tail(nlh), tuple, MNL_ALIGN(tuple->nla_len));
@@ -161,25 +166,34 @@ static void delete_found(int fd, const struct search *s)
 	}
 }
 
-void conntrack_forget_udp(uint32_t ip, const struct port_binding *ports, size_t n)
+static void forget(int fd, const struct endpoint *ep, int family, const char *ip)
 {
-	struct search s = { .ip = ip, .ports = ports, .n = n };
+	struct search s = { .family = family, .ep = ep };
+	int rc;
+
+	if (inet_pton(family, ip, &s.ip) != 1)
+		return;
+	rc = dump(fd, &s);
+	if (rc < 0)
+		log_warn("cannot read the connection table", "errno=%d", -rc);
+	delete_found(fd, &s);
+	free(s.found);
+}
+
+void conntrack_forget_udp(const struct endpoint *ep)
+{
 	struct timeval limit = { .tv_sec = 5 };
 	cleanup_fd int fd = -1;
 	bool any = false;
-	int rc;
 
-	for (size_t i = 0; i < n; i++)
-		any |= str_eq(ports[i].proto, "udp");
+	for (size_t i = 0; i < ep->n_ports; i++)
+		any |= str_eq(ep->ports[i].proto, "udp");
 	if (!any)
 		return;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	if (fd < 0)
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	rc = dump(fd, &s);
-	if (rc < 0)
-		log_warn("cannot read the connection table", "errno=%d", -rc);
-	delete_found(fd, &s);
-	free(s.found);
+	forget(fd, ep, AF_INET, ep->ip);
+	forget(fd, ep, AF_INET6, ep->ip6);
 }

@@ -5,14 +5,11 @@
 #ifndef APISERVER_CONNTRACK_H
 #define APISERVER_CONNTRACK_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "network.h"
 
 /* UDP has no connections, so a client that keeps its port goes on to where its first datagram went:
  * to a zone that is gone, or past a port that has been published since. Drops the entries of flows
- * to ip and of flows to the UDP host ports among ports; without one among them it does nothing. */
-void conntrack_forget_udp(uint32_t ip, const struct port_binding *ports, size_t n);
+ * to ep's addresses and of flows to its UDP host ports; without such a port it does nothing. */
+void conntrack_forget_udp(const struct endpoint *ep);
 
 #endif

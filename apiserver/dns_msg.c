@@ -102,6 +102,11 @@ size_t dns_add_a(uint8_t *reply, size_t len, uint32_t ip)
 	return add_answer(reply, len, DNS_A, data, sizeof(data));
 }
 
+size_t dns_add_aaaa(uint8_t *reply, size_t len, const struct in6_addr *ip)
+{
+	return add_answer(reply, len, DNS_AAAA, ip, sizeof(*ip));
+}
+
 size_t dns_add_ptr(uint8_t *reply, size_t len, const char *name)
 {
 	uint8_t data[DNS_NAME_MAX + 2];
@@ -132,5 +137,24 @@ int dns_reverse_ip(const char *name, uint32_t *ip)
 	if (a > 255 || b > 255 || c > 255 || d > 255)
 		return -EINVAL;
 	*ip = a << 24 | b << 16 | c << 8 | d;
+	return 0;
+}
+
+int dns_reverse_ip6(const char *name, struct in6_addr *ip)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (strlen(name) != 64 + 8 || strcmp(name + 64, "ip6.arpa") != 0)
+		return -EINVAL;
+	for (unsigned i = 0; i < 32; i++) {
+		const char *digit = name[i * 2] ? strchr(digits, name[i * 2]) : NULL;
+		uint8_t *byte = &ip->s6_addr[15 - i / 2];
+		uint8_t v;
+
+		if (!digit || name[i * 2 + 1] != '.')
+			return -EINVAL;
+		v = (uint8_t)(digit - digits);
+		*byte = i % 2 ? (uint8_t)(*byte | v << 4) : v;
+	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef APISERVER_DNS_MSG_H
 #define APISERVER_DNS_MSG_H
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,8 +30,11 @@ size_t dns_reply(const uint8_t *msg, const struct dns_query *q, enum dns_rcode r
 /* Adds an answer for the question's name: an address (host byte order) or the name of a PTR.
  * Returns the new length; what does not fit is left out. */
 size_t dns_add_a(uint8_t *reply, size_t len, uint32_t ip);
+size_t dns_add_aaaa(uint8_t *reply, size_t len, const struct in6_addr *ip);
 size_t dns_add_ptr(uint8_t *reply, size_t len, const char *name);
 /* "4.3.2.1.in-addr.arpa" -> 1.2.3.4; -EINVAL. */
 int dns_reverse_ip(const char *name, uint32_t *ip);
+/* 32 digits, the last first (RFC 3596 2.5), "....ip6.arpa"; -EINVAL. */
+int dns_reverse_ip6(const char *name, struct in6_addr *ip);
 
 #endif

@@ -35,6 +35,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,46 +52,74 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nft_ctx *ctx;
 static char table[32];
-static struct map unclaimed; /* "any tcp . 80" -> itself, at start only */
+static struct map unclaimed; /* "ip any tcp . 80" -> "172.17.0.2 . 80", at start only */
 
-/* T stands for the table's name. */
-static const char objects[] =
-	"add table ip T\n"
-	"add map ip T any { type inet_proto . inet_service : ipv4_addr . inet_service; }\n"
-	"add map ip T pub { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; "
-	"}\n"
-	"add set ip T nets { type ipv4_addr; flags interval; }\n"
-	"add set ip T masq { type ipv4_addr; flags interval; }\n"
-	"add set ip T bridges { type ifname; }\n"
-	"add set ip T internal { type ifname; }\n"
-	"add set ip T intra { type ifname . ifname; }\n"
-	"add chain ip T guard { type filter hook prerouting priority raw; policy accept; }\n"
-	"add chain ip T prerouting { type nat hook prerouting priority dstnat; policy accept; }\n"
-	"add chain ip T output { type nat hook output priority -100; policy accept; }\n"
-	"add chain ip T postrouting { type nat hook postrouting priority srcnat; policy accept; }\n"
-	"add chain ip T forward { type filter hook forward priority filter; policy accept; }\n";
+#define DNAT(family)                                                                               \
+	"meta l4proto { tcp, udp, sctp } dnat " family " to " family                               \
+	" daddr . meta l4proto . th dport map @pub\n"                                              \
+	"meta l4proto { tcp, udp, sctp } fib daddr type local dnat " family                        \
+	" to meta l4proto . th dport map @any\n"
 
-#define DNAT                                                                                       \
-	"meta l4proto { tcp, udp, sctp } dnat ip to ip daddr . meta l4proto . th dport map @pub\n" \
-	"meta l4proto { tcp, udp, sctp } fib daddr type local "                                    \
-	"dnat ip to meta l4proto . th dport map @any\n"
+#define POSTROUTING(family)                                                                        \
+	family " saddr @masq " family " daddr != @nets masquerade\n"                               \
+	       "ct status dnat " family " saddr @nets " family " daddr @nets masquerade\n"
 
-/* chain name, then its rules, one a line */
-static const char *const chains[][2] = {
-	{"guard", "iifname @bridges ip daddr 127.0.0.0/8 drop\n"
-		  "iifname @bridges ip saddr 127.0.0.0/8 drop\n"},
-	{"prerouting", "ip daddr 127.0.0.0/8 return\n" DNAT},
-	{"output", DNAT},
-	{"postrouting", "ip saddr @masq ip daddr != @nets masquerade\n"
-			"ct status dnat ip saddr @nets ip daddr @nets masquerade\n"
-			"ip saddr 127.0.0.0/8 ip daddr @nets masquerade\n"},
-	{"forward", "iifname . oifname @intra accept\n"
-		    "iifname @internal drop\n"
-		    "oifname @internal drop\n"
-		    "ct state established,related accept\n"
-		    "oifname @bridges ct status dnat accept\n"
-		    "oifname @bridges drop\n"},
+#define FORWARD                                                                                    \
+	"iifname . oifname @intra accept\n"                                                        \
+	"iifname @internal drop\n"                                                                 \
+	"oifname @internal drop\n"                                                                 \
+	"ct state established,related accept\n"                                                    \
+	"oifname @bridges ct status dnat accept\n"                                                 \
+	"oifname @bridges drop\n"
+
+/* The table stands once for each family. IPv6's is made with the first network that has IPv6: a
+ * kernel without it is no obstacle to those that do not. */
+static struct family {
+	const char *name, *addr;
+	const char *forwarding;
+	const char *chains[5][2]; /* chain name, then its rules, one a line */
+	bool on;
+} families[] = {
+	{ "ip",
+	  "ipv4_addr",
+	  "/proc/sys/net/ipv4/ip_forward",
+	  { { "guard", "iifname @bridges ip daddr 127.0.0.0/8 drop\n"
+		       "iifname @bridges ip saddr 127.0.0.0/8 drop\n" },
+	    { "prerouting", "ip daddr 127.0.0.0/8 return\n" DNAT("ip") },
+	    { "output", DNAT("ip") },
+	    { "postrouting",
+	      POSTROUTING("ip") "ip saddr 127.0.0.0/8 ip daddr @nets masquerade\n" },
+	    { "forward", FORWARD } },
+	  false },
+	/* the kernel routes nothing from ::1 to a bridge: [::1]:PORT on the host is refused */
+	{ "ip6",
+	  "ipv6_addr",
+	  "/proc/sys/net/ipv6/conf/all/forwarding",
+	  { { "guard", "" },
+	    { "prerouting", "ip6 daddr ::1 return\n" DNAT("ip6") },
+	    { "output", "ip6 daddr ::1 return\n" DNAT("ip6") },
+	    { "postrouting", POSTROUTING("ip6") },
+	    { "forward", FORWARD } },
+	  false },
 };
+#define IPV4 (&families[0])
+#define IPV6 (&families[1])
+
+/* %F the family, %A the type of its addresses, %T the table's name */
+static const char objects[] =
+	"add table %F %T\n"
+	"add map %F %T any { type inet_proto . inet_service : %A . inet_service; }\n"
+	"add map %F %T pub { type %A . inet_proto . inet_service : %A . inet_service; }\n"
+	"add set %F %T nets { type %A; flags interval; }\n"
+	"add set %F %T masq { type %A; flags interval; }\n"
+	"add set %F %T bridges { type ifname; }\n"
+	"add set %F %T internal { type ifname; }\n"
+	"add set %F %T intra { type ifname . ifname; }\n"
+	"add chain %F %T guard { type filter hook prerouting priority raw; policy accept; }\n"
+	"add chain %F %T prerouting { type nat hook prerouting priority dstnat; policy accept; }\n"
+	"add chain %F %T output { type nat hook output priority -100; policy accept; }\n"
+	"add chain %F %T postrouting { type nat hook postrouting priority srcnat; policy accept; }\n"
+	"add chain %F %T forward { type filter hook forward priority filter; policy accept; }\n";
 
 static int run_locked(const char *cmd, struct err *err)
 {
@@ -117,22 +146,22 @@ static int run(const char *cmd, struct err *err)
 
 /* ---- start and end ---- */
 
-static void put_objects(struct buf *b)
+static void put_objects(const struct family *f, struct buf *b)
 {
 	for (const char *p = objects; *p; p++) {
-		if (p[0] == 'T' && p > objects && p[-1] == ' ')
-			buf_addstr(b, table);
-		else
+		if (*p != '%')
 			buf_addch(b, *p);
+		else
+			buf_addstr(b, *++p == 'F' ? f->name : *p == 'A' ? f->addr : table);
 	}
 }
 
-static void put_rules(struct buf *b)
+static void put_rules(const struct family *f, struct buf *b)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(chains); i++) {
-		buf_printf(b, "flush chain ip %s %s\n", table, chains[i][0]);
-		for (const char *p = chains[i][1]; *p; p = strchr(p, '\n') + 1)
-			buf_printf(b, "add rule ip %s %s %.*s\n", table, chains[i][0],
+	for (size_t i = 0; i < ARRAY_SIZE(f->chains); i++) {
+		buf_printf(b, "flush chain %s %s %s\n", f->name, table, f->chains[i][0]);
+		for (const char *p = f->chains[i][1]; *p; p = strchr(p, '\n') + 1)
+			buf_printf(b, "add rule %s %s %s %.*s\n", f->name, table, f->chains[i][0],
 				   (int)strcspn(p, "\n"), p);
 	}
 }
@@ -154,7 +183,7 @@ static void elem_text(const json_t *v, struct buf *b)
 	}
 }
 
-static void remember_map(const json_t *map)
+static void remember_map(const struct family *f, const json_t *map)
 {
 	json_t *elems = jget_arr(map, "elem");
 
@@ -162,26 +191,27 @@ static void remember_map(const json_t *map)
 		const json_t *pair = json_array_get(elems, i);
 		cleanup_buf struct buf key = BUF_INIT, value = BUF_INIT;
 
-		buf_printf(&key, "%s ", jget_str(map, "name", ""));
+		buf_printf(&key, "%s %s ", f->name, jget_str(map, "name", ""));
 		elem_text(json_array_get(pair, 0), &key);
 		elem_text(json_array_get(pair, 1), &value);
 		free(map_set(&unclaimed, buf_str(&key), xstrdup(buf_str(&value))));
 	}
 }
 
-/* What a predecessor left in the maps. */
-static void remember_elements(void)
+/* What a predecessor left in the maps. True: there is a table. */
+static bool remember_elements(const struct family *f)
 {
 	cleanup_json json_t *root = NULL;
 	cleanup_buf struct buf cmd = BUF_INIT;
 	struct err ignored = {0};
 	const char *out;
 	json_t *list;
+	bool found;
 
-	map_init(&unclaimed);
 	nft_ctx_output_set_flags(ctx, NFT_CTX_OUTPUT_JSON);
-	buf_printf(&cmd, "list table ip %s", table);
-	if (nft_run_cmd_from_buffer(ctx, buf_str(&cmd)) == 0) {
+	buf_printf(&cmd, "list table %s %s", f->name, table);
+	found = nft_run_cmd_from_buffer(ctx, buf_str(&cmd)) == 0;
+	if (found) {
 		out = nft_ctx_get_output_buffer(ctx);
 		if (jparse(out, strlen(out), &root, &ignored) < 0)
 			log_warn("cannot read what is in the nftables table", "table=%s", table);
@@ -193,8 +223,9 @@ static void remember_elements(void)
 		const json_t *map = jget_obj(json_array_get(list, i), "map");
 
 		if (map)
-			remember_map(map);
+			remember_map(f, map);
 	}
+	return found;
 }
 
 static int write_sysctl(const char *path, const char *value, struct err *err)
@@ -211,9 +242,34 @@ static int write_sysctl(const char *path, const char *value, struct err *err)
 	return 0;
 }
 
-int firewall_init(const char *name, struct err *err)
+/* With the lock. Makes the family's table, or renews its rules. */
+static int family_up(struct family *f, struct err *err)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
+	int rc;
+
+	put_objects(f, &cmd);
+	put_rules(f, &cmd);
+	rc = run_locked(buf_str(&cmd), err);
+	if (rc < 0) {
+		/* one of another version of ours: begin anew, the zones' ports are adopted */
+		struct buf anew = BUF_INIT;
+
+		log_warn("nftables table made anew", "table=%s why=%s", table, log_q(err->msg));
+		buf_printf(&anew, "add table %s %s\ndelete table %s %s\n%s", f->name, table,
+			   f->name, table, buf_str(&cmd));
+		*err = (struct err){0};
+		rc = run_locked(buf_str(&anew), err);
+		buf_fini(&anew);
+		map_fini(&unclaimed, free);
+		map_init(&unclaimed);
+	}
+	f->on = rc >= 0;
+	return rc < 0 ? rc : write_sysctl(f->forwarding, "1", err);
+}
+
+int firewall_init(const char *name, struct err *err)
+{
 	int rc;
 
 	pthread_mutex_lock(&lock);
@@ -221,37 +277,29 @@ int firewall_init(const char *name, struct err *err)
 	ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 	nft_ctx_buffer_output(ctx);
 	nft_ctx_buffer_error(ctx);
-	remember_elements();
-	put_objects(&cmd);
-	put_rules(&cmd);
-	rc = run_locked(buf_str(&cmd), err);
-	if (rc < 0) {
-		/* one of another version of ours: begin anew, the zones' ports are adopted */
-		struct buf anew = BUF_INIT;
-
-		log_warn("nftables table made anew", "table=%s why=%s", table, log_q(err->msg));
-		buf_printf(&anew, "add table ip %s\ndelete table ip %s\n%s", table, table,
-			   buf_str(&cmd));
-		*err = (struct err){0};
-		rc = run_locked(buf_str(&anew), err);
-		buf_fini(&anew);
-		map_fini(&unclaimed, free);
-		map_init(&unclaimed);
-	}
+	map_init(&unclaimed);
+	remember_elements(IPV4);
+	IPV6->on = remember_elements(IPV6);
+	rc = family_up(IPV4, err);
+	if (rc >= 0 && IPV6->on)
+		rc = family_up(IPV6, err);
 	pthread_mutex_unlock(&lock);
-	return rc < 0 ? rc : write_sysctl("/proc/sys/net/ipv4/ip_forward", "1", err);
+	return rc;
 }
 
 void firewall_fini(bool remove)
 {
-	cleanup_buf struct buf cmd = BUF_INIT;
-	struct err err = {0};
-
 	pthread_mutex_lock(&lock);
-	if (ctx) {
-		buf_printf(&cmd, "delete table ip %s", table);
-		if (remove && run_locked(buf_str(&cmd), &err) < 0)
+	for (struct family *f = families; ctx && f < families + ARRAY_SIZE(families); f++) {
+		cleanup_buf struct buf cmd = BUF_INIT;
+		struct err err = {0};
+
+		buf_printf(&cmd, "delete table %s %s", f->name, table);
+		if (remove && f->on && run_locked(buf_str(&cmd), &err) < 0)
 			log_warn("nftables table stays", "table=%s why=%s", table, log_q(err.msg));
+		f->on = false;
+	}
+	if (ctx) {
 		nft_ctx_free(ctx);
 		ctx = NULL;
 		map_fini(&unclaimed, free);
@@ -261,28 +309,46 @@ void firewall_fini(bool remove)
 
 /* ---- networks ---- */
 
+static void family_net_cmds(const struct family *f, const struct fw_net *net, const char *subnet,
+			    const char *verb, struct buf *b)
+{
+	buf_printf(b, "%s element %s %s bridges { \"%s\" }\n", verb, f->name, table, net->bridge);
+	buf_printf(b, "%s element %s %s intra { \"%s\" . \"%s\" }\n", verb, f->name, table,
+		   net->bridge, net->bridge);
+	buf_printf(b, "%s element %s %s nets { %s }\n", verb, f->name, table, subnet);
+	if (net->internal)
+		buf_printf(b, "%s element %s %s internal { \"%s\" }\n", verb, f->name, table,
+			   net->bridge);
+	if (net->masquerade && !net->internal)
+		buf_printf(b, "%s element %s %s masq { %s }\n", verb, f->name, table, subnet);
+}
+
 static void net_cmds(const struct fw_net *net, const char *verb, struct buf *b)
 {
-	char ip[IP4_STR];
+	char ip[IP4_STR], subnet[IP6_NET_STR];
 
 	ip4_format(net->subnet.base, ip);
-	buf_printf(b, "%s element ip %s bridges { \"%s\" }\n", verb, table, net->bridge);
-	buf_printf(b, "%s element ip %s intra { \"%s\" . \"%s\" }\n", verb, table, net->bridge,
-		   net->bridge);
-	buf_printf(b, "%s element ip %s nets { %s/%d }\n", verb, table, ip, net->subnet.prefix);
-	if (net->internal)
-		buf_printf(b, "%s element ip %s internal { \"%s\" }\n", verb, table, net->bridge);
-	if (net->masquerade && !net->internal)
-		buf_printf(b, "%s element ip %s masq { %s/%d }\n", verb, table, ip,
-			   net->subnet.prefix);
+	snprintf(subnet, sizeof(subnet), "%s/%d", ip, net->subnet.prefix);
+	family_net_cmds(IPV4, net, subnet, verb, b);
+	if (!net->subnet6.prefix)
+		return;
+	ip6_net_format(&net->subnet6, subnet);
+	family_net_cmds(IPV6, net, subnet, verb, b);
 }
 
 int firewall_net_add(const struct fw_net *net, struct err *err)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
 	char path[128];
-	int rc;
+	int rc = 0;
 
+	if (net->subnet6.prefix) {
+		pthread_mutex_lock(&lock);
+		rc = ctx && !IPV6->on ? family_up(IPV6, err) : 0;
+		pthread_mutex_unlock(&lock);
+		if (rc < 0)
+			return rc;
+	}
 	net_cmds(net, "add", &cmd);
 	if ((rc = run(buf_str(&cmd), err)) < 0)
 		return rc;
@@ -304,80 +370,81 @@ void firewall_net_del(const struct fw_net *net)
 
 /* ---- published ports ---- */
 
-/* "any tcp . 80" or "pub 10.0.0.1 . tcp . 80" */
+/* "ip any tcp . 80" or "ip6 pub fd00::1 . tcp . 80": family, map, key */
 static void port_key(const struct port_binding *p, struct buf *b)
 {
-	bool any = str_empty(p->host_ip) || str_eq(p->host_ip, "0.0.0.0");
+	const char *family = strchr(p->host_ip, ':') ? IPV6->name : IPV4->name;
 
-	if (any)
-		buf_printf(b, "any %s . %u", p->proto, p->host_port);
+	if (str_empty(p->host_ip) || str_eq(p->host_ip, "0.0.0.0") || str_eq(p->host_ip, "::"))
+		buf_printf(b, "%s any %s . %u", family, p->proto, p->host_port);
 	else
-		buf_printf(b, "pub %s . %s . %u", p->host_ip, p->proto, p->host_port);
+		buf_printf(b, "%s pub %s . %s . %u", family, p->host_ip, p->proto, p->host_port);
 }
 
-static void add_cmd(const char *key, uint32_t ip, uint16_t ct_port, struct buf *b)
+/* "172.17.0.2 . 80" */
+static void port_value(const struct endpoint *ep, const struct port_binding *p, struct buf *b)
 {
-	char addr[IP4_STR];
-
-	ip4_format(ip, addr);
-	buf_printf(b, "add element ip %s %.3s { %s : %s . %u }\n", table, key, key + 4, addr,
-		   ct_port);
+	buf_printf(b, "%s . %u", strchr(p->host_ip, ':') ? ep->ip6 : ep->ip, p->ct_port);
 }
 
-static void del_cmd(const char *key, struct buf *b)
+/* value NULL: deletes it */
+static void elem_cmd(const char *key, const char *value, struct buf *b)
 {
-	buf_printf(b, "delete element ip %s %.3s { %s }\n", table, key, key + 4);
+	int family_len = (int)strcspn(key, " ");
+	const char *map = key + family_len + 1;
+
+	buf_printf(b, "%s element %.*s %s %.3s { %s%s%s }\n", value ? "add" : "delete", family_len,
+		   key, table, map, map + 4, value ? " : " : "", value ? value : "");
 }
 
-int firewall_ports_add(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err)
+int firewall_ports_add(const struct endpoint *ep, struct err *err)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
 
-	if (!n)
+	if (!ep->n_ports)
 		return 0;
-	for (size_t i = 0; i < n; i++) {
-		cleanup_buf struct buf key = BUF_INIT;
+	for (size_t i = 0; i < ep->n_ports; i++) {
+		cleanup_buf struct buf key = BUF_INIT, value = BUF_INIT;
 
-		port_key(&ports[i], &key);
-		add_cmd(buf_str(&key), ip, ports[i].ct_port, &cmd);
+		port_key(&ep->ports[i], &key);
+		port_value(ep, &ep->ports[i], &value);
+		elem_cmd(buf_str(&key), buf_str(&value), &cmd);
 	}
 	return run(buf_str(&cmd), err);
 }
 
-void firewall_ports_del(const struct port_binding *ports, size_t n)
+void firewall_ports_del(const struct endpoint *ep)
 {
 	/* one by one: a missing element must not keep the others */
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < ep->n_ports; i++) {
 		cleanup_buf struct buf cmd = BUF_INIT, key = BUF_INIT;
 		struct err err = {0};
 
-		port_key(&ports[i], &key);
-		del_cmd(buf_str(&key), &cmd);
+		port_key(&ep->ports[i], &key);
+		elem_cmd(buf_str(&key), NULL, &cmd);
 		if (run(buf_str(&cmd), &err) < 0)
 			log_warn("published port's rule stays", "port=%s why=%s",
 				 log_q(buf_str(&key)), log_q(err.msg));
 	}
 }
 
-int firewall_ports_adopt(uint32_t ip, const struct port_binding *ports, size_t n, struct err *err)
+int firewall_ports_adopt(const struct endpoint *ep, struct err *err)
 {
 	cleanup_buf struct buf cmd = BUF_INIT;
-	char addr[IP4_STR];
 
-	ip4_format(ip, addr);
 	pthread_mutex_lock(&lock);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < ep->n_ports; i++) {
 		cleanup_buf struct buf key = BUF_INIT, value = BUF_INIT;
 		cleanup_free char *is = NULL;
 
-		port_key(&ports[i], &key);
-		buf_printf(&value, "%s . %u", addr, ports[i].ct_port);
+		port_key(&ep->ports[i], &key);
+		port_value(ep, &ep->ports[i], &value);
 		is = map_del(&unclaimed, buf_str(&key));
 		if (str_eq(is, buf_str(&value)))
 			continue;
 		if (is)
-			del_cmd(buf_str(&key), &cmd);
-		add_cmd(buf_str(&key), ip, ports[i].ct_port, &cmd);
+			elem_cmd(buf_str(&key), NULL, &cmd);
+		elem_cmd(buf_str(&key), buf_str(&value), &cmd);
 	}
 	pthread_mutex_unlock(&lock);
 	return cmd.len ? run(buf_str(&cmd), err) : 0;
@@ -393,7 +460,7 @@ void firewall_adopt_end(void)
 
 	pthread_mutex_lock(&lock);
 	while (map_next(&unclaimed, &it, &key, &value))
-		del_cmd(key, &cmd);
+		elem_cmd(key, NULL, &cmd);
 	map_fini(&unclaimed, free);
 	map_init(&unclaimed);
 	pthread_mutex_unlock(&lock);

@@ -329,8 +329,10 @@ static void make_hosts(const struct ct_spec *spec, bool host_network, const char
 		hosts_add_extra(b, *e, host_gateway(spec));
 	for (size_t i = 0; i < spec->n_endpoints; i++)
 		add_links(b, &spec->endpoints[i], links);
-	for (size_t i = 0; i < spec->n_endpoints && !host_network; i++)
+	for (size_t i = 0; i < spec->n_endpoints && !host_network; i++) {
 		hosts_add_own(b, spec->endpoints[i].ip, hostname, domain);
+		hosts_add_own(b, spec->endpoints[i].ip6, hostname, domain);
+	}
 }
 
 static char *file_path(const struct ct_spec *spec, const char *name, char path[1024])
@@ -434,6 +436,8 @@ int network_files_connect(const struct ct_spec *spec, const struct endpoint *ep,
 		return rc;
 	hosts_add_own(&hosts, ep->ip, jget_str(spec->config, "Hostname", ""),
 		      jget_str(spec->config, "Domainname", ""));
+	hosts_add_own(&hosts, ep->ip6, jget_str(spec->config, "Hostname", ""),
+		      jget_str(spec->config, "Domainname", ""));
 	if ((rc = rewrite(spec, "hosts", &hosts, err)) < 0)
 		return rc;
 	if (wants_resolver(spec, NULL) || !wants_resolver(spec, ep))
@@ -471,6 +475,8 @@ int network_files_disconnect(const struct ct_spec *spec, const struct endpoint *
 	if ((rc = read_hosts(spec, &hosts, err)) < 0)
 		return rc;
 	hosts_drop_ip(&hosts, ep->ip);
+	if (ep->ip6[0])
+		hosts_drop_ip(&hosts, ep->ip6);
 	return rewrite(spec, "hosts", &hosts, err);
 }
 

@@ -302,6 +302,30 @@ static void addr_msg(struct batch *b, uint16_t type, uint16_t flags, int ifindex
 	batch_end(b, nlh);
 }
 
+/* Without duplicate address detection: the addresses are ours to give, and of use at once. */
+static void addr6_msg(struct batch *b, int ifindex, const struct in6_addr *ip, int prefix)
+{
+	struct nlmsghdr *nlh =
+		batch_msg(b, "set IPv6 address", RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
+
+	ifa->ifa_family = AF_INET6;
+	ifa->ifa_prefixlen = (uint8_t)prefix;
+	ifa->ifa_flags = IFA_F_NODAD;
+	ifa->ifa_index = (unsigned)ifindex;
+	mnl_attr_put(nlh, IFA_LOCAL, sizeof(*ip), ip);
+	mnl_attr_put(nlh, IFA_ADDRESS, sizeof(*ip), ip);
+	batch_end(b, nlh);
+}
+
+int nl_addr6_add(int ifindex, const struct in6_addr *ip, int prefix, struct err *err)
+{
+	struct batch b = { .len = 0 };
+
+	addr6_msg(&b, ifindex, ip, prefix);
+	return nl_talk(-1, &b, EEXIST, err);
+}
+
 int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err)
 {
 	struct batch b = { .len = 0 };
@@ -388,22 +412,36 @@ int nl_veth_make(const struct nl_veth *v, struct err *err)
 
 /* ---- inside a zone ---- */
 
+/* gateway: 4 or 16 bytes as family says, network order; NULL with RTM_DELROUTE */
 static void default_route_msg(struct batch *b, uint16_t type, uint16_t flags, int ifindex,
-			      uint32_t gateway)
+			      int family, const void *gateway)
 {
 	struct nlmsghdr *nlh = batch_msg(b, "set default route", type, flags);
 	struct rtmsg *rt = mnl_nlmsg_put_extra_header(nlh, sizeof(*rt));
 
-	rt->rtm_family = AF_INET;
+	rt->rtm_family = (unsigned char)family;
 	rt->rtm_table = RT_TABLE_MAIN;
 	if (type == RTM_NEWROUTE) {
 		rt->rtm_protocol = RTPROT_BOOT;
 		rt->rtm_scope = RT_SCOPE_UNIVERSE;
 		rt->rtm_type = RTN_UNICAST;
-		mnl_attr_put_u32(nlh, RTA_GATEWAY, htonl(gateway));
+		mnl_attr_put(nlh, RTA_GATEWAY, family == AF_INET6 ? 16 : 4, gateway);
 		mnl_attr_put_u32(nlh, RTA_OIF, (uint32_t)ifindex);
 	}
 	batch_end(b, nlh);
+}
+
+static void default_routes_msgs(struct batch *b, int ifindex, uint32_t gateway,
+				const struct in6_addr *gateway6)
+{
+	uint32_t gw = htonl(gateway);
+
+	if (gateway)
+		default_route_msg(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, AF_INET,
+				  &gw);
+	if (!ip6_is_zero(gateway6))
+		default_route_msg(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, AF_INET6,
+				  gateway6);
 }
 
 /* No link-local IPv6 address by itself: a network without IPv6 shows none, as with Docker. */
@@ -430,14 +468,15 @@ int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 	ifindex = ifindex_at(fd, in->ifname);
 	if (ifindex < 0)
 		return err_sysnum(err, ifindex, "find %s in the container's network", in->ifname);
-	no_ipv6_msg(&b, ifindex); /* EAFNOSUPPORT without IPv6 in the kernel */
+	if (!in->prefix6)
+		no_ipv6_msg(&b, ifindex); /* EAFNOSUPPORT without IPv6 in the kernel */
 	batch_end(&b, link_msg(&b, "set lo up", RTM_NEWLINK, 0, 1, IFF_UP));
 	batch_end(&b, link_msg(&b, "set link up", RTM_NEWLINK, 0, ifindex, IFF_UP));
 	addr_msg(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, in->ip, in->prefix);
-	if (in->gateway)
-		default_route_msg(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex,
-				  in->gateway);
-	return nl_talk(fd, &b, EAFNOSUPPORT, err);
+	if (in->prefix6)
+		addr6_msg(&b, ifindex, &in->ip6, in->prefix6);
+	default_routes_msgs(&b, ifindex, in->gateway, &in->gateway6);
+	return nl_talk(fd, &b, in->prefix6 ? 0 : EAFNOSUPPORT, err);
 }
 
 int nl_inside_free_name(int netns_fd, char name[16], struct err *err)
@@ -488,21 +527,29 @@ int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err)
 	return nl_talk(fd, &b, ENODEV, err);
 }
 
-int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway, struct err *err)
+int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway,
+		      const struct in6_addr *gateway6, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
 	struct batch b = { .len = 0 };
+	struct err ignored = { 0 };
 	int ifindex;
 
 	if (fd < 0)
 		return fd;
-	if (!gateway) {
-		default_route_msg(&b, RTM_DELROUTE, 0, 0, 0);
-		return nl_talk(fd, &b, ESRCH, err);
-	}
+	/* ESRCH when there is none, EAFNOSUPPORT without IPv6 */
+	if (!gateway)
+		default_route_msg(&b, RTM_DELROUTE, 0, 0, AF_INET, NULL);
+	if (ip6_is_zero(gateway6))
+		default_route_msg(&b, RTM_DELROUTE, 0, 0, AF_INET6, NULL);
+	if (b.n)
+		nl_talk(fd, &b, ESRCH, &ignored);
+	if (!gateway && ip6_is_zero(gateway6))
+		return 0;
 	ifindex = ifindex_by_mac(fd, mac);
 	if (ifindex < 0)
 		return err_sysnum(err, ifindex, "find the network device in the container");
-	default_route_msg(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, ifindex, gateway);
+	b = (struct batch){ .len = 0 };
+	default_routes_msgs(&b, ifindex, gateway, gateway6);
 	return nl_talk(fd, &b, 0, err);
 }

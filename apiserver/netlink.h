@@ -13,6 +13,7 @@
 
 #include "err.h"
 #include "ipam.h"
+#include "ipam6.h"
 
 /* All subnets that the host has a route to or an address in, default routes and device skip_ifindex
  * left out. *out is owned. */
@@ -25,6 +26,7 @@ int nl_ifindex(const char *name); /* 0: no such device */
  * kernel's. */
 int nl_bridge_make(const char *name, int mtu, const uint8_t mac[6], struct err *err);
 int nl_addr_add(int ifindex, uint32_t ip, int prefix, struct err *err); /* there already: fine */
+int nl_addr6_add(int ifindex, const struct in6_addr *ip, int prefix, struct err *err); /* likewise */
 int nl_addr_del(int ifindex, uint32_t ip, int prefix, struct err *err);
 int nl_link_up(int ifindex, struct err *err);
 /* Waits for the kernel's grace period, tens of ms for a veth. */
@@ -50,6 +52,8 @@ struct nl_inside {
 	uint32_t ip;
 	int prefix;
 	uint32_t gateway; /* 0: no default route */
+	struct in6_addr ip6, gateway6;
+	int prefix6; /* 0: no IPv6, and no link-local address either */
 };
 /* Inside the namespace: lo and ifname up, address, default route. */
 int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err);
@@ -57,7 +61,9 @@ int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err);
 int nl_inside_free_name(int netns_fd, char name[16], struct err *err);
 /* Removes the device with this MAC inside the namespace (and so its peer). Missing is fine. */
 int nl_inside_del(int netns_fd, const uint8_t mac[6], struct err *err);
-/* Replaces the default route inside by one over the device with this MAC; gateway 0 removes it. */
-int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway, struct err *err);
+/* Replaces the default routes inside by ones over the device with this MAC; a gateway of zeroes: no
+ * route of that family. */
+int nl_inside_gateway(int netns_fd, const uint8_t mac[6], uint32_t gateway,
+		      const struct in6_addr *gateway6, struct err *err);
 
 #endif

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * network.c - the list of networks, and a zone's way in and out of one.
+ * network.c - the list of networks and of the zones in them.
  *
- * Design: attaching is four steps, each undone when a later one fails: an address and a place in
- * the list of members (net_lock), the host's ports (ports.c), the veth pair and the zone's side of
- * it (netlink.c), the redirections (firewall.c). About 0.8 ms in all, most of it the kernel's for
- * the pair. Detaching gives back the first, second and fourth; the pair goes with the zone's
- * namespace.
+ * What is attached to what, and by which names; network_attach.c attaches, network_admin.c makes and
+ * removes networks.
  *
  * Threads: all of it is called by workers; net_lock is never held over a blocking call.
  * Failure: addresses and ports in use are nowhere on disk but in the containers' own records:
@@ -138,6 +135,8 @@ void net_free(struct net *n)
 		net_member_free(m);
 	}
 	ipam_fini(&n->ipam);
+	ipam6_fini(&n->ipam6);
+	free(n->aux6);
 	free(n->name);
 	free(n->labels);
 	free(n->options);
@@ -150,6 +149,7 @@ struct fw_net net_firewall(const struct net *n)
 {
 	return (struct fw_net){ .bridge = n->bridge,
 				.subnet = n->subnet,
+				.subnet6 = n->subnet6,
 				.internal = n->internal,
 				.masquerade = n->masquerade };
 }
@@ -202,8 +202,8 @@ static char **member_names(const struct endpoint *ep, const char *ct_id, const c
 	return v;
 }
 
-static void member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
-		       const char *ct_name, uint32_t ip)
+void net_member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
+		       const char *ct_name, uint32_t ip, const struct in6_addr *ip6)
 {
 	struct net_member *m = xcalloc(1, sizeof(*m));
 
@@ -214,12 +214,13 @@ static void member_add(struct net *n, const struct endpoint *ep, const char *ct_
 	m->names = member_names(ep, ct_id, ct_name);
 	m->links = ep->links ? strv_dup(ep->links) : NULL;
 	m->ip = ip;
+	m->ip6 = *ip6;
 	m->next = n->members;
 	n->members = m;
 }
 
 /* Gives the address back. False: there was none of this id. */
-static bool member_del(struct net *n, const char *endpoint_id)
+bool net_member_del(struct net *n, const char *endpoint_id)
 {
 	for (struct net_member **pp = &n->members; *pp; pp = &(*pp)->next) {
 		struct net_member *m = *pp;
@@ -229,6 +230,7 @@ static bool member_del(struct net *n, const char *endpoint_id)
 		*pp = m->next;
 		if (m->ip)
 			ipam_release(&n->ipam, m->ip);
+		ipam6_release(&n->ipam6, &m->ip6);
 		net_member_free(m);
 		return true;
 	}
@@ -261,7 +263,7 @@ static bool has_member(const struct net *n, const char *ct_id)
 	return false;
 }
 
-static void leave(const struct endpoint *ep, const char *ct_id)
+void net_leave(const struct endpoint *ep, const char *ct_id)
 {
 	bool in_any = false, named = false;
 	struct net *n;
@@ -269,7 +271,7 @@ static void leave(const struct endpoint *ep, const char *ct_id)
 	pthread_mutex_lock(&net_lock);
 	n = net_by_id(ep->network_id);
 	if (n)
-		named = member_del(n, ep->endpoint_id) && !n->builtin;
+		named = net_member_del(n, ep->endpoint_id) && !n->builtin;
 	for (n = net_list; n && !in_any; n = n->next)
 		in_any = has_member(n, ct_id);
 	pthread_mutex_unlock(&net_lock);
@@ -279,300 +281,12 @@ static void leave(const struct endpoint *ep, const char *ct_id)
 		resolver_stop(ct_id);
 }
 
-/* ---- attach ---- */
-
-/* What the later steps need of the network, copied under the lock. */
-struct plan {
-	char bridge[16];
-	uint32_t ip, gateway;
-	int prefix;
-	int mtu;
-	bool icc, internal;
-	char host_ip[46];
-	uint8_t mac[6];
-};
-
-static int parse_mac(const char *s, uint8_t mac[6])
-{
-	unsigned v[6];
-	char end;
-
-	if (strlen(s) > 17 || sscanf(s, "%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%*1[:-]%2x%c",
-				     &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &end) != 6)
-		return -EINVAL;
-	for (unsigned i = 0; i < 6; i++)
-		mac[i] = (uint8_t)v[i];
-	return 0;
-}
-
-/* Docker's: 02:42 and the address. */
-static void mac_from_ip(uint32_t ip, uint8_t mac[6])
-{
-	mac[0] = 0x02;
-	mac[1] = 0x42;
-	for (unsigned i = 0; i < 4; i++)
-		mac[2 + i] = (uint8_t)(ip >> (24 - 8 * i));
-}
-
-static int choose_address(struct net *n, struct endpoint *ep, struct plan *p, struct err *err)
-{
-	uint32_t want = 0;
-	int rc;
-
-	if (!str_empty(ep->want_ip)) {
-		if (n->builtin)
-			return err_kind(err, ERR_BAD_PARAM,
-					"user specified IP address is supported on user defined "
-					"networks only");
-		if (!n->user_subnet)
-			return err_kind(
-				err, ERR_BAD_PARAM,
-				"user specified IP address is supported only when connecting to "
-				"networks with user configured subnets");
-		if (ip4_parse(ep->want_ip, &want) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid IPv4 address: %s",
-					ep->want_ip);
-	}
-	if (!str_empty(ep->want_mac) && parse_mac(ep->want_mac, p->mac) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid MAC address: %s", ep->want_mac);
-	if ((rc = ipam_alloc(&n->ipam, want, &p->ip, err)) < 0)
-		return rc;
-	if (str_empty(ep->want_mac))
-		mac_from_ip(p->ip, p->mac);
-	return 0;
-}
-
-/* Address and membership; fills ep and p. */
-static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, struct plan *p,
-		struct err *err)
-{
-	struct net_member *told = NULL;
-	struct net *n;
-	int rc;
-
-	pthread_mutex_lock(&net_lock);
-	rc = net_find(ep->network, &n, err);
-	if (rc >= 0 && n->driver == NET_BRIDGE)
-		rc = choose_address(n, ep, p, err);
-	if (rc >= 0) {
-		id_generate(ep->endpoint_id);
-		memcpy(ep->network_id, n->id, sizeof(ep->network_id));
-		free(ep->network); /* it may have been named by its id */
-		ep->network = xstrdup(n->name);
-		if (n->driver == NET_BRIDGE) {
-			memcpy(p->bridge, n->bridge, sizeof(p->bridge));
-			memcpy(p->host_ip, n->host_ip, sizeof(p->host_ip));
-			p->gateway = n->internal ? 0 : n->gateway;
-			p->prefix = n->subnet.prefix;
-			p->mtu = n->mtu;
-			p->icc = n->icc;
-			p->internal = n->internal;
-			ip4_format(p->ip, ep->ip);
-			if (p->gateway)
-				ip4_format(p->gateway, ep->gateway);
-			ep->prefix_len = p->prefix;
-			snprintf(ep->mac, sizeof(ep->mac), "%02x:%02x:%02x:%02x:%02x:%02x",
-				 p->mac[0], p->mac[1], p->mac[2], p->mac[3], p->mac[4], p->mac[5]);
-		}
-		member_add(n, ep, ct_id, ct_name, p->ip);
-		if (!n->builtin) { /* kept with the container: an adoption finds its names there */
-			strv_free(ep->dns_names);
-			ep->dns_names = strv_dup(n->members->names);
-			told = net_member_copy(n->members);
-		}
-	}
-	pthread_mutex_unlock(&net_lock);
-	if (told) {
-		resolver_member_set(ep->network_id, ep->network, told);
-		net_member_free(told);
-	}
-	return rc;
-}
-
-static int publish(struct endpoint *ep, const struct plan *p, const char *ct_name,
-		   const struct port_binding *want, size_t n, struct err *err)
-{
-	struct port_binding *v, *w;
-	int rc;
-
-	if (!n || p->internal)
-		return 0;
-	v = xcalloc(n, sizeof(*v));
-	w = xcalloc(n, sizeof(*w));
-	memcpy(w, want, n * sizeof(*w));
-	for (size_t i = 0; i < n; i++)
-		if (str_empty(w[i].host_ip))
-			str_copy(w[i].host_ip, sizeof(w[i].host_ip), p->host_ip);
-	rc = ports_take(ep->endpoint_id, w, n, v, err);
-	free(w);
-	if (rc < 0) {
-		free(v);
-		return err_wrap(
-			err, rc,
-			"driver failed programming external connectivity on endpoint %s (%s)",
-			ct_name, ep->endpoint_id);
-	}
-	ep->ports = v;
-	ep->n_ports = n;
-	return 0;
-}
-
-static int plug_in(const struct plan *p, const struct endpoint *ep, int netns_fd,
-		   const char *ifname, bool default_route, char host_name[16], struct err *err)
-{
-	struct nl_veth v = { .peer_name = ifname,
-			     .netns_fd = netns_fd,
-			     .mtu = p->mtu,
-			     .isolated = !p->icc,
-			     .hairpin = ep->n_ports };
-	struct nl_inside in = { .ifname = ifname, .ip = p->ip, .prefix = p->prefix };
-	int rc = -EEXIST;
-
-	v.master = nl_ifindex(p->bridge);
-	if (!v.master)
-		return err_sysnum(err, ENODEV, "find bridge %s", p->bridge);
-	memcpy(v.mac, p->mac, 6);
-	v.host_name = host_name;
-	for (unsigned tries = 0; rc == -EEXIST && tries < 8; tries++) {
-		uint32_t r;
-
-		random_bytes(&r, sizeof(r));
-		snprintf(host_name, 16, "veth%07x", r & 0xfffffff);
-		rc = nl_veth_make(&v, err);
-	}
-	if (rc < 0) {
-		host_name[0] = '\0';
-		return rc;
-	}
-	if (default_route)
-		in.gateway = p->gateway;
-	return nl_inside_setup(netns_fd, &in, err);
-}
-
-static void reset_endpoint(struct endpoint *ep)
-{
-	free(ep->ports);
-	ep->ports = NULL;
-	ep->n_ports = 0;
-	ep->endpoint_id[0] = ep->ip[0] = ep->gateway[0] = ep->mac[0] = '\0';
-	ep->ip6[0] = ep->gateway6[0] = '\0';
-	ep->prefix_len = ep->prefix_len6 = 0;
-	ep->connected = false;
-}
-
-/* Undoes what was done, in reverse. */
-static void undo_attach(struct endpoint *ep, const char *ct_id, const char *host_name)
-{
-	struct err ignored = { 0 };
-	int ifindex = host_name[0] ? nl_ifindex(host_name) : 0;
-
-	if (ifindex && nl_link_del(ifindex, &ignored) < 0)
-		log_warn("link stays", "link=%s why=%s", host_name, log_q(ignored.msg));
-	ports_release(ep->endpoint_id);
-	leave(ep, ct_id);
-	reset_endpoint(ep);
-}
-
-static bool is_shared(const char *network)
+bool net_is_shared(const char *network)
 {
 	return str_starts(network, "container:");
 }
 
-int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, int netns_fd,
-		   const char *ifname, bool default_route, const struct port_binding *want,
-		   size_t n_want, struct err *err)
-{
-	char host_name[16] = "";
-	struct plan p = { 0 };
-	int rc;
-
-	if (is_shared(ep->network)) {
-		ep->connected = true;
-		return 0;
-	}
-	reset_endpoint(ep);
-	if ((rc = join(ep, ct_id, ct_name, &p, err)) < 0)
-		return rc;
-	if (p.bridge[0]) {
-		if ((rc = publish(ep, &p, ct_name, want, n_want, err)) < 0 ||
-		    (rc = plug_in(&p, ep, netns_fd, ifname, default_route, host_name, err)) < 0 ||
-		    (rc = firewall_ports_add(p.ip, ep->ports, ep->n_ports, err)) < 0) {
-			undo_attach(ep, ct_id, host_name);
-			return rc;
-		}
-		conntrack_forget_udp(p.ip, ep->ports, ep->n_ports);
-	}
-	ep->connected = true;
-	return 0;
-}
-
-void network_detach(struct endpoint *ep, const char *ct_id)
-{
-	if (!is_shared(ep->network) && ep->endpoint_id[0]) {
-		uint32_t ip = 0;
-
-		firewall_ports_del(ep->ports, ep->n_ports);
-		if (ip4_parse(ep->ip, &ip) == 0)
-			conntrack_forget_udp(ip, ep->ports, ep->n_ports);
-		ports_release(ep->endpoint_id);
-		leave(ep, ct_id);
-	}
-	reset_endpoint(ep);
-}
-
-int network_publish(struct endpoint *ep, const char *ct_name, const struct port_binding *want,
-		    size_t n_want, struct err *err)
-{
-	struct plan p = { 0 };
-	struct net *n;
-	int rc;
-
-	pthread_mutex_lock(&net_lock);
-	n = net_by_id(ep->network_id);
-	if (n) {
-		memcpy(p.host_ip, n->host_ip, sizeof(p.host_ip));
-		p.internal = n->internal;
-	}
-	pthread_mutex_unlock(&net_lock);
-	if (!n || ip4_parse(ep->ip, &p.ip) < 0 || ep->n_ports)
-		return 0;
-	if ((rc = publish(ep, &p, ct_name, want, n_want, err)) < 0)
-		return rc;
-	if ((rc = firewall_ports_add(p.ip, ep->ports, ep->n_ports, err)) < 0) {
-		ports_release(ep->endpoint_id);
-		free(ep->ports);
-		ep->ports = NULL;
-		ep->n_ports = 0;
-		return rc;
-	}
-	conntrack_forget_udp(p.ip, ep->ports, ep->n_ports);
-	return 0;
-}
-
-int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err)
-{
-	uint8_t mac[6];
-
-	if (parse_mac(ep->mac, mac) < 0)
-		return 0;
-	return nl_inside_del(netns_fd, mac, err);
-}
-
-int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err)
-{
-	uint32_t gateway = 0;
-	uint8_t mac[6] = { 0 };
-
-	if (ep && ep->gateway[0] &&
-	    (ip4_parse(ep->gateway, &gateway) < 0 || parse_mac(ep->mac, mac) < 0))
-		return err_kind(err, ERR_SYSTEM, "endpoint without an address");
-	return nl_inside_gateway(netns_fd, mac, gateway, err);
-}
-
-int network_free_ifname(int netns_fd, char name[16], struct err *err)
-{
-	return nl_inside_free_name(netns_fd, name, err);
-}
+/* ---- asking ---- */
 
 bool network_gives_gateway(const char *ref)
 {
@@ -653,24 +367,30 @@ void network_rename(const char *ct_id, const char *old_name, const char *new_nam
 int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 {
 	struct err ignored = { 0 };
+	struct in6_addr ip6 = { 0 }, got6;
 	uint32_t ip = 0, got;
 	struct net_member *told = NULL;
 	bool serve_names;
 	struct net *n;
 
-	if (is_shared(ep->network) || !ep->endpoint_id[0])
+	if (net_is_shared(ep->network) || !ep->endpoint_id[0])
 		return 0;
 	if (ep->ip[0])
 		ip4_parse(ep->ip, &ip);
+	if (ep->ip6[0])
+		ip6_parse(ep->ip6, &ip6);
 	pthread_mutex_lock(&net_lock);
 	n = net_by_id(ep->network_id);
 	serve_names = n && !n->builtin;
 	if (n) {
-		member_del(n, ep->endpoint_id);
+		net_member_del(n, ep->endpoint_id);
 		if (ip && ipam_alloc(&n->ipam, ip, &got, &ignored) < 0)
 			log_warn("address of a running container is not free",
 				 "ct=%.12s ip=%s why=%s", ct_id, ep->ip, log_q(ignored.msg));
-		member_add(n, ep, ct_id, "", ip);
+		if (!ip6_is_zero(&ip6) && ipam6_alloc(&n->ipam6, &ip6, &got6, &ignored) < 0)
+			log_warn("address of a running container is not free",
+				 "ct=%.12s ip=%s why=%s", ct_id, ep->ip6, log_q(ignored.msg));
+		net_member_add(n, ep, ct_id, "", ip, &ip6);
 		if (serve_names)
 			told = net_member_copy(n->members);
 	}
@@ -688,7 +408,7 @@ int network_adopt(const struct endpoint *ep, const char *ct_id, struct err *err)
 				 "ct=%.12s why=%s", ct_id, log_q(ignored.msg));
 	}
 	ports_adopt(ep->endpoint_id, ep->ports, ep->n_ports);
-	return firewall_ports_adopt(ip, ep->ports, ep->n_ports, err);
+	return firewall_ports_adopt(ep, err);
 }
 
 void network_adopt_end(void)

@@ -19,9 +19,10 @@
 struct port_binding {
 	uint16_t ct_port;
 	char proto[5];		/* tcp udp sctp */
-	char host_ip[46];	/* "" or "0.0.0.0": all; as asked for */
+	char host_ip[46];	/* "": all; "0.0.0.0", "::": all of that family; as asked for */
 	uint16_t host_port;	/* 0: any */
 	uint16_t host_port_end; /* with a range "8000-8010:80": last; else == host_port */
+	bool pair;		/* the same host port as the binding before, in the other family */
 };
 
 /* A container's place in one network. Plain data; copied with endpoint_copy. */
@@ -92,8 +93,9 @@ bool network_is_user_defined(const char *ref);
  * device (before network_detach); the default route by ep's gateway (NULL: none). */
 int network_free_ifname(int netns_fd, char name[16], struct err *err);
 int network_unplug(const struct endpoint *ep, int netns_fd, struct err *err);
-/* Publishes ports on an endpoint that is connected and has none. */
-int network_publish(struct endpoint *ep, const char *ct_name, const struct port_binding *want,
+/* Publishes ports on an endpoint that is connected and has none. want is changed: what cannot be
+ * published there is taken out. */
+int network_publish(struct endpoint *ep, const char *ct_name, struct port_binding *want,
 		    size_t n_want, struct err *err);
 int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err);
 

@@ -12,8 +12,10 @@
  */
 #include "network_private.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "conf.h"
@@ -32,6 +34,32 @@ static pthread_mutex_t admin_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- bridges ---- */
 
+static int set_ip6_sysctl(const struct net *n, const char *key, const char *value, struct err *err)
+{
+	cleanup_fd int fd = -1;
+	char path[128];
+
+	if (str_fmt(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", n->bridge, key) < 0)
+		return err_sysnum(err, ENAMETOOLONG, "bridge %s", n->bridge);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return err_sys(err, "write %s", path);
+	return 0;
+}
+
+/* The bridge is the zones' router: it has an address and believes no other router. */
+static int bridge_up6(const struct net *n, int ifindex, struct err *err)
+{
+	int rc;
+
+	if (!n->subnet6.prefix)
+		return 0;
+	if ((rc = set_ip6_sysctl(n, "disable_ipv6", "0", err)) < 0 ||
+	    (rc = set_ip6_sysctl(n, "accept_ra", "0", err)) < 0)
+		return rc;
+	return nl_addr6_add(ifindex, &n->gateway6, n->subnet6.prefix, err);
+}
+
 int net_bridge_up(const struct net *n, struct err *err)
 {
 	uint8_t mac[6] = { 0x02, 0x42 };
@@ -47,7 +75,7 @@ int net_bridge_up(const struct net *n, struct err *err)
 	    (ip != n->gateway || prefix != n->subnet.prefix))
 		nl_addr_del(ifindex, ip, prefix, &(struct err){ 0 });
 	if ((rc = nl_addr_add(ifindex, n->gateway, n->subnet.prefix, err)) < 0 ||
-	    (rc = nl_link_up(ifindex, err)) < 0)
+	    (rc = bridge_up6(n, ifindex, err)) < 0 || (rc = nl_link_up(ifindex, err)) < 0)
 		return err_wrap(err, rc, "bridge %s", n->bridge);
 	return firewall_net_add(&fw, err);
 }
@@ -83,6 +111,22 @@ static int pick_subnet(struct net *n, struct err *err)
 	rc = ipam_pick(used, n_used, &n->subnet, err);
 	free(used);
 	return rc;
+}
+
+static int pick_subnet6(struct net *n, struct err *err)
+{
+	cleanup_free struct ip6_net *used = NULL;
+	size_t n_used = 0;
+
+	pthread_mutex_lock(&net_lock);
+	for (const struct net *o = net_list; o; o = o->next) {
+		if (!o->subnet6.prefix)
+			continue;
+		used = xrealloc(used, (n_used + 1) * sizeof(*used));
+		used[n_used++] = o->subnet6;
+	}
+	pthread_mutex_unlock(&net_lock);
+	return ipam6_pick(engine->engine_id, used, n_used, &n->subnet6, err);
 }
 
 /* ---- start and stop ---- */
@@ -220,81 +264,139 @@ static char *object_text(const json_t *o, const char *key)
 }
 
 /* One entry of IPAM.Config, checked as Docker does since 26. */
-static int parse_ipam_config(struct net *n, const json_t *c, struct err *err)
+struct ipam_entry {
+	const char *subnet, *range, *gateway;
+};
+
+static int err_bad_block(struct err *err, const char *what, const char *text)
 {
-	const char *subnet = jget_str(c, "Subnet", ""), *range = jget_str(c, "IPRange", ""),
-		   *gateway = jget_str(c, "Gateway", "");
+	return err_kind(err, ERR_BAD_PARAM,
+			"invalid network config:\ninvalid %s %s: invalid CIDR block notation", what,
+			text);
+}
+
+static int err_outside(struct err *err, const char *what, const char *text, const char *subnet,
+		       const char *this)
+{
+	return err_kind(err, ERR_BAD_PARAM,
+			"invalid network config:\ninvalid %s %s: parent subnet %s doesn't contain %s",
+			what, text, subnet, this);
+}
+
+static int err_bad_gateway(struct err *err, const char *text)
+{
+	return err_kind(err, ERR_BAD_PARAM,
+			"invalid network config:\ninvalid gateway %s: invalid address", text);
+}
+
+static int parse_entry4(struct net *n, const struct ipam_entry *e, struct err *err)
+{
 	char right[IP4_STR];
 	uint32_t addr;
 
-	if (!*subnet) {
-		if (*range || *gateway)
+	if (n->user_subnet)
+		return err_kind(err, ERR_BAD_PARAM,
+				"bridge driver doesn't support multiple subnets");
+	if (ip4_net_parse(e->subnet, &n->subnet, &addr) < 0)
+		return err_bad_block(err, "subnet", e->subnet);
+	if (addr != n->subnet.base) {
+		ip4_format(n->subnet.base, right);
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid network config:\ninvalid subnet %s: it should be %s/%d",
+				e->subnet, right, n->subnet.prefix);
+	}
+	n->user_subnet = true;
+	if (*e->range) {
+		if (ip4_net_parse(e->range, &n->range, NULL) < 0)
+			return err_bad_block(err, "ip-range", e->range);
+		if (n->range.prefix < n->subnet.prefix || !ip4_contains(&n->subnet, n->range.base))
+			return err_outside(err, "ip-range", e->range, e->subnet, "ip-range");
+		n->has_range = true;
+	}
+	if (!*e->gateway)
+		return 0;
+	if (ip4_parse(e->gateway, &n->gateway) < 0)
+		return err_bad_gateway(err, e->gateway);
+	return ip4_contains(&n->subnet, n->gateway)
+		       ? 0
+		       : err_outside(err, "gateway", e->gateway, e->subnet, "this address");
+}
+
+static int parse_entry6(struct net *n, const struct ipam_entry *e, struct err *err)
+{
+	char right[IP6_NET_STR];
+	struct in6_addr addr;
+
+	if (n->user_subnet6)
+		return err_kind(err, ERR_BAD_PARAM,
+				"bridge driver doesn't support multiple subnets");
+	if (ip6_net_parse(e->subnet, &n->subnet6, &addr) < 0 || !n->subnet6.prefix)
+		return err_bad_block(err, "subnet", e->subnet);
+	if (!ip6_equal(&addr, &n->subnet6.base)) {
+		ip6_net_format(&n->subnet6, right);
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid network config:\ninvalid subnet %s: it should be %s",
+				e->subnet, right);
+	}
+	n->user_subnet6 = true;
+	if (*e->range) {
+		if (ip6_net_parse(e->range, &n->range6, NULL) < 0 || !n->range6.prefix)
+			return err_bad_block(err, "ip-range", e->range);
+		if (n->range6.prefix < n->subnet6.prefix ||
+		    !ip6_contains(&n->subnet6, &n->range6.base))
+			return err_outside(err, "ip-range", e->range, e->subnet, "ip-range");
+	}
+	if (!*e->gateway)
+		return 0;
+	if (ip6_parse(e->gateway, &n->gateway6) < 0)
+		return err_bad_gateway(err, e->gateway);
+	return ip6_contains(&n->subnet6, &n->gateway6)
+		       ? 0
+		       : err_outside(err, "gateway", e->gateway, e->subnet, "this address");
+}
+
+static int parse_ipam_config(struct net *n, const json_t *c, bool ipv6, struct err *err)
+{
+	struct ipam_entry e = { .subnet = jget_str(c, "Subnet", ""),
+				.range = jget_str(c, "IPRange", ""),
+				.gateway = jget_str(c, "Gateway", "") };
+	char *aux = object_text(c, jget_obj(c, "AuxiliaryAddresses") ? "AuxiliaryAddresses"
+								     : "AuxAddress");
+	bool is6 = strchr(e.subnet, ':');
+	char **slot = is6 ? &n->aux6 : &n->aux_addresses;
+
+	free(*slot);
+	*slot = aux;
+	if (!*e.subnet) {
+		if (*e.range || *e.gateway)
 			return err_kind(
 				err, ERR_BAD_PARAM,
 				"invalid network config:\ninvalid subnet : subnet is required with "
 				"an ip-range or a gateway");
 		return 0;
 	}
-	if (strchr(subnet, ':'))
-		return err_kind(err, ERR_NOT_IMPLEMENTED, "IPv6 subnets are not supported: %s",
-				subnet);
-	if (ip4_net_parse(subnet, &n->subnet, &addr) < 0)
-		return err_kind(
-			err, ERR_BAD_PARAM,
-			"invalid network config:\ninvalid subnet %s: invalid CIDR block notation",
-			subnet);
-	if (addr != n->subnet.base) {
-		ip4_format(n->subnet.base, right);
+	if (is6 && !ipv6)
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid network config:\ninvalid subnet %s: it should be %s/%d",
-				subnet, right, n->subnet.prefix);
-	}
-	n->user_subnet = true;
-	if (*range) {
-		if (ip4_net_parse(range, &n->range, NULL) < 0)
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid ip-range %s: invalid "
-					"CIDR block notation",
-					range);
-		if (n->range.prefix < n->subnet.prefix || !ip4_contains(&n->subnet, n->range.base))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid ip-range %s: parent "
-					"subnet %s doesn't "
-					"contain ip-range",
-					range, subnet);
-		n->has_range = true;
-	}
-	if (*gateway) {
-		if (ip4_parse(gateway, &n->gateway) < 0)
-			return err_kind(
-				err, ERR_BAD_PARAM,
-				"invalid network config:\ninvalid gateway %s: invalid address",
-				gateway);
-		if (!ip4_contains(&n->subnet, n->gateway))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid network config:\ninvalid gateway %s: parent "
-					"subnet %s doesn't "
-					"contain this address",
-					gateway, subnet);
-	}
-	n->aux_addresses = object_text(c, jget_obj(c, "AuxiliaryAddresses") ? "AuxiliaryAddresses"
-									    : "AuxAddress");
-	return 0;
+				"invalid network config:\ninvalid subnet %s: IPv6 is not enabled "
+				"for the network",
+				e.subnet);
+	return is6 ? parse_entry6(n, &e, err) : parse_entry4(n, &e, err);
 }
 
-static int parse_ipam(struct net *n, const json_t *body, struct err *err)
+static int parse_ipam(struct net *n, const json_t *body, bool ipv6, struct err *err)
 {
 	const json_t *ipam = jget_obj(body, "IPAM");
 	const char *driver = jget_str(ipam, "Driver", "");
 	json_t *config = jget_arr(ipam, "Config");
+	int rc;
 
 	if (*driver && !str_eq(driver, "default"))
 		return err_kind(err, ERR_NOT_FOUND, "ipam driver %s not found", driver);
 	n->ipam_options = object_text(ipam, "Options");
-	if (json_array_size(config) > 1)
-		return err_kind(err, ERR_BAD_PARAM,
-				"bridge driver doesn't support multiple subnets");
-	return json_array_size(config) ? parse_ipam_config(n, json_array_get(config, 0), err) : 0;
+	for (size_t i = 0; i < json_array_size(config); i++)
+		if ((rc = parse_ipam_config(n, json_array_get(config, i), ipv6, err)) < 0)
+			return rc;
+	return ipv6 && !n->user_subnet6 ? pick_subnet6(n, err) : 0;
 }
 
 static bool is_predefined(const char *name)
@@ -325,8 +427,8 @@ static int parse_request(const char *body, size_t len, struct net *n, struct err
 		return err_kind(err, ERR_NOT_FOUND,
 				"could not find plugin %s in v1 plugin registry: plugin not found",
 				driver);
-	if (jget_bool(o, "EnableIPv6", false))
-		return err_kind(err, ERR_NOT_IMPLEMENTED, "networks with IPv6 are not supported");
+	if (!jget_bool(o, "EnableIPv4", true))
+		return err_kind(err, ERR_NOT_IMPLEMENTED, "networks without IPv4 are not supported");
 	if (jget_bool(o, "ConfigOnly", false) ||
 	    jget_str(jget_obj(o, "ConfigFrom"), "Network", "")[0])
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "config-only networks are not supported");
@@ -339,7 +441,7 @@ static int parse_request(const char *body, size_t len, struct net *n, struct err
 	n->attachable = jget_bool(o, "Attachable", false);
 	n->labels = object_text(o, "Labels");
 	n->options = object_text(o, "Options");
-	return parse_ipam(n, o, err);
+	return parse_ipam(n, o, jget_bool(o, "EnableIPv6", false), err);
 }
 
 /* With net_lock. */
@@ -357,7 +459,9 @@ static int check_against_others(const struct net *n, struct err *err)
 				"cannot create network %s (%s): conflicts with network %s (%s): "
 				"networks have same bridge name",
 				n->id, n->bridge, o->id, o->bridge);
-		if (n->user_subnet && ip4_overlap(&o->subnet, &n->subnet))
+		if ((n->user_subnet && ip4_overlap(&o->subnet, &n->subnet)) ||
+		    (n->subnet6.prefix && o->subnet6.prefix &&
+		     ip6_overlap(&o->subnet6, &n->subnet6)))
 			return err_kind(err, ERR_FORBIDDEN,
 					"invalid pool request: Pool overlaps with other one on "
 					"this address space");

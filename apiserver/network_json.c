@@ -5,7 +5,8 @@
  *
  * Persisted (STORE_NETWORK, key: id):
  * {"id","name","driver","created_ns","builtin","internal","attachable","labels",
- * "options","ipam_options","aux","subnet","range","gateway","user_subnet","bridge"}. What is in use
+ * "options","ipam_options","aux","subnet","range","gateway","user_subnet","bridge"} and, with IPv6,
+ * "subnet6","range6","gateway6","user_subnet6","aux6". What is in use
  * is not stored.
  */
 #include "network_private.h"
@@ -70,6 +71,40 @@ static int apply_options(struct net *n, const json_t *o, struct err *err)
 	return 0;
 }
 
+static int reserve_aux6(struct net *n, struct err *err)
+{
+	cleanup_json json_t *aux = object_of(n->aux6);
+	const char *name;
+	json_t *v;
+	int rc;
+
+	json_object_foreach (aux, name, v) {
+		struct in6_addr ip, got;
+
+		if (!json_is_string(v) || ip6_parse(json_string_value(v), &ip) < 0)
+			return err_kind(err, ERR_BAD_PARAM, "invalid auxiliary address %s", name);
+		if ((rc = ipam6_alloc(&n->ipam6, &ip, &got, err)) < 0)
+			return err_wrap(err, rc, "auxiliary address %s", name);
+	}
+	return 0;
+}
+
+static int apply_ip6(struct net *n, struct err *err)
+{
+	struct in6_addr got;
+	bool given = !ip6_is_zero(&n->gateway6);
+	int rc;
+
+	if (!n->subnet6.prefix)
+		return 0;
+	rc = ipam6_init(&n->ipam6, &n->subnet6, n->range6.prefix ? &n->range6 : NULL, err);
+	if (rc < 0 ||
+	    (rc = ipam6_alloc(&n->ipam6, given ? &n->gateway6 : NULL, &got, err)) < 0)
+		return err_wrap(err, rc, "IPv6 gateway");
+	n->gateway6 = got;
+	return reserve_aux6(n, err);
+}
+
 static int reserve_aux(struct net *n, struct err *err)
 {
 	cleanup_json json_t *aux = object_of(n->aux_addresses);
@@ -104,7 +139,9 @@ int net_settings_apply(struct net *n, struct err *err)
 		n->gateway = n->ipam.first;
 	if ((rc = ipam_alloc(&n->ipam, n->gateway, &got, err)) < 0)
 		return err_wrap(err, rc, "gateway");
-	return reserve_aux(n, err);
+	if ((rc = reserve_aux(n, err)) < 0)
+		return rc;
+	return apply_ip6(n, err);
 }
 
 /* ---- persisted form ---- */
@@ -116,6 +153,25 @@ static const char *net_text(const struct ip4_net *net, char out[IP4_STR + 3])
 	ip4_format(net->base, ip);
 	snprintf(out, IP4_STR + 3, "%s/%d", ip, net->prefix);
 	return out;
+}
+
+static void put_stored6(struct jw *w, const struct net *n)
+{
+	char text[IP6_NET_STR];
+
+	if (!n->subnet6.prefix)
+		return;
+	ip6_net_format(&n->subnet6, text);
+	jw_str(w, "subnet6", text);
+	if (n->range6.prefix) {
+		ip6_net_format(&n->range6, text);
+		jw_str(w, "range6", text);
+	}
+	ip6_format(&n->gateway6, text);
+	jw_str(w, "gateway6", text);
+	jw_bool(w, "user_subnet6", n->user_subnet6);
+	if (n->aux6)
+		jw_raw(w, "aux6", n->aux6);
 }
 
 char *net_to_json(const struct net *n)
@@ -148,6 +204,7 @@ char *net_to_json(const struct net *n)
 		jw_str(&w, "gateway", text);
 		jw_bool(&w, "user_subnet", n->user_subnet);
 		jw_str(&w, "bridge", n->bridge);
+		put_stored6(&w, n);
 	}
 	jw_end(&w);
 	return buf_steal(&b);
@@ -185,6 +242,13 @@ int net_from_json(const char *text, struct net **out, struct err *err)
 	n->options = object_text(o, "options");
 	n->ipam_options = object_text(o, "ipam_options");
 	n->aux_addresses = object_text(o, "aux");
+	n->aux6 = object_text(o, "aux6");
+	n->user_subnet6 = jget_bool(o, "user_subnet6", false);
+	if (ip6_net_parse(jget_str(o, "subnet6", NULL), &n->subnet6, NULL) < 0)
+		n->subnet6.prefix = 0;
+	if (ip6_net_parse(jget_str(o, "range6", NULL), &n->range6, NULL) < 0)
+		n->range6.prefix = 0;
+	ip6_parse(jget_str(o, "gateway6", NULL), &n->gateway6);
 	str_copy(n->bridge, sizeof(n->bridge), jget_str(o, "bridge", ""));
 	n->has_range = ip4_net_parse(jget_str(o, "range", NULL), &n->range, NULL) == 0;
 	if (ip4_parse(jget_str(o, "gateway", NULL), &n->gateway) < 0)
@@ -200,6 +264,26 @@ int net_from_json(const char *text, struct net **out, struct err *err)
 }
 
 /* ---- inspect ---- */
+
+static void put_ipam6(struct jw *w, const struct net *n)
+{
+	char text[IP6_NET_STR];
+
+	if (!n->subnet6.prefix)
+		return;
+	jw_obj(w, NULL);
+	ip6_net_format(&n->subnet6, text);
+	jw_str(w, "Subnet", text);
+	if (n->range6.prefix) {
+		ip6_net_format(&n->range6, text);
+		jw_str(w, "IPRange", text);
+	}
+	ip6_format(&n->gateway6, text);
+	jw_str(w, "Gateway", text);
+	if (n->aux6)
+		jw_raw(w, "AuxiliaryAddresses", n->aux6);
+	jw_end(w);
+}
 
 static void put_ipam(struct jw *w, const struct net *n)
 {
@@ -221,9 +305,21 @@ static void put_ipam(struct jw *w, const struct net *n)
 		if (n->aux_addresses)
 			jw_raw(w, "AuxiliaryAddresses", n->aux_addresses);
 		jw_end(w);
+		put_ipam6(w, n);
 		jw_end(w);
 	}
 	jw_end(w);
+}
+
+static void put_member_ip6(struct jw *w, const struct net *n, const struct net_member *m)
+{
+	char ip[IP6_STR], text[IP6_NET_STR] = "";
+
+	if (!ip6_is_zero(&m->ip6)) {
+		ip6_format(&m->ip6, ip);
+		snprintf(text, sizeof(text), "%s/%d", ip, n->subnet6.prefix);
+	}
+	jw_str(w, "IPv6Address", text);
 }
 
 static void put_members(struct jw *w, const struct net *n, net_name_fn *name_of)
@@ -246,7 +342,7 @@ static void put_members(struct jw *w, const struct net *n, net_name_fn *name_of)
 			snprintf(text, sizeof(text), "%s/%d", ip, n->subnet.prefix);
 		}
 		jw_str(w, "IPv4Address", text);
-		jw_str(w, "IPv6Address", "");
+		put_member_ip6(w, n, m);
 		jw_end(w);
 	}
 	jw_end(w);
@@ -284,7 +380,7 @@ void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_
 	jw_str(&w, "Scope", "local");
 	jw_str(&w, "Driver", net_driver_name(n->driver));
 	jw_bool(&w, "EnableIPv4", true);
-	jw_bool(&w, "EnableIPv6", false);
+	jw_bool(&w, "EnableIPv6", n->subnet6.prefix);
 	put_ipam(&w, n);
 	jw_bool(&w, "Internal", n->internal);
 	jw_bool(&w, "Attachable", n->attachable);

@@ -53,7 +53,8 @@ static size_t local_part(const struct net *n, const char *name)
 	return len;
 }
 
-size_t network_lookup(const char *ct_id, const char *name, uint32_t *ips, size_t max, bool *known)
+size_t network_lookup(const char *ct_id, const char *name, struct name_address *v, size_t max,
+		      bool *known)
 {
 	size_t count = 0;
 
@@ -73,15 +74,21 @@ size_t network_lookup(const char *ct_id, const char *name, uint32_t *ips, size_t
 			if (!has_name(m, wanted, strlen(wanted)) && !has_name(m, wanted, len))
 				continue;
 			*known = true;
-			if (m->ip && count < max)
-				ips[count++] = m->ip;
+			if ((m->ip || !ip6_is_zero(&m->ip6)) && count < max)
+				v[count++] = (struct name_address){ m->ip, m->ip6 };
 		}
 	}
 	pthread_mutex_unlock(&net_lock);
 	return count;
 }
 
-bool network_lookup_ip(const char *ct_id, uint32_t ip, char *name, size_t size)
+static bool has_address(const struct net_member *m, const struct name_address *a)
+{
+	return a->ip ? m->ip == a->ip
+		     : !ip6_is_zero(&a->ip6) && ip6_equal(&m->ip6, &a->ip6);
+}
+
+bool network_lookup_ip(const char *ct_id, const struct name_address *a, char *name, size_t size)
 {
 	bool found = false;
 
@@ -90,7 +97,7 @@ bool network_lookup_ip(const char *ct_id, uint32_t ip, char *name, size_t size)
 		if (!member_of(n, ct_id))
 			continue;
 		for (const struct net_member *m = n->members; m && !found; m = m->next)
-			if (m->ip == ip && m->names && m->names[0])
+			if (has_address(m, a) && m->names && m->names[0])
 				found = str_fmt(name, size, "%s.%s", m->names[0], n->name) > 0;
 	}
 	pthread_mutex_unlock(&net_lock);

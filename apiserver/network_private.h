@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * network_private.h - what network.c, network_admin.c and network_json.c share.
+ * network_private.h - what network.c, network_attach.c, network_admin.c and network_json.c share.
  *
  * Two locks. net_lock guards the list and everything in it, and is never held over a call that
  * blocks. Those who make or remove networks hold admin_lock (network_admin.c) over the whole of
@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "firewall.h"
 #include "ipam.h"
+#include "ipam6.h"
 #include "network.h"
 
 enum net_driver { NET_BRIDGE, NET_HOST, NET_NONE };
@@ -25,7 +26,8 @@ struct net_member {
 	char **names;  /* by which others in the network find it: name, short id, aliases */
 	char **links;  /* "name:alias", seen by this member only */
 	char endpoint_id[65];
-	uint32_t ip; /* 0: none */
+	uint32_t ip;	     /* 0: none */
+	struct in6_addr ip6; /* zeroes: none */
 	char mac[18];
 	bool stale; /* in the resolver's process only */
 	struct net_member *next;
@@ -50,6 +52,12 @@ struct net {
 	int mtu;	  /* 0: the kernel's */
 	char host_ip[46]; /* for published ports that name none */
 	struct ipam ipam;
+	/* NET_BRIDGE with IPv6: subnet6.prefix is not 0 */
+	struct ip6_net subnet6, range6;
+	struct in6_addr gateway6;
+	bool user_subnet6; /* as user_subnet */
+	char *aux6;	   /* JSON object, or NULL */
+	struct ipam6 ipam6;
 
 	struct net_member *members;
 	struct net *next;
@@ -66,8 +74,17 @@ void net_member_free(struct net_member *m);
 struct net_member *net_member_copy(const struct net_member *m);
 void net_link(struct net *n); /* into net_list, oldest first */
 void net_unlink(struct net *n);
+/* An endpoint's place in the list; the address is the caller's to have allocated. */
+void net_member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
+		    const char *ct_name, uint32_t ip, const struct in6_addr *ip6);
+/* Gives the addresses back. False: there was none of this id. */
+bool net_member_del(struct net *n, const char *endpoint_id);
 struct fw_net net_firewall(const struct net *n);
 const char *net_driver_name(enum net_driver d);
+
+/* takes net_lock: the endpoint leaves its network, and the resolver hears of it */
+void net_leave(const struct endpoint *ep, const char *ct_id);
+bool net_is_shared(const char *network); /* "container:ID": the namespace of another zone */
 
 /* any thread, on a net that is not in the list yet (or with net_lock) */
 int net_settings_apply(struct net *n,

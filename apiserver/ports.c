@@ -24,6 +24,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,10 +35,16 @@
 #include "log.h"
 #include "str.h"
 
+/* An address of the host. */
+struct host_addr {
+	int family;
+	struct in6_addr ip; /* IPv4: its first four bytes */
+};
+
 struct held {
 	char owner[65];
 	char proto[5];
-	uint32_t ip; /* network order */
+	struct host_addr addr;
 	uint16_t port;
 	int fd; /* -1: none */
 	struct held *next;
@@ -75,17 +82,43 @@ static void drop_datagrams(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
 
-/* 0 or a negative errno. *out stays -1 where the kernel lacks the protocol. */
-static int hold_socket(const char *proto, uint32_t ip, uint16_t port, int *out)
+static int addr_parse(const char *s, struct host_addr *out)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = ip,
-				  .sin_port = htons(port) };
+	*out = (struct host_addr){ .family = strchr(s, ':') ? AF_INET6 : AF_INET };
+	return inet_pton(out->family, s, &out->ip) == 1 ? 0 : -EINVAL;
+}
+
+static bool is_any(const struct host_addr *a)
+{
+	static const struct in6_addr any;
+
+	return !memcmp(&a->ip, &any, sizeof(any));
+}
+
+static int bind_to(int fd, const struct host_addr *a, uint16_t port)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 sa6 = { .sin6_family = AF_INET6,
+				    .sin6_port = htons(port),
+				    .sin6_addr = a->ip };
+	int on = 1;
+
+	if (a->family == AF_INET) {
+		memcpy(&sa.sin_addr, &a->ip, sizeof(sa.sin_addr));
+		return bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+	}
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&sa6, sizeof(sa6));
+}
+
+/* 0 or a negative errno. *out stays -1 where the kernel lacks the protocol. */
+static int hold_socket(const char *proto, const struct host_addr *a, uint16_t port, int *out)
+{
 	bool udp = str_eq(proto, "udp");
 	cleanup_fd int fd = -1;
 	int on = 1, off = 0;
 
-	fd = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
+	fd = socket(a->family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
 		    str_eq(proto, "sctp") ? IPPROTO_SCTP : 0);
 	if (fd < 0)
 		return errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? 0 : -errno;
@@ -93,7 +126,7 @@ static int hold_socket(const char *proto, uint32_t ip, uint16_t port, int *out)
 		drop_datagrams(fd);
 	else
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+	if (bind_to(fd, a, port) < 0)
 		return -errno;
 	if (!udp) {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof(off));
@@ -105,26 +138,38 @@ static int hold_socket(const char *proto, uint32_t ip, uint16_t port, int *out)
 	return 0;
 }
 
-static const struct held *find_taken(const char *proto, uint32_t ip, uint16_t port)
+static const struct held *find_taken(const char *proto, const struct host_addr *a, uint16_t port)
 {
 	for (const struct held *h = table; h; h = h->next)
-		if (h->port == port && str_eq(h->proto, proto) &&
-		    (h->ip == ip || h->ip == INADDR_ANY || ip == INADDR_ANY))
+		if (h->port == port && str_eq(h->proto, proto) && h->addr.family == a->family &&
+		    (!memcmp(&h->addr.ip, &a->ip, sizeof(a->ip)) || is_any(&h->addr) || is_any(a)))
 			return h;
 	return NULL;
 }
 
-static void table_add(const char *owner, const char *proto, uint32_t ip, uint16_t port, int fd)
+static void table_add(const char *owner, const char *proto, const struct host_addr *a,
+		      uint16_t port, int fd)
 {
 	struct held *h = xcalloc(1, sizeof(*h));
 
 	str_copy(h->owner, sizeof(h->owner), owner);
 	str_copy(h->proto, sizeof(h->proto), proto);
-	h->ip = ip;
+	h->addr = *a;
 	h->port = port;
 	h->fd = fd;
 	h->next = table;
 	table = h;
+}
+
+/* What was added last. */
+static void table_drop_newest(void)
+{
+	struct held *h = table;
+
+	table = h->next;
+	if (h->fd >= 0)
+		close(h->fd);
+	free(h);
 }
 
 /* owner NULL: of all. */
@@ -145,34 +190,54 @@ static void release_locked(const char *owner)
 }
 
 /* One port: 0, -EADDRINUSE (err says whose it is), or another failure. */
-static int take_port(const char *owner, const struct port_binding *want, uint32_t ip, uint16_t port,
+static int take_port(const char *owner, const struct port_binding *want, uint16_t port,
 		     struct err *err)
 {
-	const char *host_ip = str_empty(want->host_ip) ? "0.0.0.0" : want->host_ip;
+	bool is6 = strchr(want->host_ip, ':');
+	struct host_addr a;
+	char at[64];
 	int rc, fd = -1;
 
-	if (find_taken(want->proto, ip, port)) {
-		err_kind(err, ERR_SYSTEM, "Bind for %s:%u failed: port is already allocated",
-			 host_ip, port);
+	if (addr_parse(want->host_ip, &a) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid IP address: %s", want->host_ip);
+	snprintf(at, sizeof(at), is6 ? "[%s]:%u" : "%s:%u", want->host_ip, port);
+	if (find_taken(want->proto, &a, port)) {
+		err_kind(err, ERR_SYSTEM, "Bind for %s failed: port is already allocated", at);
 		return err->code = -EADDRINUSE;
 	}
-	rc = hold_socket(want->proto, ip, port, &fd);
+	rc = hold_socket(want->proto, &a, port, &fd);
 	if (rc < 0) {
 		/* Go's words for these two, which people search for */
 		const char *why = rc == -EADDRINUSE	 ? "address already in use"
 				  : rc == -EADDRNOTAVAIL ? "cannot assign requested address"
 							 : strerror(-rc);
 
-		err_kind(err, ERR_SYSTEM, "failed to bind host port %s:%u/%s: %s", host_ip, port,
-			 want->proto, why);
+		err_kind(err, ERR_SYSTEM, "failed to bind host port %s/%s: %s", at, want->proto,
+			 why);
 		return err->code = rc;
 	}
-	table_add(owner, want->proto, ip, port, fd);
+	table_add(owner, want->proto, &a, port, fd);
 	return 0;
 }
 
-static int take_any(const char *owner, const struct port_binding *want, uint32_t ip, uint16_t *port,
-		    struct err *err)
+/* The same port for n bindings: all or none. */
+static int take_port_for(const char *owner, const struct port_binding *want, size_t n,
+			 uint16_t port, struct err *err)
+{
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((rc = take_port(owner, &want[i], port, err)) >= 0)
+			continue;
+		while (i--)
+			table_drop_newest();
+		return rc;
+	}
+	return 0;
+}
+
+static int take_any(const char *owner, const struct port_binding *want, size_t n_want,
+		    uint16_t *port, struct err *err)
 {
 	unsigned n = (unsigned)range_last - range_first + 1;
 
@@ -181,7 +246,7 @@ static int take_any(const char *owner, const struct port_binding *want, uint32_t
 		int rc;
 
 		range_next = p == range_last ? range_first : (uint16_t)(p + 1);
-		rc = take_port(owner, want, ip, p, err);
+		rc = take_port_for(owner, want, n_want, p, err);
 		if (rc == -EADDRINUSE)
 			continue;
 		*port = p;
@@ -190,45 +255,47 @@ static int take_any(const char *owner, const struct port_binding *want, uint32_t
 	return err_kind(err, ERR_SYSTEM, "all ports are allocated");
 }
 
-static int take_one(const char *owner, const struct port_binding *want, struct port_binding *out,
-		    struct err *err)
+/* n bindings that get one port: v[0], and its pairs. */
+static int take_group(const char *owner, struct port_binding *v, size_t n, struct err *err)
 {
-	const char *host_ip = str_empty(want->host_ip) ? "0.0.0.0" : want->host_ip;
-	uint16_t last =
-		want->host_port_end > want->host_port ? want->host_port_end : want->host_port;
-	uint16_t port = want->host_port;
-	struct in_addr ip;
+	uint16_t last = v->host_port_end > v->host_port ? v->host_port_end : v->host_port;
+	uint16_t port = v->host_port;
 	int rc;
 
-	if (inet_pton(AF_INET, host_ip, &ip) != 1)
-		return err_kind(err, ERR_NOT_IMPLEMENTED,
-				"publishing ports on IPv6 address %s is not supported", host_ip);
 	if (!port) {
-		rc = take_any(owner, want, ip.s_addr, &port, err);
+		rc = take_any(owner, v, n, &port, err);
 	} else {
 		for (rc = -EADDRINUSE; rc == -EADDRINUSE; port++) {
-			rc = take_port(owner, want, ip.s_addr, port, err);
+			rc = take_port_for(owner, v, n, port, err);
 			if (rc != -EADDRINUSE || port == last)
 				break;
 		}
 	}
 	if (rc < 0)
 		return rc;
-	*out = *want;
-	str_copy(out->host_ip, sizeof(out->host_ip), host_ip);
-	out->host_port = out->host_port_end = port;
+	for (size_t i = 0; i < n; i++)
+		v[i].host_port = v[i].host_port_end = port;
 	return 0;
 }
 
 int ports_take(const char *owner, const struct port_binding *want, size_t n,
 	       struct port_binding *out, struct err *err)
 {
+	size_t n_group;
 	int rc = 0;
 
 	pthread_mutex_lock(&lock);
 	range_init();
-	for (size_t i = 0; i < n && rc >= 0; i++)
-		rc = take_one(owner, &want[i], &out[i], err);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = want[i];
+		if (str_empty(out[i].host_ip))
+			str_copy(out[i].host_ip, sizeof(out[i].host_ip), "0.0.0.0");
+	}
+	for (size_t i = 0; i < n && rc >= 0; i += n_group) {
+		for (n_group = 1; i + n_group < n && want[i + n_group].pair;)
+			n_group++;
+		rc = take_group(owner, &out[i], n_group, err);
+	}
 	if (rc < 0)
 		release_locked(owner);
 	else
@@ -242,17 +309,17 @@ void ports_adopt(const char *owner, const struct port_binding *ports, size_t n)
 	pthread_mutex_lock(&lock);
 	release_locked(owner);
 	for (size_t i = 0; i < n; i++) {
-		struct in_addr ip;
+		struct host_addr a;
 		int rc, fd = -1;
 
-		if (inet_pton(AF_INET, ports[i].host_ip, &ip) != 1)
+		if (addr_parse(ports[i].host_ip, &a) < 0)
 			continue;
-		rc = hold_socket(ports[i].proto, ip.s_addr, ports[i].host_port, &fd);
+		rc = hold_socket(ports[i].proto, &a, ports[i].host_port, &fd);
 		if (rc < 0)
 			log_warn("published port is held by another program",
 				 "host=%s:%u proto=%s errno=%d", ports[i].host_ip,
 				 ports[i].host_port, ports[i].proto, -rc);
-		table_add(owner, ports[i].proto, ip.s_addr, ports[i].host_port, fd);
+		table_add(owner, ports[i].proto, &a, ports[i].host_port, fd);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -13,7 +13,8 @@
 #include "network.h"
 
 /* Takes a host port for each of want[i] in the name of owner (an endpoint id) and writes what it
- * took to out[i]: host_port == host_port_end, host_ip never "". All or none. Taken by another zone:
+ * took to out[i]: host_port == host_port_end. host_ip is never "" ("0.0.0.0" then). One with pair
+ * set gets the port that the one before it gets. All or none. Taken by another zone:
  * "Bind for IP:PORT failed: port is already allocated"; by a program of the host: "... address
  * already in use". */
 int ports_take(const char *owner, const struct port_binding *want, size_t n,

@@ -32,6 +32,7 @@
 
 #include "cleanup.h"
 #include "firewall.h"
+#include "ipam6.h"
 #include "netns.h"
 #include "resolver.h"
 #define LOG_MODULE "resolver"
@@ -97,13 +98,13 @@ void rs_close(struct rs_source *src)
 
 /* ---- answers from memory ---- */
 
-static void rotate(uint32_t *v, size_t n)
+static void rotate(struct name_address *v, size_t n)
 {
 	static unsigned turn;
 	unsigned by = n ? turn++ % n : 0;
 
 	while (by--) {
-		uint32_t first = v[0];
+		struct name_address first = v[0];
 
 		memmove(v, v + 1, (n - 1) * sizeof(*v));
 		v[n - 1] = first;
@@ -113,25 +114,30 @@ static void rotate(uint32_t *v, size_t n)
 size_t rs_answer(const struct rs_zone *z, const uint8_t *msg, const struct dns_query *q,
 		 uint8_t *out)
 {
-	uint32_t ips[ANSWERS_MAX], ip;
+	struct name_address v[ANSWERS_MAX], a = { 0 };
 	char name[DNS_NAME_MAX];
 	bool known;
 	size_t n, len;
 
 	if (q->class != 1)
 		return 0;
-	if (q->type == DNS_PTR && dns_reverse_ip(q->name, &ip) == 0 &&
-	    network_lookup_ip(z->ct_id, ip, name, sizeof(name)))
+	if (q->type == DNS_PTR &&
+	    (dns_reverse_ip(q->name, &a.ip) == 0 || dns_reverse_ip6(q->name, &a.ip6) == 0) &&
+	    network_lookup_ip(z->ct_id, &a, name, sizeof(name)))
 		return dns_add_ptr(out, dns_reply(msg, q, DNS_OK, out), name);
 	if (q->type != DNS_A && q->type != DNS_AAAA)
 		return 0;
-	n = network_lookup(z->ct_id, q->name, ips, ANSWERS_MAX, &known);
+	n = network_lookup(z->ct_id, q->name, v, ANSWERS_MAX, &known);
 	if (!known)
 		return 0;
 	len = dns_reply(msg, q, DNS_OK, out);
-	rotate(ips, n);
-	for (size_t i = 0; i < n && q->type == DNS_A; i++)
-		len = dns_add_a(out, len, ips[i]);
+	rotate(v, n);
+	for (size_t i = 0; i < n; i++) {
+		if (q->type == DNS_A && v[i].ip)
+			len = dns_add_a(out, len, v[i].ip);
+		else if (q->type == DNS_AAAA && !ip6_is_zero(&v[i].ip6))
+			len = dns_add_aaaa(out, len, &v[i].ip6);
+	}
 	return len;
 }
 

@@ -7,6 +7,7 @@
 #ifndef APISERVER_RESOLVER_H
 #define APISERVER_RESOLVER_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,11 +42,16 @@ int resolver_main(void);
 
 /* ---- what it asks (network_names.c) ---- */
 
+struct name_address {
+	uint32_t ip;	     /* 0: none; host order */
+	struct in6_addr ip6; /* zeroes: none */
+};
 /* Addresses of name as the zone sees it: the members of its user-defined networks by name, short id
- * and alias, each also with ".NETWORK". Returns how many are in ips; *known is true for a known
- * name without an address too. */
-size_t network_lookup(const char *ct_id, const char *name, uint32_t *ips, size_t max, bool *known);
-bool network_lookup_ip(const char *ct_id, uint32_t ip, char *name,
-		       size_t size); /* "name.network" */
+ * and alias, each also with ".NETWORK". Returns how many are in v; *known is true for a known name
+ * without an address too. */
+size_t network_lookup(const char *ct_id, const char *name, struct name_address *v, size_t max,
+		      bool *known);
+/* The reverse, by either address: "name.network". */
+bool network_lookup_ip(const char *ct_id, const struct name_address *a, char *name, size_t size);
 
 #endif

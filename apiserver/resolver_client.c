@@ -57,6 +57,7 @@ static void put_member(struct buf *b, const char *network_id, const char *networ
 		       const struct net_member *m)
 {
 	struct jw w = JW(b);
+	char ip6[IP6_STR];
 
 	jw_obj(&w, NULL);
 	jw_str(&w, "op", "member");
@@ -65,6 +66,10 @@ static void put_member(struct buf *b, const char *network_id, const char *networ
 	jw_str(&w, "ct", m->ct_id);
 	jw_str(&w, "ep", m->endpoint_id);
 	jw_int(&w, "ip", m->ip);
+	if (!ip6_is_zero(&m->ip6)) {
+		ip6_format(&m->ip6, ip6);
+		jw_str(&w, "ip6", ip6);
+	}
 	put_strv(&w, "names", m->names);
 	put_strv(&w, "links", m->links);
 	jw_end(&w);

@@ -70,6 +70,8 @@ static void do_member(const json_t *o)
 	str_copy(m->ct_id, sizeof(m->ct_id), jget_str(o, "ct", ""));
 	str_copy(m->endpoint_id, sizeof(m->endpoint_id), jget_str(o, "ep", ""));
 	m->ip = (uint32_t)jget_int(o, "ip", 0);
+	if (ip6_parse(jget_str(o, "ip6", NULL), &m->ip6) < 0)
+		m->ip6 = in6addr_any;
 	m->names = jget_strv(o, "names");
 	m->links = jget_strv(o, "links");
 	pthread_mutex_lock(&net_lock);

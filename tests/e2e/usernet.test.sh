@@ -76,5 +76,28 @@ t_comes_back() { # networks are there after a restart of the engine, and their b
 	net --label k=v "${C}n"; local id; id=$(D network inspect -f '{{.Id}} {{json .IPAM.Config}} {{json .Labels}}' "${C}n"); engine_term; ip link show "br-${id:0:12}" 2>/dev/null && fail "bridge is left"
 	engine_start; eq "$(D network inspect -f '{{.Id}} {{json .IPAM.Config}} {{json .Labels}}' "${C}n")" "$id"; out D run --rm --network "${C}n" busybox ip route; has "$OUT" default; out D network rm "${C}n"
 }
+ip6_in() { i "$1" "{{(index .NetworkSettings.Networks \"$2\").GlobalIPv6Address}}"; }
+t_ipv6() { # both families: addresses, names, fixed ones, the way out, published ports, and all of it after our death
+	ip -6 addr add fd99::1/128 dev lo
+	net --ipv6 --subnet fd98:1::/64 --gateway fd98:1::9 --ip-range fd98:1::f0/124 "${C}n"; net --ipv6 "${C}m"
+	like "$(D network inspect -f '{{.EnableIPv6}} {{json .IPAM.Config}}' "${C}m")" '^true .*"Subnet":"fd[0-9a-f:]*::/64","Gateway":"fd[0-9a-f:]*::1"'
+	out D run -d --name "$C" --network "${C}n" --ip6 fd98:1::77 -p 8095:80 -p 80 busybox httpd -f -p 80 -h /etc; eq "$(ip6_in "$C" "${C}n")" fd98:1::77
+	has "$(D network inspect -f '{{json .Containers}}' "${C}n")" '"IPv6Address":"fd98:1::77/64"'; out D exec "$C" cat /etc/hosts; has "$OUT" fd98:1::77
+	like "$(D port "$C" 80/tcp | tr '\n' ' ')" '0.0.0.0:8095 0.0.0.0:([0-9]+) \[::\]:8095 \[::\]:([0-9]+) $'; eq "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "one port for both families"
+	out D run -d --name "${C}b" --network "${C}n" busybox sleep 300; eq "$(ip6_in "${C}b" "${C}n")" fd98:1::f0
+	out D exec "${C}b" nslookup -type=aaaa "$C"; has "$OUT" fd98:1::77; out D exec "${C}b" wget -qO- "http://[fd98:1::77]/hostname"; eq "$OUT" "$(i "$C" '{{.Config.Hostname}}')"
+	out D exec "${C}b" ping -6 -c1 -W2 fd99::1; out D exec "${C}b" ip -6 route; has "$OUT" "default via fd98:1::9"
+	until_ok curl -sf -m 2 'http://[fd99::1]:8095/hostname' || fail "published port by IPv6"; until_ok curl -sf -m 2 http://127.0.0.1:8095/hostname || fail "published port by IPv4"
+	out D run --rm --network "${C}m" busybox timeout 3 wget -qO- 'http://[fd99::1]:8095/hostname'; rc 1 D run --rm --network "${C}m" busybox ping -6 -c1 -W1 fd98:1::77
+	rc 125 D run --rm --network "${C}n" --ip6 fd98:1::77 busybox true; has "$ERR" "Address already in use"; rc 125 D run --rm --network "${C}m" --ip6 fd00::5 busybox true; has "$ERR" "user configured subnets"
+	rc 1 D network create --ipv6 --subnet fd98:1:0:0:1::/80 "${C}x"; has "$ERR" "Pool overlaps"; rc 1 D network create --subnet fd97::/64 "${C}x"; has "$ERR" "IPv6 is not enabled"
+	rc 125 D run --rm -p '[::1]:8096:80' busybox true; has "$ERR" "has no IPv6"
+	engine_kill; until_ok curl -sf -m 2 'http://[fd99::1]:8095/hostname' || fail "while apiserver is dead"; engine_start
+	until_ok curl -sf -m 2 'http://[fd99::1]:8095/hostname' || fail "after"; eq "$(ip6_in "$C" "${C}n")" fd98:1::77; rc 125 D run --rm --network "${C}n" --ip6 fd98:1::77 busybox true
+	out D network connect "${C}m" "$C"; out D network disconnect "${C}n" "$C"; out D exec "$C" ip -6 route; like "$OUT" 'default via fd[0-9a-f:]*::1 '
+	until_ok curl -sf -m 2 'http://[fd99::1]:8095/hostname' || fail "the port did not move"; out D network disconnect "${C}m" "$C"
+	out D network connect bridge "$C"; until_ok curl -sf -m 2 http://127.0.0.1:8095/hostname || fail "the port did not move on"; hasnt "$(D port "$C")" '[::]'
+	out D rm -f "$C" "${C}b"; out D network rm "${C}n" "${C}m"; ip -6 addr del fd99::1/128 dev lo
+}
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; C=${C:-} gone_nets; done
 true

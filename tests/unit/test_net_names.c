@@ -13,6 +13,7 @@
 #include "apiserver/engine.h"
 #include "apiserver/hosts_files.h"
 #include "apiserver/ipam.h"
+#include "apiserver/ipam6.h"
 #include "apiserver/ports.h"
 #include "cleanup.h"
 #include "str.h"
@@ -104,6 +105,111 @@ static void test_alloc(void **state)
 	assert_true(ipam_init(&p, &n, NULL, &err) < 0);
 }
 
+static struct ip6_net net6(const char *s)
+{
+	struct ip6_net n;
+
+	assert_int_equal(ip6_net_parse(s, &n, NULL), 0);
+	return n;
+}
+
+static void test_ip6(void **state)
+{
+	static const char *const bad[] = {"", "::1", "::1/129", "1::2::3/8", "::/-1", "10.0.0.0/8"};
+	struct ip6_net n, a = net6("fd00:1::/32"), b = net6("fd00:1:2::/48"), c = net6("fd00:2::/32");
+	struct ip6_net first, second;
+	struct in6_addr ip;
+	struct err err = {0};
+	char text[IP6_NET_STR];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(ip6_net_parse(bad[i], &n, &ip), -EINVAL);
+	assert_int_equal(ip6_net_parse("2001:db8::5/61", &n, &ip), 0);
+	ip6_net_format(&n, text);
+	assert_string_equal(text, "2001:db8::/61");
+	assert_false(ip6_equal(&ip, &n.base));
+	assert_true(ip6_overlap(&a, &b) && ip6_overlap(&b, &a) && !ip6_overlap(&b, &c));
+
+	assert_int_equal(ipam6_pick("seed", NULL, 0, &first, &err), 0);
+	assert_int_equal(first.base.s6_addr[0], 0xfd);
+	assert_int_equal(first.prefix, 64);
+	assert_int_equal(ipam6_pick("seed", &first, 1, &second, &err), 0);
+	assert_false(ip6_overlap(&first, &second));
+	assert_memory_equal(&first.base, &second.base, 6);
+}
+
+static const char *next6(struct ipam6 *p, char text[IP6_STR])
+{
+	struct err err = {0};
+	struct in6_addr ip;
+
+	if (ipam6_alloc(p, NULL, &ip, &err) < 0)
+		return "none";
+	ip6_format(&ip, text);
+	return text;
+}
+
+static void test_alloc6(void **state)
+{
+	struct ip6_net n = net6("fd00::/126"), wide = net6("fd00::/64"), r = net6("fd00::f0/124"),
+		       foreign = net6("fd01::/124"), tiny = net6("fd00::/127");
+	struct in6_addr ip, got;
+	struct err err = {0};
+	char text[IP6_STR];
+	struct ipam6 p;
+
+	(void)state;
+	assert_int_equal(ipam6_init(&p, &n, NULL, &err), 0);
+	assert_string_equal(next6(&p, text), "fd00::1"); /* ::0 is the routers' */
+	assert_string_equal(next6(&p, text), "fd00::2");
+	assert_string_equal(next6(&p, text), "fd00::3");
+	assert_string_equal(next6(&p, text), "none");
+	ip6_parse("fd00::2", &ip);
+	ipam6_release(&p, &ip);
+	assert_string_equal(next6(&p, text), "fd00::2");
+	assert_true(ipam6_alloc(&p, &ip, &got, &err) < 0);
+	assert_string_equal(err.msg, "Address already in use");
+	ip6_parse("fd00::", &ip);
+	assert_true(ipam6_alloc(&p, &ip, &got, &err) < 0);
+	ipam6_fini(&p);
+
+	assert_int_equal(ipam6_init(&p, &wide, &r, &err), 0);
+	assert_string_equal(next6(&p, text), "fd00::f0");
+	ip6_parse("fd00::ffff:ffff:ffff:ffff", &ip); /* asked for: all of the subnet */
+	assert_int_equal(ipam6_alloc(&p, &ip, &got, &err), 0);
+	for (unsigned i = 0; i < 15; i++)
+		assert_string_not_equal(next6(&p, text), "none");
+	assert_string_equal(next6(&p, text), "none");
+	ipam6_fini(&p);
+	assert_true(ipam6_init(&p, &wide, &foreign, &err) < 0);
+	assert_true(ipam6_init(&p, &tiny, NULL, &err) < 0);
+}
+
+/* One port of the host in both families, or in none. */
+static void test_port_pairs(void **state)
+{
+	struct port_binding want[2] = {{.ct_port = 80, .proto = "tcp", .host_ip = "127.0.0.1"},
+				       {.ct_port = 80, .proto = "tcp", .host_ip = "::1", .pair = true}};
+	struct port_binding got[2], taken, other;
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(ports_take("e1", want, 2, got, &err), 0);
+	assert_int_equal(got[0].host_port, got[1].host_port);
+	taken = got[1];
+	assert_true(ports_take("e2", &taken, 1, got, &err) < 0);
+	assert_non_null(strstr(err.msg, "Bind for [::1]:"));
+	ports_release("e1");
+	assert_int_equal(ports_take("e2", &taken, 1, got, &err), 0);
+	want[0].host_port = want[0].host_port_end = taken.host_port;
+	assert_true(ports_take("e1", want, 2, got, &err) < 0); /* ::1 is e2's */
+	other = want[0];
+	assert_int_equal(ports_take("e3", &other, 1, got, &err), 0); /* and 127.0.0.1 nobody's */
+	ports_release("e2");
+	ports_release("e3");
+}
+
 static void test_ports(void **state)
 {
 	struct port_binding want[2] = {{.ct_port = 80, .proto = "tcp", .host_ip = "127.0.0.1"},
@@ -123,7 +229,8 @@ static void test_ports(void **state)
 	assert_int_equal(ports_take("e2", &again, 1, got, &err), 0);
 	assert_string_equal(got[0].host_ip, "0.0.0.0");
 	ports_release("e2");
-	assert_true(ports_take("e3", &v6, 1, got, &err) < 0);
+	assert_int_equal(ports_take("e3", &v6, 1, got, &err), 0);
+	ports_release("e3");
 	str_copy(again.host_ip, sizeof(again.host_ip), "203.0.113.7");
 	assert_true(ports_take("e3", &again, 1, got, &err) < 0);
 	assert_non_null(strstr(err.msg, "cannot assign requested address"));
@@ -202,7 +309,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse), cmocka_unit_test(test_pick),
-		cmocka_unit_test(test_alloc), cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_alloc), cmocka_unit_test(test_ip6),
+		cmocka_unit_test(test_alloc6), cmocka_unit_test(test_port_pairs),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_hosts), cmocka_unit_test(test_resolv),
 	};
 

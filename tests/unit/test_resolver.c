@@ -88,6 +88,8 @@ static void test_parse(void **state)
 
 static void test_reverse(void **state)
 {
+	struct in6_addr ip6;
+	char text[INET6_ADDRSTRLEN];
 	uint32_t ip;
 
 	(void)state;
@@ -96,6 +98,13 @@ static void test_reverse(void **state)
 	assert_int_equal(dns_reverse_ip("4.3.2.256.in-addr.arpa", &ip), -EINVAL);
 	assert_int_equal(dns_reverse_ip("3.2.1.in-addr.arpa", &ip), -EINVAL);
 	assert_int_equal(dns_reverse_ip("4.3.2.1.in-addr.arpa.evil", &ip), -EINVAL);
+	assert_int_equal(dns_reverse_ip6("b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0."
+					 "1.0.0.2.ip6.arpa", &ip6), 0);
+	inet_ntop(AF_INET6, &ip6, text, sizeof(text));
+	assert_string_equal(text, "2001:db8::ab");
+	assert_int_equal(dns_reverse_ip6("b.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0."
+					 "1.0.0.g.ip6.arpa", &ip6), -EINVAL);
+	assert_int_equal(dns_reverse_ip6("b.a.ip6.arpa", &ip6), -EINVAL);
 }
 
 /* ---- with sockets ---- */
