@@ -179,8 +179,8 @@ static void platform_json(struct jw *w, const char *os, const char *architecture
 	jw_end(w);
 }
 
-static int dist_platforms(struct dist_job *dj, struct registry *reg, const struct manifest *m, struct jw *w,
-			  struct err *err)
+static int dist_platforms(struct dist_job *dj, struct registry *reg, const struct manifest_text *mt,
+			  const struct manifest *m, struct jw *w, struct err *err)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_json json_t *o = NULL;
@@ -189,7 +189,11 @@ static int dist_platforms(struct dist_job *dj, struct registry *reg, const struc
 	jw_arr(w, "Platforms");
 	for (size_t i = 0; m->is_index && i < m->n; i++)
 		platform_json(w, m->v[i].os, m->v[i].architecture, m->v[i].variant);
-	if (!m->is_index) {
+	if (m->is_schema1) {
+		if ((rc = jparse(buf_str(&mt->text), mt->text.len, &o, err)) < 0)
+			return rc;
+		platform_json(w, "linux", jget_str(o, "architecture", ""), "");
+	} else if (!m->is_index) {
 		if ((rc = registry_blob_text(reg, dj->ref.path, m->config.digest, m->config.size, &text,
 					     err)) < 0 ||
 		    (rc = jparse(buf_str(&text), text.len, &o, err)) < 0)
@@ -227,7 +231,7 @@ static int dist_from(struct dist_job *dj, struct registry *reg, struct err *err)
 		jw_str(&w, "digest", mt.digest);
 		jw_int(&w, "size", (int64_t)mt.text.len);
 		jw_end(&w);
-		rc = dist_platforms(dj, reg, &m, &w, err);
+		rc = dist_platforms(dj, reg, &mt, &m, &w, err);
 		manifest_fini(&m);
 		if (rc == 0)
 			jw_end(&w);
@@ -339,6 +343,7 @@ static void search_done(struct job *job)
 	search_free(sj);
 }
 
+/* Docker's words quote the values in brackets. */
 static int bool_filter(const json_t *filters, const char *key, int *out, struct err *err)
 {
 	cleanup_strv char **v = jget_strv(filters, key);
@@ -348,7 +353,8 @@ static int bool_filter(const json_t *filters, const char *key, int *out, struct 
 	if (!v[0])
 		return 0;
 	if (v[1] || parse_bool(v[0], &b) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=[%s]'", key, v[0]);
+		return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=[%s%s%s]'", key, v[0], v[1] ? " " : "",
+				v[1] ? v[1] : "");
 	*out = b;
 	return 0;
 }
@@ -369,15 +375,34 @@ static int search_filters(struct search_job *sj, const char *text, struct err *e
 		int64_t n;
 
 		if (parse_i64(*s, INT32_MIN, INT32_MAX, &n) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid filter 'stars=[%s]'", *s);
+			return err_kind(err, ERR_BAD_PARAM, "invalid filter 'stars=%s'", *s);
 		sj->stars = n > sj->stars ? n : sj->stars;
 	}
 	return 0;
 }
 
+static int search_limit(const char *text, int64_t *n, struct err *err)
+{
+	if (str_empty(text))
+		return 0;
+	if (parse_i64(text, 0, INT32_MAX, n) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid limit specified: \"%.64s\" is no number from 1 to 100", text);
+	if (*n > 100)
+		return err_kind(err, ERR_BAD_PARAM, "limit %lld is outside the range of [1, 100]", (long long)*n);
+	return 0;
+}
+
+static int search_term(const char *term, struct err *err)
+{
+	if (str_starts(term, "http://") || str_starts(term, "https://"))
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid repository name: repository name (%.200s) should not have a scheme", term);
+	return 0;
+}
+
 void handle_image_search(struct req *r)
 {
-	const char *term = req_query(r, "term"), *limit = req_query(r, "limit");
+	const char *term = req_query(r, "term");
 	struct search_job *sj;
 	struct err err = { 0 };
 	int64_t n = 25;
@@ -386,8 +411,8 @@ void handle_image_search(struct req *r)
 		reply_error_status(req_id(r), 400, "invalid: search term is empty");
 		return;
 	}
-	if (!str_empty(limit) && (parse_i64(limit, INT32_MIN, INT32_MAX, &n) < 0 || n < 0 || n > 100)) {
-		reply_error_status(req_id(r), 400, "invalid limit: a number from 1 to 100 is wanted");
+	if (search_limit(req_query(r, "limit"), &n, &err) < 0 || search_term(term, &err) < 0) {
+		reply_error(req_id(r), &err);
 		return;
 	}
 	sj = xcalloc(1, sizeof(*sj));

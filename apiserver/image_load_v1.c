@@ -6,38 +6,19 @@
  *	<v1 id>/json		one layer's configuration, "parent" names the next below
  *	<v1 id>/layer.tar
  *
- * Design: the chain of v1 layers becomes one configuration as Docker makes it: the top one's fields
- * but those that were about the layer, the diff ids, and a history of one step per layer.
+ * The chain of layers becomes one configuration (image_v1.h).
  */
 #include "apiserver/image_load_v1.h"
 
 #include <string.h>
 
 #include "apiserver/image_store.h"
+#include "apiserver/image_v1.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
 
 #define CHAIN_MAX 500
-
-/* One step of the history from a v1 layer. */
-static json_t *history_of(const json_t *v1)
-{
-	cleanup_strv char **cmd = jget_strv(jget_obj(v1, "container_config"), "Cmd");
-	cleanup_buf struct buf by = BUF_INIT;
-	json_t *h = json_object();
-
-	for (char **s = cmd; *s; s++)
-		buf_printf(&by, "%s%s", s == cmd ? "" : " ", *s);
-	json_object_set_new(h, "created", json_string(jget_str(v1, "created", "")));
-	if (*jget_str(v1, "author", ""))
-		json_object_set_new(h, "author", json_string(jget_str(v1, "author", "")));
-	if (by.len)
-		json_object_set_new(h, "created_by", json_string(by.p));
-	if (*jget_str(v1, "comment", ""))
-		json_object_set_new(h, "comment", json_string(jget_str(v1, "comment", "")));
-	return h;
-}
 
 /* Reads the chain from id down; paths, diff ids and history come out bottom first. */
 static int read_chain(struct archive_blobs *blobs, const char *id, json_t **top, char ***paths,
@@ -62,7 +43,7 @@ static int read_chain(struct archive_blobs *blobs, const char *id, json_t **top,
 			return err_kind(err, ERR_SYSTEM, "open %s: no such file or directory", layer_path);
 		strv_add(&down, layer_path);
 		json_array_insert_new(diff_ids, 0, json_string(layer->diff_id));
-		json_array_insert_new(history, 0, history_of(v1));
+		json_array_insert_new(history, 0, image_v1_history(v1, false));
 		free(at);
 		at = xstrdup(jget_str(v1, "parent", ""));
 		if (!*top)
@@ -76,8 +57,6 @@ static int read_chain(struct archive_blobs *blobs, const char *id, json_t **top,
 static int load_one(struct load *l, struct archive_blobs *blobs, const char *v1_id, const char *name,
 		    char out_id[72], struct err *err)
 {
-	static const char *const dropped[] = { "id",	   "parent",   "Size",	     "parent_id",
-					       "layer_id", "throwaway" };
 	cleanup_strv char **paths = strv_split("", ' '), **names = strv_split("", ' ');
 	cleanup_json json_t *config = NULL, *diff_ids = json_array(), *history = json_array();
 	cleanup_free char *text = NULL;
@@ -87,11 +66,7 @@ static int load_one(struct load *l, struct archive_blobs *blobs, const char *v1_
 		return rc;
 	if (!json_is_object(config))
 		return err_kind(err, ERR_SYSTEM, "%s/json: not an object", v1_id);
-	for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
-		json_object_del(config, dropped[i]);
-	json_object_set_new(config, "rootfs", json_pack("{s:s,s:O}", "type", "layers", "diff_ids", diff_ids));
-	json_object_set(config, "history", history);
-	text = json_dumps(config, JSON_COMPACT);
+	text = image_v1_config(config, diff_ids, history);
 	if (!text)
 		return err_kind(err, ERR_SYSTEM, "%s/json: not valid UTF-8", v1_id);
 	strv_add(&names, name);

@@ -92,7 +92,18 @@ static ssize_t raw_read(struct pump *p, void *buf, size_t len)
 	}
 	EVP_DigestUpdate(p->raw_hash, buf, (size_t)n);
 	p->out->raw_bytes += n;
+	if (p->out->raw_bytes > p->limits->max_bytes)
+		return p->read_rc = -EFBIG;
 	return n;
+}
+
+/* err for what raw_read returned. */
+static int read_failed(struct pump *p, int rc)
+{
+	if (rc == -EFBIG)
+		return err_kind(p->err, ERR_SYSTEM, "layer is larger than %lld bytes",
+				(long long)p->limits->max_bytes);
+	return err_sysnum(p->err, rc, "read the layer");
 }
 
 static int read_head(struct pump *p)
@@ -220,7 +231,7 @@ static int pump_plain(struct pump *p)
 		for (len = 0; len < SLOT_SIZE; len += (size_t)n) {
 			n = raw_read(p, slot + len, SLOT_SIZE - len);
 			if (n < 0)
-				return err_sysnum(p->err, (int)n, "read the layer");
+				return read_failed(p, (int)n);
 			if (n == 0)
 				break;
 		}
@@ -246,7 +257,7 @@ static int inflate_error(struct pump *p, struct archive *a)
 	const char *s = archive_error_string(a);
 
 	if (p->read_rc < 0)
-		return err_sysnum(p->err, p->read_rc, "read the layer");
+		return read_failed(p, p->read_rc);
 	if (s && strstr(s, "runcated"))
 		return err_kind(p->err, ERR_SYSTEM, "unexpected EOF");
 	return err_kind(p->err, ERR_SYSTEM, "decompress the layer: %s", s ? s : "bad data");
@@ -293,7 +304,7 @@ static int drain_raw(struct pump *p)
 
 	while ((n = raw_read(p, p->raw, RAW_SIZE)) > 0)
 		;
-	return n < 0 ? err_sysnum(p->err, (int)n, "read the layer") : 0;
+	return n < 0 ? read_failed(p, (int)n) : 0;
 }
 
 static int pump_stream(struct pump *p)

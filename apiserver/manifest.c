@@ -17,6 +17,7 @@
 
 #include "apiserver/image_import.h"
 #include "apiserver/image_ref.h"
+#include "apiserver/schema1.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
@@ -77,12 +78,23 @@ static int check_config(const struct descriptor *d, struct err *err)
 			d->media_type);
 }
 
+static int read_schema1(const json_t *o, struct manifest *out, struct err *err)
+{
+	if (known_type(out->media_type) || !jget_arr(o, "fsLayers") || jget_arr(o, "manifests") ||
+	    jget_arr(o, "layers") || jget_obj(o, "config"))
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: it is not one of schema 1 only");
+	str_copy(out->media_type, sizeof(out->media_type),
+		 jget_arr(o, "signatures") ? MANIFEST_SCHEMA1_SIGNED : MANIFEST_SCHEMA1);
+	out->is_schema1 = true;
+	return 0;
+}
+
 static int read_manifest(const json_t *o, struct manifest *out, struct err *err)
 {
 	int rc;
 
 	if (jget_int(o, "schemaVersion", 2) == 1)
-		return err_kind(err, ERR_SYSTEM, "image manifest version 2, schema 1 is not supported");
+		return read_schema1(o, out, err);
 	if (!known_type(out->media_type) && out->media_type[0] && !jget_arr(o, "manifests") &&
 	    !jget_arr(o, "layers"))
 		return err_kind(err, ERR_SYSTEM, "unsupported manifest media type \"%s\"", out->media_type);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * manifest.h - image manifests and indexes, Docker's schema 2 and OCI's. Pure, any thread.
+ * Those of schema 1 are only told apart here: schema1.h reads them.
  */
 #ifndef APISERVER_MANIFEST_H
 #define APISERVER_MANIFEST_H
@@ -29,7 +30,7 @@ struct descriptor {
 };
 
 struct manifest {
-	bool is_index;
+	bool is_index, is_schema1;
 	char media_type[128];
 	struct descriptor config;
 	struct descriptor *v; /* layers, bottom first; or an index's manifests */

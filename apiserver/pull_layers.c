@@ -6,9 +6,11 @@
  *	the job:         layer by layer, bottom first: the stage is put in place, the claim released
  *
  * Design: downloading and unpacking are one stream, so nothing compressed is kept on disk. A layer
- * is claimed by its chain id before it is fetched; a second pull of it waits, and then finds it in
- * the store. That cannot deadlock: a claim of depth n waits at most for claims of lower depth, and
- * each pull begins its layers bottom first.
+ * is claimed before it is fetched; a second pull of it waits, and then finds it in the store. It is
+ * claimed by its chain id, or, where its diff id is not known before it has come, by what names its
+ * stream; then its chain is known when it is put in place. That cannot deadlock: a claim of depth n
+ * waits at most for claims of lower depth, and each pull begins its layers bottom first; an image
+ * that has the same stream twice claims it once.
  *
  * Failure: what fails ends the other downloads of this image; their stages are dropped. A cut is
  * taken up where it was, by Range, up to five times. Killed, only stages are left (image_layer.h).
@@ -36,10 +38,12 @@ enum layer_state {
 
 struct item {
 	struct pulling *p;
-	const struct descriptor *d;
-	const char *diff_id;
+	const struct pull_layer *d;
+	struct item *twin; /* the same stream further down, where that is what is claimed */
+	char diff_id[72];  /* "": not known yet */
 	char id[13];
-	char chain[72], parent[72];
+	char chain[72], parent[72]; /* where diff_id was known from the start; else when it's put in place */
+	char claim[600];
 	enum layer_state state; /* under the transfer's lock */
 	bool claimed, shown_there;
 	struct layer_stage *stage;
@@ -47,6 +51,7 @@ struct item {
 	/* the stream */
 	struct url_source *src;
 	int64_t pos, skip;
+	int64_t total; /* what it will be, -1: not known */
 	unsigned attempts;
 	int rc;
 };
@@ -56,6 +61,7 @@ struct pulling {
 	struct transfer *t;
 	struct item *v;
 	size_t n;
+	size_t next_claim; /* claims are made in order: under the transfer's lock */
 	struct item *culprit; /* the first to fail: the others are stopped for it */
 };
 
@@ -75,13 +81,41 @@ static void deadline(struct timespec *ts, long ms)
 	ts->tv_nsec %= 1000000000;
 }
 
+/* True when it is i's turn to claim. */
+static bool await_turn(struct pulling *p, size_t i)
+{
+	struct timespec ts;
+	bool mine;
+
+	for (;;) {
+		pthread_mutex_lock(&p->t->lock);
+		mine = p->next_claim == i;
+		if (!mine) {
+			deadline(&ts, 200);
+			pthread_cond_timedwait(&p->t->cond, &p->t->lock, &ts);
+		}
+		pthread_mutex_unlock(&p->t->lock);
+		if (mine || transfer_stopped(p->t))
+			return mine;
+	}
+}
+
+static void pass_turn(struct pulling *p, size_t i)
+{
+	pthread_mutex_lock(&p->t->lock);
+	if (p->next_claim == i)
+		p->next_claim++;
+	pthread_cond_broadcast(&p->t->cond);
+	pthread_mutex_unlock(&p->t->lock);
+}
+
 /* False: stopped while another had it. */
 static bool claim(struct item *it)
 {
 	pthread_mutex_lock(&claims.lock);
 	if (!claims.taken.slots)
 		map_init(&claims.taken);
-	while (map_get(&claims.taken, it->chain)) {
+	while (map_get(&claims.taken, it->claim)) {
 		struct timespec ts;
 
 		deadline(&ts, 200);
@@ -91,7 +125,7 @@ static bool claim(struct item *it)
 			return false;
 		pthread_mutex_lock(&claims.lock);
 	}
-	map_set(&claims.taken, it->chain, it);
+	map_set(&claims.taken, it->claim, it);
 	it->claimed = true;
 	pthread_mutex_unlock(&claims.lock);
 	return true;
@@ -102,7 +136,7 @@ static void release(struct item *it)
 	if (!it->claimed)
 		return;
 	pthread_mutex_lock(&claims.lock);
-	map_del(&claims.taken, it->chain);
+	map_del(&claims.taken, it->claim);
 	pthread_cond_broadcast(&claims.cond);
 	pthread_mutex_unlock(&claims.lock);
 	it->claimed = false;
@@ -113,7 +147,7 @@ static void release(struct item *it)
 static int too_long(struct item *it)
 {
 	it->rc = err_kind(&it->err, ERR_SYSTEM, "layer %s is longer than the %lld bytes that its manifest tells",
-			  it->d->digest, (long long)it->d->size);
+			  it->claim, (long long)it->d->size);
 	return it->rc;
 }
 
@@ -124,7 +158,7 @@ static int again(struct item *it)
 	it->src = NULL;
 	if (it->attempts >= TRANSFER_ATTEMPTS || transfer_stopped(it->p->t))
 		return it->rc = it->err.code ? it->err.code : -EIO;
-	log_info("layer's download interrupted", "digest=%s at=%lld err=%s", it->d->digest,
+	log_info("layer's download interrupted", "layer=%s at=%lld err=%s", it->id,
 		 (long long)it->pos, log_q(it->err.msg));
 	if (!transfer_backoff(it->p->t, it->id, it->attempts++))
 		return it->rc = -ECANCELED;
@@ -140,13 +174,16 @@ static int connect_stream(struct item *it)
 	int rc;
 
 	while (!it->src) {
-		rc = registry_blob(o->reg, o->repo, it->d->digest, it->pos, &it->src, &from, &gone, &it->err);
+		rc = o->open(o->arg, it->d, it->pos, &it->src, &from, &gone, &it->err);
 		if (rc < 0 && gone)
 			return it->rc = rc;
 		if (rc < 0 && (rc = again(it)) < 0)
 			return rc;
 	}
 	it->skip = it->pos - from;
+	it->total = it->d->size;
+	if (it->total < 0 && url_source_length(it->src) >= 0)
+		it->total = from + url_source_length(it->src);
 	return 0;
 }
 
@@ -165,13 +202,13 @@ static ssize_t read_blob(void *arg, void *p, size_t len)
 		}
 		if (n > 0) {
 			it->pos += n;
-			if (it->pos > it->d->size)
+			if (it->d->size >= 0 && it->pos > it->d->size)
 				return too_long(it);
-			transfer_bar(it->p->t, it->id, "Downloading", it->pos, it->d->size);
+			transfer_bar(it->p->t, it->id, "Downloading", it->pos, it->total);
 			return n;
 		}
 		/* a whole answer that is too short is no cut: its digest will tell */
-		if (n == 0 && (it->pos == it->d->size || url_source_length(it->src) >= 0))
+		if (n == 0 && (it->d->size < 0 || it->pos == it->d->size || url_source_length(it->src) >= 0))
 			return 0;
 		if (n == 0)
 			err_kind(&it->err, ERR_SYSTEM, "unexpected EOF");
@@ -189,30 +226,43 @@ static int check_stage(struct item *it)
 	const struct layer_pumped *got = &it->stage->pumped;
 
 	transfer_line(it->p->t, it->id, "Verifying Checksum");
-	if (!str_eq(got->raw_id, it->d->digest))
+	if (it->d->digest && !str_eq(got->raw_id, it->d->digest))
 		return err_kind(&it->err, ERR_SYSTEM, "filesystem layer verification failed for digest %s",
 				it->d->digest);
-	if (!str_eq(got->diff_id, it->diff_id))
+	if (it->diff_id[0] && !str_eq(got->diff_id, it->diff_id))
 		return err_kind(&it->err, ERR_SYSTEM, "layers from manifest don't match image configuration");
+	str_copy(it->diff_id, sizeof(it->diff_id), got->diff_id);
 	return 0;
+}
+
+/* The layer is here, in its place (LAYER_THERE) or elsewhere (LAYER_STAGED); LAYER_TODO: it is not. */
+static enum layer_state look_here(struct item *it)
+{
+	struct layer_info info;
+	char known[72];
+
+	if (it->chain[0] && layer_find(it->chain, NULL)) {
+		release(it);
+		return LAYER_THERE;
+	}
+	str_copy(known, sizeof(known), it->diff_id);
+	if (!known[0] && !registry_stream_diff(it->claim, known))
+		return LAYER_TODO;
+	if (!layer_find_diff(known, &info))
+		return LAYER_TODO;
+	str_copy(it->diff_id, sizeof(it->diff_id), known);
+	transfer_line(it->p->t, it->id, "Download complete");
+	return LAYER_STAGED;
 }
 
 static enum layer_state fetch(struct item *it)
 {
-	struct layer_info info;
 	struct err err = { 0 };
+	enum layer_state s = look_here(it);
 	int rc;
 
-	if (!claim(it))
-		return LAYER_FAILED;
-	if (layer_find(it->chain, NULL)) {
-		release(it);
-		return LAYER_THERE;
-	}
-	if (layer_find_diff(it->diff_id, &info)) {
-		transfer_line(it->p->t, it->id, "Download complete");
-		return LAYER_STAGED;
-	}
+	if (s != LAYER_TODO)
+		return s;
 	rc = layer_stage_new(read_blob, it, &it->stage, &err);
 	url_source_free(it->src);
 	it->src = NULL;
@@ -231,11 +281,13 @@ static void fetch_one(void *arg, size_t i)
 {
 	struct pulling *p = arg;
 	struct item *it = &p->v[i];
-	enum layer_state s = LAYER_THERE;
+	enum layer_state s = it->twin ? LAYER_STAGED : LAYER_THERE;
+	bool turn = await_turn(p, i);
 
-	if (transfer_stopped(p->t))
+	if (!turn || transfer_stopped(p->t) || (!it->shown_there && !it->twin && !claim(it)))
 		s = LAYER_FAILED;
-	else if (!it->shown_there)
+	pass_turn(p, i);
+	if (it->claimed)
 		s = fetch(it);
 	pthread_mutex_lock(&p->t->lock);
 	it->state = s;
@@ -249,20 +301,39 @@ static void fetch_one(void *arg, size_t i)
 
 /* ---------------------------------------------------------------- the job's part */
 
+/* A place in the chain, once the layer beneath has one. */
+static void settle(struct item *it)
+{
+	str_copy(it->parent, sizeof(it->parent), it > it->p->v ? it[-1].chain : "");
+	layer_chain_id(it->parent, it->diff_id, it->chain);
+}
+
+static void prepare_one(struct item *it)
+{
+	const char *stream = it->d->digest ? it->d->digest : it->d->key;
+
+	str_copy(it->id, sizeof(it->id), it->d->id);
+	str_copy(it->claim, sizeof(it->claim), stream);
+	if (it->d->diff_id) {
+		str_copy(it->diff_id, sizeof(it->diff_id), it->d->diff_id);
+		settle(it);
+		str_copy(it->claim, sizeof(it->claim), it->chain);
+		it->shown_there = layer_find(it->chain, NULL);
+		return;
+	}
+	for (struct item *low = it->p->v; low < it && !it->twin; low++)
+		if (!low->d->diff_id && str_eq(low->claim, it->claim))
+			it->twin = low;
+}
+
 static void prepare(struct pulling *p)
 {
-	const struct pull_layers *o = p->o;
-
 	for (size_t i = 0; i < p->n; i++) {
 		struct item *it = &p->v[i];
 
 		it->p = p;
-		it->d = &o->manifest->v[i];
-		it->diff_id = o->diff_ids[i];
-		str_copy(it->id, sizeof(it->id), it->d->digest + 7);
-		str_copy(it->parent, sizeof(it->parent), i ? it[-1].chain : "");
-		layer_chain_id(it->parent, it->diff_id, it->chain);
-		it->shown_there = layer_find(it->chain, NULL);
+		it->d = &p->o->v[i];
+		prepare_one(it);
 		transfer_line(p->t, it->id, it->shown_there ? "Already exists" : "Pulling fs layer");
 	}
 	for (size_t i = TRANSFER_THREADS; i < p->n; i++)
@@ -286,8 +357,10 @@ static void remember(const struct item *it)
 {
 	struct reg_origin o = { .size = it->d->size };
 
+	if (!it->d->diff_id && !it->twin)
+		registry_stream_learn(it->claim, it->diff_id);
 	/* push has no use for others: its manifests tell gzip */
-	if (!str_ends(it->d->media_type, "gzip"))
+	if (!it->d->is_gzip || !it->d->digest || !it->p->o->canonical_repo)
 		return;
 	str_copy(o.digest, sizeof(o.digest), it->d->digest);
 	str_copy(o.repo, sizeof(o.repo), it->p->o->canonical_repo);
@@ -299,8 +372,11 @@ static int put_in_place(struct item *it, struct err *err)
 	struct layer_info info;
 	int rc;
 
+	if (it->twin)
+		str_copy(it->diff_id, sizeof(it->diff_id), it->twin->diff_id);
+	settle(it);
 	if (it->stage) {
-		transfer_bar(it->p->t, it->id, "Extracting", it->d->size, it->d->size);
+		transfer_bar(it->p->t, it->id, "Extracting", it->pos, it->pos);
 		rc = layer_stage_commit(take_ptr(&it->stage), it->parent, &info, err);
 	} else {
 		rc = layer_copy(it->diff_id, it->parent, &info, err);
@@ -334,9 +410,9 @@ static int finish_one(struct item *it, struct err *err)
 	return 0;
 }
 
-int pull_layers(const struct pull_layers *o, struct err *err)
+int pull_layers(const struct pull_layers *o, char (*diff_ids)[72], struct err *err)
 {
-	struct pulling p = { .o = o, .t = o->t, .n = o->manifest->n };
+	struct pulling p = { .o = o, .t = o->t, .n = o->n };
 	struct transfer_group *g;
 	int rc = 0;
 
@@ -351,6 +427,8 @@ int pull_layers(const struct pull_layers *o, struct err *err)
 	if (rc < 0 && p.culprit)
 		rc = failure_of(p.culprit, err);
 	for (size_t i = 0; i < p.n; i++) {
+		if (rc == 0 && diff_ids)
+			str_copy(diff_ids[i], sizeof(diff_ids[i]), p.v[i].diff_id);
 		layer_stage_free(p.v[i].stage);
 		release(&p.v[i]);
 	}

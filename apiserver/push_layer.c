@@ -80,7 +80,7 @@ static int begin_upload(const struct push_to *to, const char *digest, const char
 	if ((rc = registry_ask(to->reg, &q, &a, err)) < 0)
 		return rc;
 	if (a.status == 202) {
-		*location = upload_location(to, a.location);
+		*location = upload_location(to, http_answer_header(&a, "location"));
 		rc = *location ? 0 : err_kind(err, ERR_SYSTEM, "the registry gave no place to upload to");
 	} else if (a.status != 201 || !from) {
 		rc = registry_refused(&a, NULL, err);

@@ -19,6 +19,7 @@
 #include "apiserver/image_ref.h"
 #include "apiserver/image_store.h"
 #include "apiserver/manifest.h"
+#include "apiserver/schema1.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
@@ -31,6 +32,7 @@ struct registry {
 	struct reg_creds none;
 	const struct reg_creds *creds;
 	pthread_mutex_t lock;
+	bool is_v2;
 	bool has_challenge;
 	struct challenge challenge;
 	char **scopes;
@@ -44,7 +46,7 @@ bool registry_is_insecure(const char *host)
 {
 	cleanup_strv char **list = strv_split(conf_str(engine->conf, "insecure-registries"), ',');
 
-	if (http_host_is_loopback(host))
+	if (http_host_is_loopback(host) || conf_bool(engine->conf, "docker_registry_insecure"))
 		return true;
 	for (char **p = list; *p; p++) {
 		char *s = *p + strspn(*p, " \t");
@@ -112,7 +114,9 @@ static int ping(struct registry *r, struct err *err)
 	if (a.status >= 500)
 		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": received unexpected HTTP status: %ld", url,
 			      a.status);
-	else if (a.status == 401)
+	r->is_v2 = a.status == 200 || a.status == 401 ||
+		   http_answer_header(&a, "docker-distribution-api-version");
+	if (a.status == 401)
 		r->has_challenge = challenge_choose(a.challenges, &r->challenge);
 	http_answer_fini(&a);
 	return rc;
@@ -153,6 +157,11 @@ void registry_close(struct registry *r)
 const char *registry_base(const struct registry *r)
 {
 	return r->base;
+}
+
+bool registry_is_v2(const struct registry *r)
+{
+	return r->is_v2;
 }
 
 void registry_scope(struct registry *r, const char *repo, const char *actions)
@@ -456,16 +465,29 @@ int registry_blob_text(struct registry *r, const char *repo, const char *digest,
 
 /* ---------------------------------------------------------------- manifests */
 
+/* That of schema 1 leaves the signatures out. */
+static void manifest_digest(const struct buf *text, char digest[72])
+{
+	cleanup_buf struct buf payload = BUF_INIT;
+
+	if (schema1_payload(buf_str(text), text->len, &payload))
+		image_digest_of(buf_str(&payload), payload.len, digest);
+	else
+		image_digest_of(buf_str(text), text->len, digest);
+}
+
 int registry_manifest(struct registry *r, const char *repo, const char *ref, struct manifest_text *out,
 		      enum reg_refusal *why, struct err *err)
 {
 	static const char *const accept[] = {
-		"Accept: " MANIFEST_DOCKER ", " MANIFEST_DOCKER_LIST ", " MANIFEST_OCI ", " MANIFEST_OCI_INDEX,
+		"Accept: " MANIFEST_DOCKER ", " MANIFEST_DOCKER_LIST ", " MANIFEST_OCI ", " MANIFEST_OCI_INDEX
+		", " MANIFEST_SCHEMA1_SIGNED ", " MANIFEST_SCHEMA1 ", application/json;q=0.5",
 		NULL,
 	};
 	cleanup_free char *url = xasprintf("/%s/manifests/%s", repo, ref);
 	struct http_ask q = { .method = "Get", .url = url, .headers = accept, .max = MANIFEST_MAX };
 	struct http_answer a;
+	const char *type;
 	int rc;
 
 	*why = REG_OTHER;
@@ -476,12 +498,13 @@ int registry_manifest(struct registry *r, const char *repo, const char *ref, str
 		http_answer_fini(&a);
 		return rc;
 	}
-	image_digest_of(buf_str(&a.body), a.body.len, out->digest);
+	manifest_digest(&a.body, out->digest);
 	if (strchr(ref, ':') && !str_eq(out->digest, ref)) {
 		http_answer_fini(&a);
 		return err_kind(err, ERR_SYSTEM, "manifest verification failed for digest %s", ref);
 	}
-	str_copy(out->content_type, sizeof(out->content_type), a.content_type ? a.content_type : "");
+	type = http_answer_header(&a, "content-type");
+	str_copy(out->content_type, sizeof(out->content_type), type ? type : "");
 	out->text = a.body;
 	a.body = (struct buf){ 0 };
 	http_answer_fini(&a);

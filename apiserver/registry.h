@@ -37,6 +37,8 @@ int registry_open(const struct reg_endpoint *ep, const struct registry_opts *o, 
 		  struct err *err);
 void registry_close(struct registry *r); /* NULL is fine */
 const char *registry_base(const struct registry *r);
+/* False: what answered at /v2/ is no registry of this protocol; perhaps of v1. */
+bool registry_is_v2(const struct registry *r);
 /* Tokens from now on are also for this. actions: "pull", "pull,push". */
 void registry_scope(struct registry *r, const char *repo, const char *actions);
 

@@ -16,41 +16,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "apiserver/b64.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
 
-#define HEADER_MAX (64 * 1024)
-
 /* ---------------------------------------------------------------- what the client told */
-
-/* base64, of either alphabet, padded or not. NULL: it is none. */
-static char *base64_decode(const char *s, size_t *out_len)
-{
-	size_t len = strlen(s), n = 0;
-	char *text, *out;
-	int got;
-
-	while (len && s[len - 1] == '=')
-		len--;
-	if (!len || len % 4 == 1 || len > HEADER_MAX)
-		return NULL;
-	text = xcalloc(1, len + 4);
-	for (; n < len; n++)
-		text[n] = s[n] == '-' ? '+' : s[n] == '_' ? '/' : s[n];
-	while (n % 4)
-		text[n++] = '=';
-	out = xcalloc(1, n);
-	got = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)text, (int)n);
-	explicit_bzero(text, n);
-	free(text);
-	if (got < 0) {
-		free(out);
-		return NULL;
-	}
-	*out_len = (size_t)got - (n - len);
-	return out;
-}
 
 static char *dup_member(const json_t *o, const char *key)
 {
@@ -63,7 +34,7 @@ static char *dup_member(const json_t *o, const char *key)
 static void split_auth(const json_t *o, struct reg_creds *out)
 {
 	size_t len;
-	char *text = out->user ? NULL : base64_decode(jget_str(o, "auth", ""), &len), *colon;
+	char *text = out->user ? NULL : b64_decode(jget_str(o, "auth", ""), &len), *colon;
 
 	if (!text)
 		return;
@@ -95,7 +66,7 @@ void reg_creds_parse(const char *header, struct reg_creds *out)
 	char *text;
 
 	*out = (struct reg_creds){ 0 };
-	text = str_empty(header) ? NULL : base64_decode(header, &len);
+	text = str_empty(header) ? NULL : b64_decode(header, &len);
 	if (!text)
 		return;
 	if (jparse(text, len, &o, &ignored) == 0)
@@ -113,7 +84,7 @@ void reg_creds_for(const char *header, const char *domain, struct reg_creds *out
 	char *text;
 
 	*out = (struct reg_creds){ 0 };
-	text = str_empty(header) ? NULL : base64_decode(header, &len);
+	text = str_empty(header) ? NULL : b64_decode(header, &len);
 	if (!text)
 		return;
 	if (jparse(text, len, &all, &ignored) == 0 && jget_obj(all, key))

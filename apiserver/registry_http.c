@@ -3,9 +3,9 @@
  * registry_http.c - one HTTP exchange with a registry or its token server, by libcurl.
  *
  * Design: nothing of what a server sends is trusted in size: bodies have a limit, headers are kept
- * by name only. libcurl drops the Authorization header when a redirect leads to another host, port
- * or protocol. Loopback is never reached through a proxy; otherwise HTTP_PROXY, HTTPS_PROXY and
- * NO_PROXY count, in either case, as with Docker.
+ * up to a number. libcurl drops the Authorization header when a redirect leads to another host, port
+ * or protocol. Loopback is never reached through a proxy; otherwise the setting http_proxy, or
+ * HTTP_PROXY and HTTPS_PROXY, and NO_PROXY count, in either case, as with Docker.
  */
 #include "apiserver/registry_http.h"
 
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "apiserver/engine.h"
@@ -23,7 +22,9 @@
 
 #define BODY_MAX	(256 * 1024)
 #define CONNECT_SECONDS 15L
-#define IDLE_SECONDS	60L
+#define SLOW_BYTES	256L /* a second, over registry-timeout */
+#define WHOLE_FACTOR	5L   /* an exchange without a large body: times registry-timeout */
+#define HEADERS_MAX	100
 #define CA_MAX		(4 * 1024 * 1024)
 #define SYSTEM_CA	"/etc/ssl/certs/ca-certificates.crt"
 #define DEFAULT_CONF	"/etc/sdc-docker"
@@ -117,17 +118,28 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	return http_cancelled(arg);
 }
 
-static const char *upper_proxy(const char *url)
+/* NULL: what libcurl finds in the environment. */
+static const char *proxy_for(const char *url)
 {
-	const char *p = str_starts(url, "https:") ? NULL : getenv("HTTP_PROXY");
+	const char *p = engine && engine->conf ? conf_str(engine->conf, "http_proxy") : "";
 
+	if (*p)
+		return p;
+	p = str_starts(url, "https:") ? NULL : getenv("HTTP_PROXY");
 	return str_empty(p) || getenv("http_proxy") ? NULL : p;
+}
+
+static long patience(void)
+{
+	int64_t n = engine && engine->conf ? conf_int(engine->conf, "registry-timeout") : 60;
+
+	return n < 1 ? 1 : n > 3600 ? 3600 : (long)n;
 }
 
 void http_prepare(const struct http_where *w, CURL *curl, const char *url)
 {
 	cleanup_free char *host = http_host(url);
-	const char *proxy = http_host_is_loopback(host) ? "" : upper_proxy(url);
+	const char *proxy = http_host_is_loopback(host) ? "" : proxy_for(url);
 
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -136,8 +148,8 @@ void http_prepare(const struct http_where *w, CURL *curl, const char *url)
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 10L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "sdc-docker");
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, IDLE_SECONDS);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, patience());
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, w->insecure ? 0L : 1L);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, w->insecure ? 0L : 2L);
 	if (proxy)
@@ -212,6 +224,9 @@ int http_failed(CURL *curl, CURLcode rc, const char *method, const char *url, co
 	case CURLE_COULDNT_RESOLVE_HOST:
 		host[host[0] == '[' ? strlen(host) : strcspn(host, ":")] = '\0';
 		return err_kind(err, ERR_SYSTEM, "%s: dial tcp: lookup %s: no such host", get, host);
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return err_kind(err, ERR_SYSTEM, "%s: proxyconnect tcp: dial tcp: lookup of the proxy: no such host",
+				get);
 	case CURLE_COULDNT_CONNECT:
 		return dial_failed(curl, get, host, str_starts(url, "https:"), err);
 	case CURLE_OPERATION_TIMEDOUT:
@@ -239,28 +254,35 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 
 static void drop_headers(struct http_answer *a)
 {
-	free(a->content_type);
-	free(a->digest);
-	free(a->location);
-	free(a->link);
+	strv_free(a->headers);
 	strv_free(a->challenges);
-	a->content_type = a->digest = a->location = a->link = NULL;
+	a->headers = strv_split("", ',');
 	a->challenges = strv_split("", ',');
 }
 
 void http_answer_fini(struct http_answer *a)
 {
-	drop_headers(a);
+	strv_free(a->headers);
 	strv_free(a->challenges);
-	a->challenges = NULL;
+	a->headers = a->challenges = NULL;
 	buf_fini(&a->body);
+}
+
+const char *http_answer_header(const struct http_answer *a, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (char **h = a->headers; h && *h; h++)
+		if (strncmp(*h, name, len) == 0 && (*h)[len] == ':')
+			return *h + len + 2;
+	return NULL;
 }
 
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct http_answer *a = arg;
 	cleanup_free char *line = xstrndup(p, size * n);
-	char *value = strchr(line, ':'), **slot = NULL;
+	char *value = strchr(line, ':');
 	size_t len = strlen(line);
 
 	while (len && strchr("\r\n \t", line[len - 1]))
@@ -273,19 +295,15 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 		return size * n;
 	*value++ = '\0';
 	value += strspn(value, " \t");
-	if (strcasecmp(line, "content-type") == 0)
-		slot = &a->content_type;
-	else if (strcasecmp(line, "docker-content-digest") == 0)
-		slot = &a->digest;
-	else if (strcasecmp(line, "location") == 0)
-		slot = &a->location;
-	else if (strcasecmp(line, "link") == 0)
-		slot = &a->link;
-	else if (strcasecmp(line, "www-authenticate") == 0 && strv_len(a->challenges) < 16)
-		strv_add(&a->challenges, value);
-	if (slot) {
-		free(*slot);
-		*slot = xstrdup(value);
+	for (char *s = line; *s; s++)
+		*s = *s >= 'A' && *s <= 'Z' ? (char)(*s | 0x20) : *s;
+	if (str_eq(line, "www-authenticate")) {
+		if (strv_len(a->challenges) < 16)
+			strv_add(&a->challenges, value);
+	} else if (strv_len(a->headers) < HEADERS_MAX) {
+		cleanup_free char *whole = xasprintf("%s: %s", line, value);
+
+		strv_add(&a->headers, whole);
 	}
 	return size * n;
 }
@@ -301,7 +319,7 @@ static size_t on_send(char *p, size_t size, size_t n, void *arg)
 	size_t left = s->q->body_len - (size_t)s->pos, want = size * n < left ? size * n : left;
 	ssize_t got;
 
-	got = want ? pread(s->q->body_fd, p, want, s->pos) : 0;
+	got = want ? pread(s->q->body_fd, p, want, s->q->body_from + s->pos) : 0;
 	if (got < 0)
 		return CURL_READFUNC_ABORT;
 	s->pos += got;
@@ -332,13 +350,19 @@ static void set_method(CURL *curl, const struct http_ask *q, struct sending *s)
 		curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
 		curl_easy_setopt(curl, CURLOPT_SEEKDATA, s);
 		curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
+		if (str_eq(q->method, "Patch"))
+			curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PATCH");
 	} else if (!str_eq(q->method, "Get")) {
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, q->body ? q->body : "");
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_len);
 		if (str_eq(q->method, "Put"))
 			curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PUT");
+		if (str_eq(q->method, "Patch"))
+			curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "PATCH");
 	}
+	if (q->body_fd <= 0)
+		curl_easy_setopt(curl, CURLOPT_TIMEOUT, WHOLE_FACTOR * patience());
 	if (str_eq(q->method, "Get") || str_eq(q->method, "Head"))
 		curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
 }
@@ -351,12 +375,13 @@ int http_do(const struct http_where *w, const struct http_ask *q, struct http_an
 	struct sending s = { .q = q };
 	CURL *curl = curl_easy_init();
 	char detail[CURL_ERROR_SIZE] = "";
+	curl_off_t wait = 0;
 	CURLcode rc;
 	int ret = 0;
 
 	if (!curl)
 		return err_sysnum(err, ENOMEM, "%s \"%s\"", q->method, q->url);
-	*a = (struct http_answer){ .challenges = strv_split("", ',') };
+	*a = (struct http_answer){ .headers = strv_split("", ','), .challenges = strv_split("", ',') };
 	buf_init(&a->body, q->max ? q->max : BODY_MAX);
 	http_prepare(w, curl, q->url);
 	set_method(curl, q, &s);
@@ -373,6 +398,8 @@ int http_do(const struct http_where *w, const struct http_ask *q, struct http_an
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, a);
 	rc = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &a->status);
+	if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK)
+		a->retry_after = wait;
 	if (rc != CURLE_OK && buf_over(&a->body))
 		ret = err_kind(err, ERR_SYSTEM, "%s \"%s\": the answer is longer than %zu bytes", q->method,
 			       q->url, a->body.max);

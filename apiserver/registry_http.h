@@ -28,13 +28,14 @@ void http_where_fini(struct http_where *w);
 bool http_cancelled(const struct http_where *w);
 
 struct http_ask {
-	const char *method; /* "Get", "Head", "Post", "Put": as Go writes them in errors */
+	const char *method; /* "Get", "Head", "Post", "Put", "Patch": as Go writes them in errors */
 	const char *url;
 	const char *auth;	    /* value of Authorization; NULL: none */
 	const char *const *headers; /* NULL-terminated lines; NULL: none */
 	const char *body;	    /* with body_len; NULL: none, or of body_fd */
 	size_t body_len;
-	int body_fd; /* 0: none; body_len bytes from its start */
+	int body_fd; /* 0: none; body_len bytes from body_from on */
+	int64_t body_from;
 	void (*on_sent)(void *arg, int64_t sent, int64_t total);
 	void *sent_arg;
 	size_t max; /* of the answer's body; 0: 256 KiB */
@@ -43,9 +44,12 @@ struct http_ask {
 struct http_answer {
 	long status;
 	struct buf body;
-	char *content_type, *digest, *location, *link; /* headers; NULL if absent */
-	char **challenges;			       /* each WWW-Authenticate; never NULL after http_do */
+	int64_t retry_after; /* seconds that the server wants us to wait; 0: it said nothing */
+	char **headers;	     /* "name: value", names in lower case; never NULL after http_do */
+	char **challenges;   /* each WWW-Authenticate; never NULL after http_do */
 };
+/* Value of the first header of a name (lower case); NULL: absent. */
+const char *http_answer_header(const struct http_answer *a, const char *name);
 
 /* An answer of any status is success. Redirects of Get and Head are followed, without credentials
  * to other hosts. Errors have Go's words: Get "URL": dial tcp ... */
@@ -53,7 +57,8 @@ int http_do(const struct http_where *w, const struct http_ask *q, struct http_an
 	    struct err *err);
 void http_answer_fini(struct http_answer *a);
 
-/* TLS, proxy and time limits for a handle of one's own. */
+/* TLS, proxy and time limits for a handle of one's own: who is slower than a few hundred bytes a
+ * second for registry-timeout is given up. */
 void http_prepare(const struct http_where *w, CURL *curl, const char *url);
 /* err for a failed transfer; returns negative errno. */
 int http_failed(CURL *curl, CURLcode rc, const char *method, const char *url, const char *detail,

@@ -3,6 +3,7 @@
  * registry_origins.c - where the compressed form of a layer is known to be.
  *
  *	STORE_META "blobs/<diff id>": [{"digest", "size", "repo"}, ...], the newest first
+ *	STORE_META "streams/<what names it>": {"diff": diff id}
  */
 #define LOG_MODULE "registry"
 #include "apiserver/registry_origins.h"
@@ -104,10 +105,39 @@ static void change(const char *diff_id, const struct reg_origin *o, bool add)
 
 void registry_origin_add(const char *diff_id, const struct reg_origin *o)
 {
+	char known[72];
+
 	change(diff_id, o, true);
+	if (!registry_stream_diff(o->digest, known))
+		registry_stream_learn(o->digest, diff_id);
 }
 
 void registry_origin_del(const char *diff_id, const struct reg_origin *o)
 {
 	change(diff_id, o, false);
+}
+
+/* ---------------------------------------------------------------- streams */
+
+bool registry_stream_diff(const char *stream, char diff_id[72])
+{
+	cleanup_free char *key = xasprintf("streams/%s", stream), *text = NULL;
+	cleanup_json json_t *o = NULL;
+	struct err ignored = { 0 };
+
+	if (store_get(STORE_META, key, &text, &ignored) < 0 || !text ||
+	    jparse(text, strlen(text), &o, &ignored) < 0 || !image_id_valid(jget_str(o, "diff", "")))
+		return false;
+	str_copy(diff_id, 72, jget_str(o, "diff", ""));
+	return true;
+}
+
+void registry_stream_learn(const char *stream, const char *diff_id)
+{
+	cleanup_free char *key = xasprintf("streams/%s", stream);
+	cleanup_free char *text = xasprintf("{\"diff\":\"%s\"}", diff_id);
+	struct err err = { 0 };
+
+	if (store_put(STORE_META, key, text, &err) < 0)
+		log_warn("what a layer is was not saved", "err=%s", log_q(err.msg));
 }

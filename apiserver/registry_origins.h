@@ -8,6 +8,7 @@
 #ifndef APISERVER_REGISTRY_ORIGINS_H
 #define APISERVER_REGISTRY_ORIGINS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,9 @@ struct reg_origin {
 struct reg_origin *registry_origins(const char *diff_id, size_t *n);
 void registry_origin_add(const char *diff_id, const struct reg_origin *o);
 void registry_origin_del(const char *diff_id, const struct reg_origin *o);
+
+/* What a stream, named by its digest or by a v1 registry's id, was found to be. */
+bool registry_stream_diff(const char *stream, char diff_id[72]);
+void registry_stream_learn(const char *stream, const char *diff_id);
 
 #endif

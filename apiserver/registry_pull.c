@@ -14,9 +14,13 @@
 
 #include "apiserver/image_index.h"
 #include "apiserver/image_store.h"
+#include "apiserver/image_v1.h"
 #include "apiserver/manifest.h"
 #include "apiserver/pull_layers.h"
+#include "apiserver/pull_v1.h"
 #include "apiserver/registry.h"
+#include "apiserver/registry_v1.h"
+#include "apiserver/schema1.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "log.h"
@@ -99,7 +103,22 @@ static int choose(struct pull *p, const struct image_ref *ref, struct manifest *
 		manifest_fini(m);
 		*m = next;
 	}
-	return 0;
+	return m->is_schema1 ? err_kind(err, ERR_SYSTEM, "unsupported manifest format") : 0;
+}
+
+/* pull_layers' stream: a blob of the repository. */
+static int open_blob(void *arg, const struct pull_layer *l, int64_t offset, struct url_source **out,
+		     int64_t *from, bool *gone, struct err *err)
+{
+	const struct pull *p = arg;
+
+	return registry_blob(p->reg, p->o->ref.path, l->digest, offset, out, from, gone, err);
+}
+
+static void tell_layer(struct pull_layer *l, const char *digest)
+{
+	l->digest = digest;
+	str_copy(l->id, sizeof(l->id), digest + 7);
 }
 
 static int check_config(const struct manifest *m, const json_t *config, char ***out, struct err *err)
@@ -124,11 +143,13 @@ static int fetch_image(struct pull *p, const struct image_ref *ref, const struct
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_strv char **diff_ids = NULL;
 	cleanup_json json_t *config = NULL;
+	cleanup_free struct pull_layer *v = xcalloc(m->n + 1, sizeof(*v));
 	struct pull_layers l = {
-		.reg = p->reg,
-		.repo = ref->path,
+		.open = open_blob,
+		.arg = p,
 		.canonical_repo = repo,
-		.manifest = m,
+		.v = v,
+		.n = m->n,
 		.t = p->t,
 	};
 	int rc;
@@ -141,10 +162,65 @@ static int fetch_image(struct pull *p, const struct image_ref *ref, const struct
 	}
 	if ((rc = check_config(m, config, &diff_ids, err)) < 0)
 		return rc;
-	l.diff_ids = diff_ids;
-	if ((rc = pull_layers(&l, err)) < 0)
+	for (size_t i = 0; i < m->n; i++) {
+		tell_layer(&v[i], m->v[i].digest);
+		v[i].diff_id = diff_ids[i];
+		v[i].size = m->v[i].size;
+		v[i].is_gzip = str_ends(m->v[i].media_type, "gzip");
+	}
+	if ((rc = pull_layers(&l, NULL, err)) < 0)
 		return rc;
 	return image_add(text.p, text.len, "", id, err);
+}
+
+/* The image of a schema 1 manifest: its layers tell what they are only when they have come. */
+static int fetch_schema1(struct pull *p, const struct image_ref *ref, const struct schema1 *m, char id[72],
+			 struct err *err)
+{
+	cleanup_free char *repo = image_ref_name(ref), *text = NULL;
+	cleanup_free struct pull_layer *v = xcalloc(m->n + 1, sizeof(*v));
+	cleanup_free char(*diff_ids)[72] = xcalloc(m->n + 1, sizeof(*diff_ids));
+	cleanup_json json_t *list = json_array();
+	struct pull_layers l = { .open = open_blob, .arg = p, .canonical_repo = repo, .v = v, .t = p->t };
+	int rc;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->v[i].empty)
+			continue;
+		v[l.n].size = -1;
+		tell_layer(&v[l.n++], m->v[i].digest);
+	}
+	if ((rc = pull_layers(&l, diff_ids, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < l.n; i++)
+		json_array_append_new(list, json_string(diff_ids[i]));
+	text = image_v1_config(m->top, list, m->history);
+	if (!text)
+		return err_kind(err, ERR_SYSTEM, "invalid manifest: v1Compatibility");
+	return image_add(text, strlen(text), "", id, err);
+}
+
+/* With repo@digest here already there is nothing to fetch: it can only be the same. */
+static int get_schema1(struct pull *p, const struct image_ref *ref, const struct manifest_text *mt, char id[72],
+		       struct err *err)
+{
+	cleanup_free char *repo = image_ref_name(ref), *whole = image_ref_familiar(ref);
+	cleanup_free char *by_digest = xasprintf("%s@%s", repo, mt->digest);
+	struct image *img = NULL;
+	struct err ignored = { 0 };
+	struct schema1 m;
+	int rc;
+
+	if (image_resolve(by_digest, &img, NULL, &ignored) == 0) {
+		str_copy(id, 72, img->id);
+		image_unref(img);
+		return 0;
+	}
+	if ((rc = schema1_parse(buf_str(&mt->text), mt->text.len, whole, &m, err)) < 0)
+		return rc;
+	rc = fetch_schema1(p, ref, &m, id, err);
+	schema1_fini(&m);
+	return rc;
 }
 
 /* The image of the manifest, in the store. */
@@ -213,14 +289,15 @@ static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err
 	if ((rc = get_manifest(p, ref, which, &mt, &m, err)) < 0)
 		return rc;
 	progress_status(p->t->progress, which, "Pulling from %s", ref->path);
-	buf_fini(&mt.text);
 	image_hold_begin();
-	rc = choose(p, ref, &m, err);
-	if (rc == 0)
+	if (m.is_schema1)
+		rc = get_schema1(p, ref, &mt, id, err);
+	else if ((rc = choose(p, ref, &m, err)) == 0)
 		rc = get_image(p, ref, &m, id, err);
 	if (rc == 0)
 		rc = name_image(p, ref, mt.digest, id, err);
 	image_hold_end();
+	buf_fini(&mt.text);
 	manifest_fini(&m);
 	if (rc < 0)
 		return rc;
@@ -267,7 +344,7 @@ static int list_tags(struct pull *p, const struct image_ref *ref, char ***out, s
 		}
 		rc = jparse(buf_str(&a.body), a.body.len, &o, err);
 		free(url);
-		url = next_page(p->reg, a.link);
+		url = next_page(p->reg, http_answer_header(&a, "link"));
 		http_answer_fini(&a);
 		if (rc < 0)
 			return err_wrap(err, rc, "the registry's list of tags");
@@ -312,7 +389,10 @@ static int pull_from(struct pull *p, const struct reg_endpoint *ep, bool *reache
 		return rc;
 	*reached = true;
 	registry_scope(p->reg, ref->path, "pull");
-	rc = ref->tag[0] || ref->digest[0] ? pull_one(p, ref, err) : pull_all(p, ref, err);
+	if (!registry_is_v2(p->reg) && !ep->mirror && registry_v1_there(ep, &o))
+		rc = pull_v1(ep, &o, ref, p->t, &p->changed, err);
+	else
+		rc = ref->tag[0] || ref->digest[0] ? pull_one(p, ref, err) : pull_all(p, ref, err);
 	registry_close(p->reg);
 	p->reg = NULL;
 	return rc;

@@ -16,6 +16,7 @@
 #include "apiserver/manifest.h"
 #include "apiserver/push_layer.h"
 #include "apiserver/registry.h"
+#include "apiserver/registry_v1.h"
 #include "cleanup.h"
 #include "jw.h"
 #include "str.h"
@@ -228,6 +229,11 @@ static int push_to_endpoint(struct push *p, const struct reg_endpoint *ep, const
 	if ((rc = registry_open(ep, &o, &p->to.reg, err)) < 0)
 		return rc;
 	*reached = true;
+	if (!registry_is_v2(p->to.reg) && registry_v1_there(ep, &o)) {
+		registry_close(p->to.reg);
+		return err_kind(err, ERR_NOT_IMPLEMENTED, "%s is a registry of protocol v1: it is not pushed to",
+				p->o->ref.domain);
+	}
 	registry_scope(p->to.reg, p->to.repo, "pull,push");
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = push_image(p, &v[i], err);

@@ -5,7 +5,8 @@
  *	GET https://index.docker.io/v1/search?q=busybox&n=25
  *	{"results": [{"name", "description", "star_count", "is_official", "is_automated"}, ...]}
  *
- * A term whose first part is a host is asked of that host. The filters are ours to apply.
+ * A term whose first part is a host is asked of that host. The filters are ours to apply. Nothing
+ * is automated: Docker took that word back.
  */
 #include "apiserver/registry_search.h"
 
@@ -41,8 +42,6 @@ static bool wanted(const struct registry_search *s, const json_t *o)
 {
 	if (s->official >= 0 && jget_bool(o, "is_official", false) != s->official)
 		return false;
-	if (s->automated >= 0 && jget_bool(o, "is_automated", false) != s->automated)
-		return false;
 	return jget_int(o, "star_count", 0) >= s->stars;
 }
 
@@ -61,13 +60,13 @@ static int read_results(const struct registry_search *s, const struct buf *body,
 	}
 	jw_arr(&w, NULL);
 	json_array_foreach(jget_arr(o, "results"), i, r) {
-		if (!wanted(s, r))
+		if (s->automated == 1 || !wanted(s, r))
 			continue;
 		jw_obj(&w, NULL);
 		jw_int(&w, "star_count", jget_int(r, "star_count", 0));
 		jw_bool(&w, "is_official", jget_bool(r, "is_official", false));
 		jw_str(&w, "name", jget_str(r, "name", ""));
-		jw_bool(&w, "is_automated", jget_bool(r, "is_automated", false));
+		jw_bool(&w, "is_automated", false);
 		jw_str(&w, "description", jget_str(r, "description", ""));
 		jw_end(&w);
 	}

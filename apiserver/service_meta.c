@@ -13,7 +13,7 @@
  *
  * Threads: init on the loop before all else; a change on a worker; the rest any.
  *
- * To extend: an upper-case row in lib/conf_keys.c is a key here; what its values must be beyond their
+ * To extend: an upper-case row (or one with underscores) in lib/conf_keys.c is a key here; what its values must be beyond their
  * type is in checks[].
  */
 #define LOG_MODULE "service_meta"

@@ -183,7 +183,7 @@ bool conf_is_metadata(const char *key)
 {
 	size_t i;
 
-	return isupper((unsigned char)key[0]) && find_key(key, &i);
+	return (isupper((unsigned char)key[0]) || strchr(key, '_')) && find_key(key, &i);
 }
 
 static void retire(struct conf *c, char *text)

@@ -34,7 +34,7 @@ bool conf_bool(const struct conf *c, const char *key);
 /* Checks a value as the table has it; for metadata set. */
 int conf_check(const char *key, const char *value, struct err *err);
 
-/* Service metadata: the upper-case keys, which may be set while the engine runs. */
+/* Service metadata: the keys in upper case or with underscores, which may be set while the engine runs. */
 bool conf_is_metadata(const char *key);
 /* Sets a key over what the file says; value NULL: the file's again. Any thread, also while others
  * read; what they borrowed stays. */

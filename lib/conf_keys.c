@@ -2,7 +2,7 @@
  *
  * conf_keys.c - every key of sdc-docker.conf, with type, default and what it means.
  *
- * The upper-case ones are the service metadata of the docker service (SAPI's names).
+ * The upper-case ones, and those with underscores, are the service metadata of the docker service (SAPI's names).
  */
 #include <stddef.h>
 
@@ -36,6 +36,9 @@ const struct conf_key conf_keys[] = {
 	/* images */
 	{ "registry-mirrors", CONF_LIST, "", "mirrors of docker.io, URLs" },
 	{ "insecure-registries", CONF_LIST, "", "registries reached by plain HTTP or with unchecked certificates" },
+	{ "docker_registry_insecure", CONF_BOOL, "false", "all registries are treated as insecure-registries are" },
+	{ "http_proxy", CONF_STR, "", "proxy to registries, but those of NO_PROXY; empty: HTTP_PROXY and HTTPS_PROXY" },
+	{ "registry-timeout", CONF_INT, "60", "seconds for which a registry may be silent or very slow" },
 	{ "max-layer-size", CONF_SIZE, "100G", "largest unpacked layer that is accepted" },
 	/* logs */
 	{ "DEFAULT_MAX_LOG_SIZE", CONF_SIZE, "50000000", "bytes at which stdio.log is rotated" },

@@ -1,25 +1,9 @@
 #!/bin/bash
 # Registries: pull, push, search, login; a real one in four dresses, and one that misbehaves.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/registries.sh"
 need docker-registry htpasswd openssl python3 zstd
 R=127.0.0.1:5070 A=127.0.0.1:5071 S=10.77.0.1:5072 B=127.0.0.1:5073
-pids=
-
-serve() { # serve ADDR DIR "more of the http: section" "auth section"
-	mkdir -p "$ROOT.t/$2"
-	printf '%s\n' 'version: 0.1' 'log: {level: error, accesslog: {disabled: true}}' 'storage:' "  filesystem: {rootdirectory: $ROOT.t/$2}" \
-		'  delete: {enabled: true}' "${4:-}" 'http:' "  addr: $1" "${3:-}" >"$ROOT.t/$2.yml"
-	setsid docker-registry serve "$ROOT.t/$2.yml" >"$ROOT.t/$2.out" 2>&1 </dev/null &
-	pids="$pids $!"
-}
-stop_all() {
-	# shellcheck disable=SC2086
-	kill $pids 2>/dev/null
-	engine_end
-}
-tmp_layers() { find "$ROOT/lib/layers/tmp" -mindepth 1 -maxdepth 1 | wc -l; }
-id() { D image inspect -f '{{.Id}}' "$1"; }
-digests() { D image inspect -f '{{json .RepoDigests}}' "$1"; }
 requests() { grep -c -- "$1" "$ROOT.t/bad.log"; }
 
 t_push_pull() {
@@ -92,7 +76,6 @@ t_once() { # two pulls of one layer at once: one download
 t_cancel() {
 	curl -s -m 2 --unix-socket "$SOCK" -X POST "http://d/images/create?fromImage=$B/slow&tag=latest" >"$T/o"; has "$(cat "$T/o")" "Downloading"; UNTIL=5 until_ok no_tmp || fail "the pull goes on"; D images -q $B/slow >"$T/i"; eq "$(cat "$T/i")" ""
 }
-no_tmp() { [ "$(tmp_layers)" = 0 ]; }
 t_killed() { # nothing is left after the next start
 	curl -s -m 20 --unix-socket "$SOCK" -X POST "http://d/images/create?fromImage=$B/slow&tag=latest" >"$T/o" & sleep 1; ne "$(tmp_layers)" 0; engine_kill; wait; engine_start --conf "$ROOT.t/etc/engine.conf"; eq "$(tmp_layers)" 0; out D run --rm busybox echo on; eq "$OUT" on
 }
@@ -104,17 +87,16 @@ t_events() {
 engine_root
 trap stop_all EXIT
 mkdir -p "$ROOT.t/etc"
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=registry -addext subjectAltName=IP:10.77.0.1 -keyout "$ROOT.t/ca.key" -out "$ROOT.t/ca.crt" 2>/dev/null
+certificate ca /CN=registry -addext subjectAltName=IP:10.77.0.1
 htpasswd -Bbn u pass >"$ROOT.t/htpasswd" 2>/dev/null
 serve $R plain
 serve $A auth '' "auth: {htpasswd: {realm: r, path: $ROOT.t/htpasswd}}"
 ip addr add 10.77.0.1/32 dev lo
 serve $S tls "  tls: {certificate: $ROOT.t/ca.crt, key: $ROOT.t/ca.key}"
 : >"$ROOT.t/bad.log"
-setsid python3 "$(dirname "$0")/bad_registry.py" 5073 "$ROOT.t/bad.log" >"$ROOT.t/bad.out" 2>&1 </dev/null &
-pids="$pids $!"
+run_server bad python3 "$(dirname "$0")/bad_registry.py" 5073 "$ROOT.t/bad.log"
 printf 'registry-mirrors = http://%s\n' $R >"$ROOT.t/etc/engine.conf"
-for a in $R $B; do UNTIL=15 until_ok curl -sf http://$a/v2/ || { echo "no registry on $a"; cat "$ROOT.t"/*.out; exit 1; }; done
+await http://$R/v2/ http://$B/v2/
 engine_start --conf "$ROOT.t/etc/engine.conf"
 busybox_image
 

@@ -17,6 +17,7 @@
 #include "apiserver/registry.h"
 #include "apiserver/registry_auth.h"
 #include "apiserver/registry_http.h"
+#include "apiserver/schema1.h"
 #include "cleanup.h"
 #include "str.h"
 
@@ -161,7 +162,11 @@ static void test_manifests(void **state)
 		{ "{\"manifests\":[" ENTRY(D1, "amd64", "") "]}", NULL, NULL, MANIFEST_OCI_INDEX, 1 },
 		{ "{\"manifests\":[]," CONF ",\"layers\":[]}", NULL, "it is an index too", NULL, 0 },
 		{ "{\"mediaType\":\"" MANIFEST_OCI_INDEX "\"," CONF ",\"layers\":[]}", NULL, "it is no", NULL, 0 },
-		{ "{\"schemaVersion\":1,\"fsLayers\":[]}", NULL, "schema 1", NULL, 0 },
+		{ "{\"schemaVersion\":1,\"fsLayers\":[]}", NULL, NULL, MANIFEST_SCHEMA1, 0 },
+		{ "{\"schemaVersion\":1,\"fsLayers\":[],\"signatures\":[]}", "application/json", NULL,
+		  MANIFEST_SCHEMA1_SIGNED, 0 },
+		{ "{\"schemaVersion\":1,\"fsLayers\":[],\"layers\":[]}", NULL, "not one of schema 1 only", NULL, 0 },
+		{ "{\"schemaVersion\":1}", NULL, "not one of schema 1 only", NULL, 0 },
 		{ "{\"layers\":[]}", NULL, "no config", NULL, 0 },
 		{ "{\"config\":{\"digest\":\"" D1 "\",\"size\":1,\"mediaType\":\"application/x-helm\"},\"layers\":[]}",
 		  NULL, "application/x-helm", NULL, 0 },
