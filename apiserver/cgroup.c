@@ -31,6 +31,7 @@
 #include "log.h"
 #include "oci_priv.h"
 #include "str.h"
+#include "thread.h"
 
 #define FILE_MAX	 (1 << 20)
 #define PREWARM_PAUSE_NS 5000000
@@ -382,14 +383,7 @@ static void *warm_thread(void *arg)
 
 static void warm_start(void)
 {
-	sigset_t all, old;
-	pthread_t t;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (pthread_create(&t, NULL, warm_thread, NULL) == 0)
-		pthread_detach(t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	thread_start(NULL, 0, warm_thread, NULL);
 }
 
 void cgroup_prewarm(void)

@@ -37,6 +37,7 @@
 #include "log.h"
 #include "map.h"
 #include "str.h"
+#include "thread.h"
 
 #define RECORD_VERSION 1
 
@@ -383,19 +384,13 @@ static void *writer_main(void *arg)
 /* With the mutex held. */
 static void writer_start(void)
 {
-	sigset_t all;
-	sigset_t old;
-
 	if (wr.started)
 		return;
 	map_init(&wr.by_id);
 	wr.tail = &wr.head;
 	wr.stop = false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	if (pthread_create(&wr.thread, NULL, writer_main, NULL) != 0)
+	if (thread_start(&wr.thread, 0, writer_main, NULL) < 0)
 		abort();
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	wr.started = true;
 }
 

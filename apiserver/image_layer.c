@@ -35,6 +35,7 @@
 #include "log.h"
 #include "map.h"
 #include "str.h"
+#include "thread.h"
 
 #define SYNC_DELAY_MS 300
 
@@ -242,8 +243,6 @@ static void *sync_main(void *arg)
 
 static void sync_soon(void)
 {
-	pthread_attr_t at;
-	pthread_t t;
 	bool start;
 
 	pthread_mutex_lock(&store.lock);
@@ -253,14 +252,11 @@ static void sync_soon(void)
 	pthread_mutex_unlock(&store.lock);
 	if (!start)
 		return;
-	pthread_attr_init(&at);
-	pthread_attr_setdetachstate(&at, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&t, &at, sync_main, NULL) != 0) {
+	if (thread_start(NULL, 0, sync_main, NULL) < 0) {
 		pthread_mutex_lock(&store.lock);
 		store.syncing = false;
 		pthread_mutex_unlock(&store.lock);
 	}
-	pthread_attr_destroy(&at);
 }
 
 /* ---------------------------------------------------------------- stages */

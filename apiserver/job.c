@@ -25,6 +25,7 @@
 
 #include "job_stats.h"
 #include "str.h"
+#include "thread.h"
 
 #define LOG_MODULE "job"
 #include "log.h"
@@ -192,24 +193,12 @@ static void *worker(void *arg)
 static bool add_worker(struct lane *lane)
 {
 	struct worker_arg *wa = xmalloc(sizeof(*wa));
-	pthread_attr_t attr;
-	sigset_t all, old;
-	pthread_t tid;
 	int rc;
 
 	*wa = (struct worker_arg){ .lane = lane, .slot = lane->n_threads };
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	pthread_attr_setstacksize(&attr, WORKER_STACK_BYTES);
-#endif
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&tid, &attr, worker, wa);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (rc != 0) {
-		log_warn("cannot start a worker thread", "lane=%s errno=%d", lane->name, rc);
+	rc = thread_start(NULL, WORKER_STACK_BYTES, worker, wa);
+	if (rc < 0) {
+		log_warn("cannot start a worker thread", "lane=%s errno=%d", lane->name, -rc);
 		free(wa);
 		return false;
 	}

@@ -21,6 +21,7 @@
 
 #define LOG_MODULE "netns"
 #include "log.h"
+#include "thread.h"
 
 struct visit {
 	int netns_fd;
@@ -77,8 +78,6 @@ static void *thread_main(void *unused)
 
 int netns_init(struct err *err)
 {
-	sigset_t all, old;
-	pthread_t thread;
 	int rc;
 
 	if (home_fd >= 0)
@@ -86,13 +85,8 @@ int netns_init(struct err *err)
 	home_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (home_fd < 0)
 		return err_sys(err, "open /proc/thread-self/ns/net");
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&thread, NULL, thread_main, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc)
+	if ((rc = thread_start(NULL, 0, thread_main, NULL)) < 0)
 		return err_sysnum(err, rc, "start the network namespace thread");
-	pthread_detach(thread);
 	return 0;
 }
 

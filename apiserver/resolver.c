@@ -38,6 +38,7 @@
 #define LOG_MODULE "resolver"
 #include "log.h"
 #include "str.h"
+#include "thread.h"
 
 #define PENDING_MAX 200 /* of one zone */
 #define ANSWERS_MAX 24
@@ -327,8 +328,6 @@ static void *thread_main(void *unused)
 
 static int start_thread(struct err *err)
 {
-	sigset_t all, old;
-	pthread_t thread;
 	int rc;
 
 	if (epoll_fd >= 0)
@@ -336,13 +335,8 @@ static int start_thread(struct err *err)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
 		return err_sys(err, "epoll");
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&thread, NULL, thread_main, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc)
+	if ((rc = thread_start(NULL, 0, thread_main, NULL)) < 0)
 		return err_sysnum(err, rc, "start the resolver's thread");
-	pthread_detach(thread);
 	return 0;
 }
 

@@ -34,6 +34,7 @@
 #define LOG_MODULE "resolver"
 #include "log.h"
 #include "str.h"
+#include "thread.h"
 
 #define ANSWER_MS 5000
 #define WAIT_S	  8
@@ -237,20 +238,13 @@ static void *thread_main(void *unused)
 /* With the lock. */
 static int start_thread(struct err *err)
 {
-	sigset_t all, old;
-	pthread_t thread;
 	int rc;
 
 	if (has_thread)
 		return 0;
 	ending = false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&thread, NULL, thread_main, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc)
+	if ((rc = thread_start(NULL, 0, thread_main, NULL)) < 0)
 		return err_sysnum(err, rc, "start the resolver's watcher");
-	pthread_detach(thread);
 	has_thread = true;
 	return 0;
 }
