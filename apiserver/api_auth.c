@@ -39,15 +39,23 @@ static bool auth_cancelled(void *arg)
 	return job_cancelled(arg);
 }
 
-static int refused(const char *url, struct err *err)
+/* Docker's words; its status for a 401 is 500, which clients cannot tell from a broken registry. */
+static int refused(const char *url, long status, struct err *err)
 {
-	return err_kind(err, ERR_UNAUTHORIZED,
-			"Get \"%s\": unauthorized: incorrect username or password", url);
-}
+	static const struct {
+		long status;
+		const char *words;
+	} known[] = {
+		{ 401, " Unauthorized" },	    { 403, " Forbidden" },   { 404, " Not Found" },
+		{ 500, " Internal Server Error" },  { 502, " Bad Gateway" }, { 503, " Service Unavailable" },
+	};
+	const char *words = "";
 
-static int unexpected(const char *url, long status, struct err *err)
-{
-	return err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld", url, status);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].status == status)
+			words = known[i].words;
+	return err_kind(err, status == 401 ? ERR_UNAUTHORIZED : ERR_SYSTEM,
+			"login attempt to %s failed with status: %ld%s", url, status, words);
 }
 
 static int try_basic(const struct auth_job *aj, const struct http_where *w, const char *url, struct err *err)
@@ -59,7 +67,7 @@ static int try_basic(const struct auth_job *aj, const struct http_where *w, cons
 
 	if ((rc = http_do(w, &q, &a, err)) == 0) {
 		if (a.status != 200)
-			rc = refused(url, err);
+			rc = refused(url, a.status, err);
 		http_answer_fini(&a);
 	}
 	if (basic)
@@ -67,16 +75,17 @@ static int try_basic(const struct auth_job *aj, const struct http_where *w, cons
 	return rc;
 }
 
-static int try_token(struct auth_job *aj, const struct http_where *w, const struct challenge *c,
-		     struct err *err)
+static int try_token(struct auth_job *aj, const struct http_where *w, const char *url,
+		     const struct challenge *c, struct err *err)
 {
-	const struct token_ask q = { .challenge = c, .creds = &aj->creds, .offline = true };
-	char *token = NULL;
-	int rc = token_get(w, &q, &token, &aj->identity_token, err);
+	const struct token_ask q = {
+		.challenge = c, .creds = &aj->creds, .offline = true, .method = "Get", .url = url,
+	};
+	struct token token = { 0 };
+	int rc = token_get(w, &q, &token, err);
 
-	if (token)
-		explicit_bzero(token, strlen(token));
-	free(token);
+	aj->identity_token = take_ptr(&token.refresh);
+	token_fini(&token);
 	return rc;
 }
 
@@ -94,11 +103,11 @@ static int login_at(struct auth_job *aj, const char *scheme, struct err *err)
 	w.arg = &aj->job;
 	if ((rc = http_do(&w, &q, &a, err)) == 0) {
 		if (a.status == 401 && challenge_choose(a.challenges, &c) && c.scheme == CHALLENGE_BEARER)
-			rc = try_token(aj, &w, &c, err);
+			rc = try_token(aj, &w, url, &c, err);
 		else if (a.status == 401)
 			rc = try_basic(aj, &w, url, err);
 		else if (a.status != 200)
-			rc = unexpected(url, a.status, err);
+			rc = refused(url, a.status, err);
 		http_answer_fini(&a);
 	}
 	http_where_fini(&w);

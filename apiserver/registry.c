@@ -36,7 +36,8 @@ struct registry {
 	bool has_challenge;
 	struct challenge challenge;
 	char **scopes;
-	char *token;
+	struct token token;
+	int64_t token_until_ns;
 	unsigned generation; /* of token and scopes */
 };
 
@@ -149,7 +150,7 @@ void registry_close(struct registry *r)
 		return;
 	http_where_fini(&r->where);
 	strv_free(r->scopes);
-	free(r->token);
+	token_fini(&r->token);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -171,8 +172,7 @@ void registry_scope(struct registry *r, const char *repo, const char *actions)
 	pthread_mutex_lock(&r->lock);
 	if (!strv_has(r->scopes, scope)) {
 		strv_add(&r->scopes, scope);
-		free(r->token);
-		r->token = NULL;
+		token_fini(&r->token);
 		r->generation++;
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -180,12 +180,14 @@ void registry_scope(struct registry *r, const char *repo, const char *actions)
 
 /* ---------------------------------------------------------------- authorization */
 
-static int bearer_locked(struct registry *r, char **out, struct err *err)
+static int bearer_locked(struct registry *r, const char *method, const char *url, char **out, struct err *err)
 {
 	const struct token_ask q = {
 		.challenge = &r->challenge,
 		.creds = r->creds,
 		.scopes = r->scopes,
+		.method = method,
+		.url = url,
 	};
 	int rc;
 
@@ -193,11 +195,16 @@ static int bearer_locked(struct registry *r, char **out, struct err *err)
 		*out = xasprintf("Bearer %s", r->creds->registry_token);
 		return 0;
 	}
-	if (!r->token && (rc = token_get(&r->where, &q, &r->token, NULL, err)) < 0) {
-		err->kind = ERR_SYSTEM; /* a 401 of ours would say that the client is not known to us */
-		return rc;
+	if (r->token.text && mono_ns() >= r->token_until_ns)
+		token_fini(&r->token);
+	if (!r->token.text) {
+		if ((rc = token_get(&r->where, &q, &r->token, err)) < 0) {
+			err->kind = ERR_SYSTEM; /* a 401 of ours would say that the client is not known to us */
+			return rc;
+		}
+		r->token_until_ns = mono_ns() + (r->token.expires_s * 1000 - 500) * 1000000;
 	}
-	*out = xasprintf("Bearer %s", r->token);
+	*out = xasprintf("Bearer %s", r->token.text);
 	return 0;
 }
 
@@ -211,7 +218,7 @@ static int authorize(struct registry *r, const char *method, const char *url, ch
 	pthread_mutex_lock(&r->lock);
 	*gen = r->generation;
 	if (r->has_challenge && r->challenge.scheme == CHALLENGE_BEARER) {
-		rc = bearer_locked(r, out, err);
+		rc = bearer_locked(r, method, url, out, err);
 	} else if (r->has_challenge && r->challenge.scheme == CHALLENGE_BASIC) {
 		*out = reg_creds_basic(r->creds);
 		if (!*out)
@@ -234,8 +241,7 @@ static bool reauthorize(struct registry *r, char *const *challenges, unsigned ge
 		again = !r->has_challenge || (c.scheme == CHALLENGE_BEARER && !r->creds->registry_token);
 		r->challenge = c;
 		r->has_challenge = true;
-		free(r->token);
-		r->token = NULL;
+		token_fini(&r->token);
 		r->generation++;
 	}
 	pthread_mutex_unlock(&r->lock);

@@ -21,6 +21,8 @@
 #include "jget.h"
 #include "str.h"
 
+#define TOKEN_SECONDS 60 /* where the server does not say how long one is good */
+
 /* ---------------------------------------------------------------- what the client told */
 
 static char *dup_member(const json_t *o, const char *key)
@@ -303,7 +305,7 @@ static int ask_basic(const struct http_where *w, const struct token_ask *q, stru
 }
 
 /* {"details": ...} is the Hub's word, {"errors": [{"message": ...}]} the registry's. */
-static int token_refused(const struct http_answer *a, const char *realm, struct err *err)
+static int token_refused(const struct http_answer *a, const struct token_ask *q, struct err *err)
 {
 	cleanup_json json_t *o = NULL;
 	struct err ignored = { 0 };
@@ -315,16 +317,42 @@ static int token_refused(const struct http_answer *a, const char *realm, struct 
 			words = jget_str(json_array_get(jget_arr(o, "errors"), 0), "message", NULL);
 	}
 	if (a->status == 401)
-		return err_kind(err, ERR_UNAUTHORIZED, "Get \"%s\": unauthorized: %s", realm,
-				words ? words : "incorrect username or password");
-	return err_kind(err, ERR_SYSTEM, "Get \"%s\": unexpected status %ld%s%s", realm, a->status,
-			words ? ": " : "", words ? words : "");
+		return err_kind(err, ERR_UNAUTHORIZED, "%s \"%s\": unauthorized: %.300s", q->method, q->url,
+				words ? words : "authentication required");
+	if (a->status == 403)
+		return err_kind(err, ERR_SYSTEM, "%s \"%s\": denied: %.300s", q->method, q->url,
+				words ? words : "requested access to the resource is denied");
+	return err_kind(err, ERR_SYSTEM,
+			"%s \"%s\": failed to fetch a token from %s: unexpected status %ld%s%.300s", q->method,
+			q->url, q->challenge->realm, a->status, words ? ": " : "", words ? words : "");
 }
 
-int token_get(const struct http_where *w, const struct token_ask *q, char **token, char **refresh,
-	      struct err *err)
+static int read_token(const json_t *o, struct token *out, struct err *err)
 {
-	const char *realm = q->challenge->realm, *text;
+	const char *text = jget_str(o, "token", ""), *refresh = jget_str(o, "refresh_token", "");
+	int64_t good = jget_int(o, "expires_in", TOKEN_SECONDS);
+
+	if (!*text)
+		text = jget_str(o, "access_token", "");
+	if (!*text || strpbrk(text, "\r\n"))
+		return err_kind(err, ERR_SYSTEM, "authorization server did not include a token in the response");
+	*out = (struct token){
+		.text = xstrdup(text),
+		.refresh = *refresh ? xstrdup(refresh) : NULL,
+		.expires_s = good > 0 && good < INT32_MAX ? good : TOKEN_SECONDS,
+	};
+	return 0;
+}
+
+void token_fini(struct token *t)
+{
+	wipe(&t->text);
+	wipe(&t->refresh);
+}
+
+int token_get(const struct http_where *w, const struct token_ask *q, struct token *out, struct err *err)
+{
+	const char *realm = q->challenge->realm;
 	cleanup_json json_t *o = NULL;
 	struct http_answer a;
 	int rc;
@@ -340,7 +368,7 @@ int token_get(const struct http_where *w, const struct token_ask *q, char **toke
 	if (rc < 0)
 		return rc;
 	if (a.status != 200) {
-		rc = token_refused(&a, realm, err);
+		rc = token_refused(&a, q, err);
 		http_answer_fini(&a);
 		return rc;
 	}
@@ -349,13 +377,5 @@ int token_get(const struct http_where *w, const struct token_ask *q, char **toke
 	http_answer_fini(&a);
 	if (rc < 0)
 		return err_wrap(err, rc, "the token server's answer");
-	text = jget_str(o, "token", "");
-	if (!*text)
-		text = jget_str(o, "access_token", "");
-	if (!*text || strpbrk(text, "\r\n"))
-		return err_kind(err, ERR_SYSTEM, "authorization server did not include a token in the response");
-	*token = xstrdup(text);
-	if (refresh)
-		*refresh = xstrdup(jget_str(o, "refresh_token", NULL));
-	return 0;
+	return read_token(o, out, err);
 }

@@ -45,10 +45,15 @@ struct token_ask {
 	const struct reg_creds *creds;
 	char *const *scopes; /* "repository:x/y:pull"; may be empty */
 	bool offline;	     /* a refresh token is wanted: login */
+	const char *method, *url; /* what it is for: Docker names that in errors */
 };
-/* *token is owned by the caller; *refresh (may be NULL) too, or NULL when none came. A 401 of the
- * token server is UNAUTHORIZED. */
-int token_get(const struct http_where *w, const struct token_ask *q, char **token, char **refresh,
-	      struct err *err);
+struct token {
+	char *text;	   /* NULL: none */
+	char *refresh;	   /* NULL: none came */
+	int64_t expires_s; /* good for so long from now on */
+};
+/* A 401 of the token server is UNAUTHORIZED. */
+int token_get(const struct http_where *w, const struct token_ask *q, struct token *out, struct err *err);
+void token_fini(struct token *t); /* wipes */
 
 #endif

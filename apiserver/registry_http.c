@@ -61,6 +61,28 @@ static void add_authority(struct buf *all, const char *path)
 	buf_addch(all, '\n');
 }
 
+/* x.cert needs x.key, and the other way round. */
+static void read_client_cert(struct http_where *w, const char *name)
+{
+	bool is_cert = str_ends(name, ".cert");
+	int stem = (int)strlen(name) - (is_cert ? 5 : 4);
+	char path[1300];
+
+	if (str_fmt(path, sizeof(path), "%s/%.*s.%s", w->certs_dir, stem, name, is_cert ? "key" : "cert") < 0)
+		return;
+	if (!fs_exists(path) && is_cert)
+		snprintf(w->problem, sizeof(w->problem),
+			 "missing key %.*s.key for client certificate %.200s in %.300s. CA certificates must use "
+			 "the extension .crt", stem > 200 ? 200 : stem, name, name, w->certs_dir);
+	else if (!fs_exists(path))
+		snprintf(w->problem, sizeof(w->problem), "missing client certificate %.*s.cert for key %.200s in %.300s",
+			 stem > 200 ? 200 : stem, name, name, w->certs_dir);
+	else if (is_cert && !w->client_cert[0])
+		if (str_fmt(w->client_cert, sizeof(w->client_cert), "%s/%s", w->certs_dir, name) < 0 ||
+		    str_fmt(w->client_key, sizeof(w->client_key), "%s", path) < 0)
+			w->client_cert[0] = '\0';
+}
+
 /* HOST/{*.crt, x.cert, x.key} */
 static void read_certs(struct http_where *w)
 {
@@ -77,12 +99,8 @@ static void read_certs(struct http_where *w)
 			if (!ca.len)
 				add_authority(&ca, SYSTEM_CA);
 			add_authority(&ca, path);
-		} else if (str_ends(e->d_name, ".cert") && !w->client_cert[0]) {
-			str_copy(w->client_cert, sizeof(w->client_cert), path);
-			path[strlen(path) - 4] = '\0';
-			if (str_fmt(w->client_key, sizeof(w->client_key), "%skey", path) < 0 ||
-			    !fs_exists(w->client_key))
-				w->client_cert[0] = '\0';
+		} else if (str_ends(e->d_name, ".cert") || str_ends(e->d_name, ".key")) {
+			read_client_cert(w, e->d_name);
 		}
 	}
 	if (ca.len)
@@ -379,6 +397,10 @@ int http_do(const struct http_where *w, const struct http_ask *q, struct http_an
 	CURLcode rc;
 	int ret = 0;
 
+	if (w->problem[0]) {
+		curl_easy_cleanup(curl);
+		return err_kind(err, ERR_SYSTEM, "%s", w->problem);
+	}
 	if (!curl)
 		return err_sysnum(err, ENOMEM, "%s \"%s\"", q->method, q->url);
 	*a = (struct http_answer){ .headers = strv_split("", ','), .challenges = strv_split("", ',') };

@@ -18,6 +18,7 @@ struct http_where {
 	char certs_dir[1024]; /* *.crt, *.cert + *.key; "": none */
 	char *ca_text;	      /* what certs_dir adds to the system's authorities, with them; NULL: nothing */
 	char client_cert[1300], client_key[1300];
+	char problem[800]; /* what is wrong in certs_dir; "": nothing. Each exchange fails with it */
 	bool (*cancelled)(void *arg); /* NULL: never */
 	void *arg;
 };

@@ -33,7 +33,7 @@ t_errors() {
 	eq "$(tmp_layers)" 0
 }
 t_basic() {
-	D tag busybox $A/p/q; rc 1 D push $A/p/q; has "$ERR" "no basic auth credentials"; rc 1 D login -u u -p wrong $A; has "$ERR" "unauthorized"; out D login -u u -p pass $A; has "$OUT" "Login Succeeded"
+	D tag busybox $A/p/q; rc 1 D push $A/p/q; has "$ERR" "no basic auth credentials"; rc 1 D login -u u -p wrong $A; has "$ERR" "login attempt to http://$A/v2/ failed with status: 401 Unauthorized"; out D login -u u -p pass $A; has "$OUT" "Login Succeeded"
 	out D push -q $A/p/q; D rmi $A/p/q >/dev/null; out D pull -q $A/p/q; D logout $A >/dev/null; rc 1 D pull $A/p/q:other; has "$ERR" "no basic auth credentials"; D rmi $A/p/q
 }
 t_tls() { # an unknown authority, then certs.d

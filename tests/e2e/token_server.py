@@ -2,7 +2,7 @@
 """token_server.py PORT KEY CERT LOG [TTL [ALG]] - a token server for Debian's docker-registry.
 
 KEY and CERT (PEM, RSA or EC P-256) sign the tokens, as the registry's rootcertbundle wants it. TTL: seconds for which a token
-is good; the registry itself grants 60 more, which are taken off. Each request is a line in LOG: METHOD PATH FORM|- BASIC|-.
+is good; the registry itself grants 60 more, which are taken off. Every other token for ended/ has ended already. Each request is a line in LOG: METHOD PATH FORM|- BASIC|-.
 
 Users: u with pass may all; r with only may pull; nobody may pull from public/. With offline_token=true there is a refresh token,
 "refresh-USER", which POST takes (OAuth2), as it does a password."""
@@ -18,6 +18,7 @@ KEY = serialization.load_pem_private_key(open(sys.argv[2], "rb").read(), None)
 CERT = x509.load_pem_x509_certificate(open(sys.argv[3], "rb").read())
 USERS = {"u": "pass", "r": "only"}
 lock = threading.Lock()
+ended = []
 
 
 def b64(b):
@@ -32,7 +33,10 @@ def sign(data):
 
 
 def token(user, service, scopes):
-    access = []
+    access, good = [], TTL
+    if any(":ended/" in s for s in scopes):
+        ended.append(1)
+        good = TTL if len(ended) % 2 == 0 else -60
     for scope in scopes:
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
@@ -41,7 +45,7 @@ def token(user, service, scopes):
     now = int(time.time())
     head = {"typ": "JWT", "alg": "ES256" if isinstance(KEY, ec.EllipticCurvePrivateKey) else "RS256",
             "x5c": [base64.b64encode(CERT.public_bytes(serialization.Encoding.DER)).decode()]}
-    claims = {"iss": "tests", "sub": user, "aud": service, "iat": now - 90, "nbf": now - 90, "exp": now + TTL - 60,
+    claims = {"iss": "tests", "sub": user, "aud": service, "iat": now - 90, "nbf": now - 90, "exp": now + good - 60,
               "jti": str(now), "access": access}
     text = b64(json.dumps(head).encode()) + "." + b64(json.dumps(claims).encode())
     return text + "." + b64(sign(text.encode()))
@@ -69,8 +73,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return basic.partition(":")
 
     def give(self, user, q, key):
-        o = {key: token(user, q.get("service", [""])[0], [s for v in q.get("scope", []) for s in v.split(" ") if s]),
-             "expires_in": TTL}
+        o = {key: token(user, q.get("service", [""])[0], [s for v in q.get("scope", []) for s in v.split(" ") if s])}
+        o["expires_in"] = TTL
         if q.get("offline_token") == ["true"] or q.get("access_type") == ["offline"]:
             o["refresh_token"] = "refresh-" + user
         self.answer(200, o)
