@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * api_build.c - POST /build and /build/prune: what the client asks for, checked.
+ * api_build.c - POST /build and /build/cancel: what the client asks for, checked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +17,12 @@
 
 static int bad_json(struct err *err, const char *name)
 {
-	return err_kind(err, ERR_BAD_PARAM, "error reading build %s", name);
+	return err_kind(err, ERR_BAD_PARAM, "error reading %s", name);
 }
 
 /* A parameter that is JSON; *out stays NULL when it is not there. */
-static int json_param(struct req *r, const char *name, json_t **out, struct err *err)
+static int json_param(struct req *r, const char *name, const char *called, json_t **out,
+		      struct err *err)
 {
 	const char *text = req_query(r, name);
 	struct err why = { 0 };
@@ -29,7 +30,7 @@ static int json_param(struct req *r, const char *name, json_t **out, struct err 
 	if (str_empty(text) || str_eq(text, "null"))
 		return 0;
 	if (jparse(text, strlen(text), out, &why) < 0)
-		return bad_json(err, name);
+		return bad_json(err, called);
 	return 0;
 }
 
@@ -62,19 +63,19 @@ static int build_args_param(struct req *r, struct build *b, struct err *err)
 	cleanup_json json_t *args = NULL;
 	const char *name;
 	json_t *v;
-	int rc = json_param(r, "buildargs", &args, err);
+	int rc = json_param(r, "buildargs", "build args", &args, err);
 
 	if (rc < 0)
 		return rc;
 	if (args && !json_is_object(args))
-		return bad_json(err, "args");
+		return bad_json(err, "build args");
 	json_object_foreach (args, name, v) {
 		cleanup_free char *text = json_is_string(v)
 						  ? xasprintf("%s=%s", name, json_string_value(v))
 						  : xstrdup(name);
 
 		if (!json_is_string(v) && !json_is_null(v))
-			return bad_json(err, "args");
+			return bad_json(err, "build args");
 		strv_add(&b->args.given, text);
 	}
 	return 0;
@@ -90,7 +91,7 @@ static int labels_param(struct req *r, struct build_opts *o, struct err *err)
 	cleanup_json json_t *labels = NULL;
 	const char *name;
 	json_t *v;
-	int rc = json_param(r, "labels", &labels, err);
+	int rc = json_param(r, "labels", "labels", &labels, err);
 
 	o->labels = strv_split("", ' ');
 	if (rc < 0)
@@ -106,6 +107,27 @@ static int labels_param(struct req *r, struct build_opts *o, struct err *err)
 		strv_add(&o->labels, text);
 	}
 	qsort(o->labels, strv_len(o->labels), sizeof(*o->labels), by_text);
+	return 0;
+}
+
+static int cache_from_param(struct req *r, struct build_opts *o, struct err *err)
+{
+	cleanup_json json_t *names = NULL;
+	json_t *v;
+	size_t i;
+	int rc = json_param(r, "cachefrom", "cache-from", &names, err);
+
+	if (rc < 0)
+		return rc;
+	if (names && !json_is_array(names))
+		return bad_json(err, "cache-from");
+	json_array_foreach (names, i, v)
+		if (!json_is_string(v))
+			return bad_json(err, "cache-from");
+	if (json_array_size(names))
+		o->cache_from = strv_split("", ' ');
+	json_array_foreach (names, i, v)
+		strv_add(&o->cache_from, json_string_value(v));
 	return 0;
 }
 
@@ -153,7 +175,7 @@ static int host_config_params(struct req *r, struct build_opts *o, struct err *e
 		{ "cgroupparent", "CgroupParent" },
 		{ "networkmode", "NetworkMode" },
 	};
-	cleanup_json json_t *hc = json_object(), *ulimits = NULL, *security = NULL;
+	cleanup_json json_t *hc = json_object(), *ulimits = NULL;
 	int rc;
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
@@ -163,13 +185,10 @@ static int host_config_params(struct req *r, struct build_opts *o, struct err *e
 		if (!str_empty(req_query(r, texts[i].param)))
 			json_object_set_new(hc, texts[i].key,
 					    json_string(req_query(r, texts[i].param)));
-	if ((rc = json_param(r, "ulimits", &ulimits, err)) < 0 ||
-	    (rc = json_param(r, "securityopt", &security, err)) < 0)
+	if ((rc = json_param(r, "ulimits", "ulimit settings", &ulimits, err)) < 0)
 		return rc;
 	if (ulimits)
 		json_object_set(hc, "Ulimits", ulimits);
-	if (security)
-		json_object_set(hc, "SecurityOpt", security);
 	extra_hosts(r, hc);
 	json_object_set_new(hc, "LogConfig", json_pack("{s:s}", "Type", "none"));
 	o->host_config = json_dumps(hc, JSON_COMPACT);
@@ -190,16 +209,16 @@ static int refuse(struct req *r, struct err *err)
 {
 	const char *version = req_query(r, "version"), *remote = req_query(r, "remote");
 	const char *outputs = req_query(r, "outputs"), *platform = req_query(r, "platform");
+	const char *isolation = req_query(r, "isolation");
+	cleanup_strv char **security = req_query_all(r, "securityopt");
 
 	if (str_eq(version, "2"))
 		return err_kind(err, ERR_BAD_PARAM,
-				"BuildKit is not supported by this daemon, only the "
-				"classic builder (DOCKER_BUILDKIT=0)");
+				"BuildKit is not part of this engine: set DOCKER_BUILDKIT=0 for the "
+				"classic builder, or use a builder of docker buildx create "
+				"--driver docker-container");
 	if (!str_empty(version) && !str_eq(version, "1"))
-		return err_kind(err, ERR_BAD_PARAM, "invalid version %s", version);
-	if (req_query_bool(r, "squash", false))
-		return err_kind(err, ERR_BAD_PARAM,
-				"squash is only supported with experimental mode");
+		return err_kind(err, ERR_BAD_PARAM, "invalid version \"%s\"", version);
 	if (!str_empty(outputs) && !str_eq(outputs, "[]") && !str_eq(outputs, "null"))
 		return err_kind(err, ERR_BAD_PARAM,
 				"multiple outputs or custom outputs are not supported by "
@@ -212,10 +231,11 @@ static int refuse(struct req *r, struct err *err)
 		return err_kind(err, ERR_BAD_PARAM,
 				"remote context \"%s\" is neither an http nor an https URL",
 				remote);
-	if (!str_empty(platform) && strncasecmp(platform, "linux", 5) != 0)
-		return err_kind(err, ERR_BAD_PARAM, "operating system is not supported: %s",
-				platform);
-	return 0;
+	if (!str_empty(isolation) && strcasecmp(isolation, "default") != 0)
+		return err_kind(err, ERR_BAD_PARAM, "unsupported isolation: \"%s\"", isolation);
+	if (security[0])
+		return err_kind(err, ERR_BAD_PARAM, "security options are not supported on linux");
+	return build_platform_check(platform, err);
 }
 
 static int params(struct req *r, struct build *b, struct err *err)
@@ -234,18 +254,18 @@ static int params(struct req *r, struct build *b, struct err *err)
 	b->o.force_rm = req_query_bool(r, "forcerm", false);
 	b->o.rm = req_query_bool(r, "rm", true) || b->o.force_rm;
 	b->o.pull = req_query_bool(r, "pull", false);
+	b->o.squash = req_query_bool(r, "squash", false);
+	b->o.build_id = xstrdup(req_query(r, "buildid"));
 	if ((rc = refuse(r, err)) < 0 || (rc = tags_param(r, &b->o, err)) < 0 ||
-	    (rc = build_args_param(r, b, err)) < 0 || (rc = labels_param(r, &b->o, err)) < 0)
+	    (rc = build_args_param(r, b, err)) < 0 || (rc = labels_param(r, &b->o, err)) < 0 ||
+	    (rc = cache_from_param(r, &b->o, err)) < 0)
 		return rc;
 	return host_config_params(r, &b->o, err);
 }
 
 static void on_gone(void *arg)
 {
-	struct build *b = arg;
-
-	atomic_store(&b->client_gone, true);
-	job_cancel(&b->job);
+	build_cancel(arg);
 }
 
 void handle_build(struct req *r)
@@ -265,11 +285,16 @@ void handle_build(struct req *r)
 	op_build(b);
 }
 
-/* Docker counts BuildKit's cache here; the classic builder's are images. */
-void handle_build_prune(struct req *r)
+void handle_build_cancel(struct req *r)
 {
-	cleanup_buf struct buf out = BUF_INIT;
+	const char *id = req_query(r, "id");
+	struct err err = { 0 };
 
-	buf_addstr(&out, "{\"CachesDeleted\":null,\"SpaceReclaimed\":0}");
-	reply_json(req_id(r), 200, &out);
+	if (str_empty(id)) {
+		err_kind(&err, ERR_BAD_PARAM, "build ID not provided");
+		reply_error(req_id(r), &err);
+		return;
+	}
+	build_cancel_id(id);
+	reply_empty(req_id(r), 200);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build_records.h"
 #include "cleanup.h"
 #include "container.h"
 #include "ct_json.h"
@@ -44,7 +45,8 @@ struct df_job {
 	struct df_ct *cts;
 	size_t n_cts;
 	int64_t layers_size;
-	struct buf images_json, volumes_json;
+	struct buf images_json, volumes_json, cache_json;
+	int64_t cache_bytes; /* of layers that only the build cache has */
 };
 
 /* ---- worker --------------------------------------------------------------------------------- */
@@ -87,13 +89,26 @@ static void measure_logs(struct df_job *dj)
 	free(v);
 }
 
+static void measure_cache(struct df_job *dj)
+{
+	struct build_records r;
+
+	if (!dj->images && !dj->build_cache)
+		return;
+	build_records_get(dj->uses, dj->n_uses, &r);
+	dj->cache_bytes = build_records_json(&r, dj->version, &dj->cache_json);
+	build_records_fini(&r);
+}
+
 static int df_run(struct job *job, struct err *err)
 {
 	struct df_job *dj = container_of(job, struct df_job, job);
 	struct image_list_opts lo = { .shared_size = true, .uses = dj->uses, .n_uses = dj->n_uses };
 	int rc;
 
-	dj->layers_size = dj->images ? image_layers_size() : 0;
+	measure_cache(dj);
+	/* each layer is counted once */
+	dj->layers_size = dj->images ? image_layers_size() - dj->cache_bytes : 0;
 	if (dj->images && (rc = image_json_list(&lo, dj->version, &dj->images_json, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < dj->n_cts && !job_cancelled(job); i++)
@@ -155,13 +170,15 @@ static void df_done(struct job *job)
 		jw_raw(&w, "Images", dj->images ? buf_str(&dj->images_json) : "null");
 		write_containers(&w, dj);
 		jw_raw(&w, "Volumes", dj->volumes ? buf_str(&dj->volumes_json) : "null");
-		/* steps of a build are images here: there is no cache beside them */
-		jw_raw(&w, "BuildCache", dj->build_cache ? "[]" : "null");
+		jw_raw(&w, "BuildCache", dj->build_cache ? buf_str(&dj->cache_json) : "null");
+		if (dj->version < 142)
+			jw_int(&w, "BuilderSize", dj->build_cache ? dj->cache_bytes : 0);
 		jw_end(&w);
 		reply_json(dj->req, 200, &b);
 	}
 	buf_fini(&dj->images_json);
 	buf_fini(&dj->volumes_json);
+	buf_fini(&dj->cache_json);
 	free(dj->uses);
 	free(dj->cts);
 	free(dj);
@@ -200,7 +217,7 @@ void handle_system_df(struct req *r)
 		free(dj);
 		return;
 	}
-	if (dj->images)
+	if (dj->images || dj->build_cache)
 		dj->uses = image_uses_collect(&dj->n_uses);
 	if (dj->containers) {
 		dj->cts = xcalloc(container_count() + 1, sizeof(*dj->cts));

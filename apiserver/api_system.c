@@ -67,7 +67,7 @@ static void version_json(struct buf *b)
 	jw_str(&w, "ApiVersion", SDC_API_VERSION);
 	jw_str(&w, "Arch", f->go_arch);
 	jw_str(&w, "BuildTime", f->build_time);
-	jw_str(&w, "Experimental", "false");
+	jw_str(&w, "Experimental", "true");
 	jw_str(&w, "GitCommit", SDC_VERSION);
 	jw_str(&w, "GoVersion", "");
 	jw_str(&w, "KernelVersion", f->kernel);
@@ -90,6 +90,7 @@ static void version_json(struct buf *b)
 	jw_str(&w, "Os", "linux");
 	jw_str(&w, "Arch", f->go_arch);
 	jw_str(&w, "KernelVersion", f->kernel);
+	jw_bool(&w, "Experimental", true); /* for docker build --squash */
 	jw_str(&w, "BuildTime", f->build_time);
 	jw_end(&w);
 	buf_addch(b, '\n');
@@ -350,7 +351,7 @@ static void info_reply(uint64_t req)
 	jw_str(&w, "NoProxy", f->no_proxy);
 	jw_str(&w, "Name", f->host_name);
 	jw_raw(&w, "Labels", "[]");
-	jw_bool(&w, "ExperimentalBuild", false);
+	jw_bool(&w, "ExperimentalBuild", true);
 	jw_str(&w, "ServerVersion", SDC_VERSION);
 	info_runtimes(&w);
 	info_security(&w);

@@ -86,8 +86,9 @@ static int expand_flag(struct copy *c, const struct df_instr *in, const char *na
 
 static int read_flags(struct copy *c, const struct df_instr *in, struct err *err)
 {
-	static const char *const refused[] = { "link",	   "parents",	   "exclude",
-					       "checksum", "keep-git-dir", "unpack" };
+	/* --link is only a way to go about it: the result is the same */
+	static const char *const refused[] = { "parents", "exclude", "checksum", "keep-git-dir",
+					       "unpack" };
 	char *end;
 	int rc;
 
@@ -95,9 +96,10 @@ static int read_flags(struct copy *c, const struct df_instr *in, struct err *err
 		if (df_flag(in, refused[i]))
 			return err_kind(err, ERR_BAD_PARAM, NEEDS_BUILDKIT, refused[i]);
 	if ((rc = expand_flag(c, in, "chown", &c->chown, err)) < 0 ||
-	    (rc = expand_flag(c, in, "chmod", &c->chmod, err)) < 0 ||
-	    (rc = expand_flag(c, in, "from", &c->from, err)) < 0)
+	    (rc = expand_flag(c, in, "chmod", &c->chmod, err)) < 0)
 		return rc;
+	if (!str_empty(df_flag(in, "from")))
+		c->from = xstrdup(df_flag(in, "from"));
 	if (c->chmod) {
 		unsigned long mode = strtoul(c->chmod, &end, 8);
 
@@ -378,7 +380,7 @@ int build_copy(struct build *b, const struct df_instr *in, struct err *err)
 	int rc;
 
 	c.args = strv_split("", ' ');
-	if ((rc = read_flags(&c, in, err)) < 0)
+	if ((rc = read_flags(&c, in, err)) < 0 || (rc = build_no_heredoc(in, err)) < 0)
 		return rc;
 	for (char **a = in->args; *a; a++) {
 		cleanup_free char *one = NULL;

@@ -14,9 +14,9 @@
 #include "cleanup.h"
 #include "str.h"
 
-int build_pull(struct build *b, const char *name, struct err *err)
+int build_pull(struct build *b, const char *name, const char *platform, struct err *err)
 {
-	struct registry_pull p = { .platform = b->o.platform, .events = &b->events };
+	struct registry_pull p = { .platform = str_empty(platform) ? NULL : platform, .events = &b->events };
 	struct reg_creds creds = { 0 };
 	struct transfer t;
 	int rc;
@@ -26,8 +26,6 @@ int build_pull(struct build *b, const char *name, struct err *err)
 	image_ref_default_tag(&p.ref);
 	reg_creds_for(b->o.registry_config, p.ref.domain, &creds);
 	p.creds = &creds;
-	if (!str_empty(b->s.platform))
-		p.platform = b->s.platform;
 	transfer_init(&t, &b->job, b->o.quiet ? NULL : b->progress);
 	rc = registry_pull(&p, &t, err);
 	transfer_fini(&t);

@@ -50,13 +50,25 @@ static void note_old_check(struct build *b)
 	build_say(b, "Note: overriding previous HEALTHCHECK: [%s]\n", text);
 }
 
+int build_no_heredoc(const struct df_instr *in, struct err *err)
+{
+	if (!in->heredoc)
+		return 0;
+	return err_kind(err, ERR_BAD_PARAM,
+			"the heredoc syntax requires BuildKit. Refer to "
+			"https://docs.docker.com/go/buildkit/ to learn how to build images with "
+			"BuildKit enabled");
+}
+
 static int do_change(struct build *b, const struct df_instr *in, struct err *err)
 {
 	cleanup_strv char **vars = build_vars(b);
 	cleanup_buf struct buf text = BUF_INIT;
 	int rc;
 
-	if (in->cmd == DF_HEALTHCHECK && !str_eq(in->args[0], "NONE"))
+	if ((rc = build_no_heredoc(in, err)) < 0)
+		return rc;
+	if (in->cmd == DF_HEALTHCHECK)
 		note_old_check(b);
 	buf_addstr(&text, df_cmd_name(in->cmd));
 	b->s.change.note = &text;
@@ -249,6 +261,8 @@ static int do_run(struct build *b, const struct df_instr *in, struct err *err)
 			"https://docs.docker.com/go/buildkit/ to learn how to build images with "
 			"BuildKit enabled",
 			(int)strcspn(in->flags[0], "="), in->flags[0]);
+	if ((rc = build_no_heredoc(in, err)) < 0)
+		return rc;
 	json_object_set_new(config, "Cmd", known_command(b, vars, cmd));
 	if (json_array_size(cmd))
 		json_object_set_new(config, "Entrypoint", json_null());

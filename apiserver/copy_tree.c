@@ -96,7 +96,7 @@ static int copy_symlink(int src_dir, int dst_dir, const char *name)
 	return symlinkat(target, dst_dir, name) < 0 ? -errno : 0;
 }
 
-static int set_attributes(int src_dir, int dst_dir, const char *name, const struct stat *st)
+int copy_tree_attributes(int src_dir, int dst_dir, const char *name, const struct stat *st)
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 
@@ -171,7 +171,7 @@ static int copy_entry(struct copy *c, int src_dir, int dst_dir, const char *name
 			rc = -errno;
 		break;
 	}
-	return rc < 0 ? rc : set_attributes(src_dir, dst_dir, name, &st);
+	return rc < 0 ? rc : copy_tree_attributes(src_dir, dst_dir, name, &st);
 }
 
 static int copy_dir(struct copy *c, int src, int dst, const char *rel, int depth)

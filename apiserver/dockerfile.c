@@ -414,12 +414,33 @@ static int parse_instr(const char *text, char escape, int line, struct df_instr 
 	return 0;
 }
 
+/* The words that may be here-documents. Owned. */
+static char **heredoc_words(const struct df_instr *in)
+{
+	const char *text = in->cmd == DF_ONBUILD ? in->rest : in->original;
+
+	if (in->json || !strstr(text, "<<") || !dockerfile_heredoc_ok(text))
+		return strv_split("", ' ');
+	return dockerfile_heredoc_words(text);
+}
+
 int dockerfile_parse_one(const char *text, char escape, int line, struct df_instr *out,
 			 struct err *err)
 {
+	cleanup_strv char **words = NULL;
+	struct df_heredoc h;
 	bool form;
+	int rc = parse_instr(text, escape, line, out, &form, err);
 
-	return parse_instr(text, escape, line, out, &form, err);
+	if (rc < 0)
+		return rc;
+	words = heredoc_words(out);
+	for (char **w = words; *w; w++)
+		if (dockerfile_heredoc(*w, &h)) {
+			out->heredoc = true;
+			free(h.name);
+		}
+	return 0;
 }
 
 /* ---- lines ---- */
@@ -579,13 +600,9 @@ static int skip_heredoc(struct parser *p, const struct df_heredoc *h, struct err
 
 static int heredocs(struct parser *p, struct df_instr *in, struct err *err)
 {
-	const char *text = in->cmd == DF_ONBUILD ? in->rest : in->original;
-	cleanup_strv char **words = NULL;
+	cleanup_strv char **words = heredoc_words(in);
 	int rc = 0;
 
-	if (in->json || !strstr(text, "<<") || !dockerfile_heredoc_ok(text))
-		return 0;
-	words = dockerfile_heredoc_words(text);
 	for (char **w = words; rc == 0 && *w; w++) {
 		struct df_heredoc h;
 

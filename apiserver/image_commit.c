@@ -268,7 +268,43 @@ static int commit_on(const struct image_commit *ic, const struct image *parent, 
 	text = config_of(ic, pc, str_eq(layer.diff_id, EMPTY_DIFF_ID) ? NULL : layer.diff_id);
 	if (!text)
 		return err_kind(err, ERR_BAD_PARAM, "the configuration is not valid UTF-8");
-	return image_add(text, strlen(text), parent ? parent->id : "", out_id, err);
+	return (ic->built ? image_add_built : image_add)(text, strlen(text), parent ? parent->id : "",
+							 out_id, err);
+}
+
+int image_commit_squashed(json_t *config, const struct image *base, const char *upper,
+			  const char *comment, char out_id[72], struct err *err)
+{
+	struct layer_info layer = { .diff_id = EMPTY_DIFF_ID };
+	cleanup_free char *text = NULL;
+	json_t *diff_ids = json_array();
+	char created[RFC3339NANO_MAX], chain[72] = "", below[72];
+	int rc;
+
+	for (char **d = base ? base->diff_ids : NULL; d && *d; d++) {
+		str_copy(below, sizeof(below), chain);
+		layer_chain_id(below, *d, chain);
+		json_array_append_new(diff_ids, json_string(*d));
+	}
+	fmt_rfc3339nano(created, now_ns());
+	json_object_set_new(config, "rootfs",
+			    json_pack("{s:s,s:o}", "type", "layers", "diff_ids", diff_ids));
+	json_object_set_new(config, "created", json_string(created));
+	image_hold_begin();
+	rc = add_upper(upper, chain, &layer, err);
+	if (rc == 0 && !str_eq(layer.diff_id, EMPTY_DIFF_ID))
+		json_array_append_new(diff_ids, json_string(layer.diff_id));
+	if (rc == 0) {
+		const struct image_commit ic = { .comment = comment };
+
+		json_array_append_new(jget_arr(config, "history"),
+				      step_of(&ic, created, str_eq(layer.diff_id, EMPTY_DIFF_ID)));
+		text = json_dumps(config, JSON_COMPACT);
+		rc = text ? image_add_built(text, strlen(text), "", out_id, err)
+			  : err_kind(err, ERR_BAD_PARAM, "the configuration is not valid UTF-8");
+	}
+	image_hold_end();
+	return rc;
 }
 
 int image_commit(const struct image_commit *ic, char out_id[72], struct image_events *ev,

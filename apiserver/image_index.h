@@ -32,6 +32,9 @@ struct image_entry {
 	int64_t added_ns;
 	/* Removed by force while stopped containers use it: not shown, kept for their start. */
 	bool hidden;
+	bool built;	 /* a build step's */
+	unsigned n_uses; /* as such found again, since the daemon's start; the last time: */
+	int64_t used_ns; /* 0: never */
 	struct image_name **names; /* sorted by key */
 	size_t n_names;
 };
@@ -45,7 +48,8 @@ struct image_entry *image_entry_find(const char *image_id); /* also hidden ones 
 struct image_entry **image_entries(size_t *n);
 struct image_entry **image_entries_hidden(size_t *n); /* the others */
 bool image_has_children(const char *image_id);
-int image_entry_save(const struct image_entry *e, struct err *err); /* last_tag_ns, hidden */
+bool image_entry_held(const struct image_entry *e); /* somebody has a reference to the image */
+int image_entry_save(const struct image_entry *e, struct err *err); /* parent, last_tag_ns, hidden, built */
 /* Out of the index, the database and the disk; its layers wait for image_hold_end or layer_collect. */
 int image_entry_remove(struct image_entry *e, struct err *err);
 

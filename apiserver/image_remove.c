@@ -49,8 +49,7 @@ struct remover {
 static void record(struct image_removed *r, bool deleted, const char *text)
 {
 	r->v = xrealloc(r->v, (r->n + 1) * sizeof(*r->v));
-	r->v[r->n].deleted = deleted;
-	r->v[r->n++].text = xstrdup(text);
+	r->v[r->n++] = (struct image_removal){ .deleted = deleted, .text = xstrdup(text) };
 }
 
 void image_removed_fini(struct image_removed *r)
@@ -164,7 +163,8 @@ static int delete_entry(struct remover *r, struct image_entry *e)
 
 	image_events_add(r->ev, "delete", id, NULL);
 	record(r->out, true, id);
-	if (find_use(r->o, id, -1) || __atomic_load_n(&e->img->refs_, __ATOMIC_ACQUIRE) > 1) {
+	r->out->v[r->out->n - 1].image = true;
+	if (find_use(r->o, id, -1) || image_entry_held(e)) {
 		e->hidden = true;
 		return image_entry_save(e, r->err);
 	}
@@ -312,7 +312,7 @@ void image_hidden_collect(const struct image_use *uses, size_t n_uses)
 	v = image_entries_hidden(&n);
 	for (size_t i = 0; i < n; i++)
 		if (!find_use(&o, v[i]->img->id, -1) &&
-		    __atomic_load_n(&v[i]->img->refs_, __ATOMIC_ACQUIRE) == 1 &&
+		    !image_entry_held(v[i]) &&
 		    image_entry_remove(v[i], &err) < 0)
 			log_warn("image not removed", "err=%s", log_q(err.msg));
 	image_unlock();

@@ -18,6 +18,7 @@
 struct image_removed {
 	struct image_removal {
 		bool deleted; /* else untagged */
+		bool image;   /* else a layer */
 		char *text;
 	} *v;
 	size_t n;

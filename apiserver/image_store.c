@@ -94,7 +94,25 @@ void image_unref(struct image *img)
 	free(img->architecture);
 	free(img->variant);
 	free(img->parent);
+	image_unref(img->older_);
 	free(img);
+}
+
+static struct image *image_clone(struct image *img, const char *parent)
+{
+	struct image *c = xcalloc(1, sizeof(*c));
+
+	*c = *img;
+	c->refs_ = 1;
+	c->config_text = xstrdup(img->config_text);
+	c->diff_ids = strv_dup(img->diff_ids);
+	c->layer_dirs = strv_dup(img->layer_dirs);
+	c->os = xstrdup(img->os);
+	c->architecture = xstrdup(img->architecture);
+	c->variant = xstrdup(img->variant);
+	c->parent = xstrdup(parent);
+	c->older_ = img;
+	return c;
 }
 
 static int read_diff_ids(const json_t *config, char ***out, struct err *err)
@@ -239,6 +257,14 @@ bool image_has_children(const char *image_id)
 	return false;
 }
 
+bool image_entry_held(const struct image_entry *e)
+{
+	for (struct image *img = e->img; img; img = img->older_)
+		if (__atomic_load_n(&img->refs_, __ATOMIC_ACQUIRE) > 1)
+			return true;
+	return false;
+}
+
 int image_entry_save(const struct image_entry *e, struct err *err)
 {
 	cleanup_buf struct buf b = BUF_INIT;
@@ -250,6 +276,8 @@ int image_entry_save(const struct image_entry *e, struct err *err)
 	jw_int(&w, "last_tag_ns", e->last_tag_ns);
 	if (e->hidden)
 		jw_bool(&w, "hidden", true);
+	if (e->built)
+		jw_bool(&w, "built", true);
 	jw_end(&w);
 	return store_put(STORE_IMAGE, e->img->id, buf_str(&b), err);
 }
@@ -297,7 +325,8 @@ void image_digest_of(const void *p, size_t len, char out[72])
 	hex_encode(out + 7, d, 32);
 }
 
-static int add_new(const char *id, const char *text, size_t len, const char *parent, struct err *err)
+static int add_new(const char *id, const char *text, size_t len, const char *parent, bool built,
+		   struct err *err)
 {
 	struct image_entry *e = NULL;
 	char path[1024];
@@ -306,6 +335,7 @@ static int add_new(const char *id, const char *text, size_t len, const char *par
 	if ((rc = entry_make(id, text, len, parent, &e, err)) < 0)
 		return rc;
 	e->added_ns = now_ns();
+	e->built = built;
 	config_path(id, path);
 	if ((rc = fs_write_replace(path, text, len, 0600, err)) < 0 ||
 	    (rc = image_entry_save(e, err)) < 0) {
@@ -316,8 +346,8 @@ static int add_new(const char *id, const char *text, size_t len, const char *par
 	return 0;
 }
 
-int image_add(const char *config_text, size_t len, const char *parent_id, char out_id[72],
-	      struct err *err)
+static int add(const char *config_text, size_t len, const char *parent_id, bool built, char out_id[72],
+	       struct err *err)
 {
 	struct image_entry *e;
 	char id[72];
@@ -332,13 +362,62 @@ int image_add(const char *config_text, size_t len, const char *parent_id, char o
 		e->hidden = false;
 		rc = image_entry_save(e, err);
 	} else if (!e) {
-		rc = add_new(id, config_text, len, parent_id, err);
+		rc = add_new(id, config_text, len, parent_id, built, err);
 	}
 	image_unlock();
 	if (rc < 0)
 		return rc;
 	str_copy(out_id, 72, id);
 	return 0;
+}
+
+int image_add(const char *config_text, size_t len, const char *parent_id, char out_id[72],
+	      struct err *err)
+{
+	return add(config_text, len, parent_id, false, out_id, err);
+}
+
+int image_add_built(const char *config_text, size_t len, const char *parent_id, char out_id[72],
+		    struct err *err)
+{
+	return add(config_text, len, parent_id, true, out_id, err);
+}
+
+/* With the lock held. */
+static bool descends_from(const char *id, const char *ancestor)
+{
+	struct image_entry *e;
+
+	for (size_t i = 0; i <= index_.by_id.len && (e = image_entry_find(id)); i++) {
+		if (str_eq(id, ancestor))
+			return true;
+		id = e->img->parent;
+	}
+	return false;
+}
+
+int image_set_parent(const char *image_id, const char *parent_id, struct err *err)
+{
+	struct image_entry *e;
+	struct image *was;
+	int rc = 0;
+
+	image_lock();
+	e = image_entry_find(image_id);
+	if (!e || descends_from(parent_id, image_id)) {
+		rc = err_kind(err, ERR_NOT_FOUND, "failed to set parent for %s to %s", image_id,
+			      parent_id);
+	} else if (!str_eq(e->img->parent, parent_id)) {
+		was = e->img;
+		e->img = image_clone(was, parent_id);
+		if ((rc = image_entry_save(e, err)) < 0) {
+			e->img->older_ = NULL;
+			image_unref(e->img);
+			e->img = was;
+		}
+	}
+	image_unlock();
+	return rc;
 }
 
 /* ---------------------------------------------------------------- finding */
@@ -456,6 +535,7 @@ static int load_one(const char *id, const char *json, void *arg, struct err *err
 	e->added_ns = jget_int(o, "added_ns", 0);
 	e->last_tag_ns = jget_int(o, "last_tag_ns", 0);
 	e->hidden = jget_bool(o, "hidden", false);
+	e->built = jget_bool(o, "built", false);
 	entry_insert(e);
 	return 0;
 }

@@ -27,6 +27,7 @@ struct image {
 	char *parent; /* image ID or "" */
 	/* private */
 	int refs_;
+	struct image *older_; /* what it was before image_set_parent; held */
 };
 
 int image_store_init(struct err *err); /* loads, finishes or removes what a crash left */
@@ -59,5 +60,10 @@ int layer_add(layer_read_fn *fn, void *arg, const char *parent_chain, const char
 	      struct err *err);
 /* New image from its config JSON (rootfs.diff_ids name existing layers). out_id gets sha256:... */
 int image_add(const char *config_text, size_t len, const char *parent_id, char out_id[72], struct err *err);
+/* The same for a build step's: it counts as build cache while it has no name. */
+int image_add_built(const char *config_text, size_t len, const char *parent_id, char out_id[72], struct err *err);
+/* The image it was built on ("": none), for docker history and the build cache. An ancestor that descends from it
+ * is refused. */
+int image_set_parent(const char *image_id, const char *parent_id, struct err *err);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * job.c - worker threads for work that ends and may block.
  *
- * Design: three lanes, each a FIFO with its own threads, so that slow work of one kind never delays
+ * Design: four lanes, each a FIFO with its own threads, so that slow work of one kind never delays
  * the others. Threads are started when a job finds no idle one, up to the lane's limit, and then
  * stay. A finished job goes to one list that a uv_async empties on the loop, where done is called.
  *
@@ -50,6 +50,8 @@ static struct lane lanes[LANE_COUNT] = {
 	[LANE_LIFECYCLE] = { .name = "lifecycle", .max_threads = 12, .max_queue = 1024 },
 	[LANE_TRANSFER] = { .name = "transfer", .max_threads = 8, .max_queue = 256 },
 	[LANE_QUERY] = { .name = "query", .max_threads = 6, .max_queue = 1024 },
+	/* a build is long, and mostly waits for its zones: no pull waits behind one */
+	[LANE_BUILD] = { .name = "build", .max_threads = 8, .max_queue = 64 },
 };
 
 /* What waits for the loop: a finished job, or a posted call. */
@@ -259,6 +261,20 @@ void job_submit(enum job_lane which, struct job *job)
 	finish(job);
 }
 
+int job_lane_ahead(enum job_lane which)
+{
+	struct lane *lane = &lanes[which];
+	int ahead = 0;
+
+	pthread_mutex_lock(&lane->mutex);
+	if (stopping || lane->n_queued >= lane->max_queue)
+		ahead = -1;
+	else if (lane->n_queued >= lane->n_idle && lane->n_threads == lane->max_threads)
+		ahead = (int)(lane->n_threads + lane->n_queued);
+	pthread_mutex_unlock(&lane->mutex);
+	return ahead;
+}
+
 void job_cancel(struct job *job)
 {
 	atomic_store(&job->cancelled, true);
@@ -301,8 +317,8 @@ void job_shutdown(void)
 		}
 		lane->tail = &lane->head;
 		/* long ones look at this */
-		for (unsigned k = 0; i == LANE_TRANSFER && k < lane->max_threads; k++) {
-			if (lane->running[k])
+		for (unsigned k = 0; k < lane->max_threads; k++) {
+			if (lane->running[k] && (i == LANE_TRANSFER || i == LANE_BUILD))
 				job_cancel(lane->running[k]);
 		}
 		pthread_cond_broadcast(&lane->work);

@@ -16,7 +16,7 @@
 
 #include "err.h"
 
-enum job_lane { LANE_LIFECYCLE, LANE_TRANSFER, LANE_QUERY, LANE_COUNT };
+enum job_lane { LANE_LIFECYCLE, LANE_TRANSFER, LANE_QUERY, LANE_BUILD, LANE_COUNT };
 
 struct job {
 	int (*run)(struct job *job, struct err *err); /* worker */
@@ -34,6 +34,8 @@ struct job {
 /* loop thread */
 int job_init(void); /* starts the workers; after uv_default_loop() exists */
 void job_submit(enum job_lane lane, struct job *job);
+/* How many jobs one that is submitted now would wait for; -1: it would be refused. */
+int job_lane_ahead(enum job_lane lane);
 /* Waits for running jobs, calls done of all. After 8 s it leaves: _exit(0), as after a crash. */
 void job_shutdown(void);
 /* Calls fn(arg) on the loop thread soon. Any thread. */

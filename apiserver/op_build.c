@@ -33,8 +33,7 @@
 #include "log.h"
 #include "str.h"
 
-#define QUIET_MAX    (1024 * 1024)
-#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define QUIET_MAX (1024 * 1024)
 
 /* ---- talking to the client ---- */
 
@@ -65,12 +64,12 @@ void build_say_error(struct build *b, const char *text)
 	say(b, "\033[91m", text, "\033[0m");
 }
 
-static void say_image(struct build *b)
+void build_say_image(struct build *b)
 {
 	build_say(b, " ---> %.12s\n", b->s.image_id[0] ? b->s.image_id + strlen("sha256:") : "");
 }
 
-static void say_aux(struct build *b)
+void build_say_aux(struct build *b, const char *name)
 {
 	cleanup_buf struct buf line = BUF_INIT;
 	struct jw w = JW(&line);
@@ -78,6 +77,8 @@ static void say_aux(struct build *b)
 	if (b->o.quiet || !b->s.image_id[0])
 		return;
 	jw_obj(&w, NULL);
+	if (name)
+		jw_str(&w, "id", name);
 	jw_obj(&w, "aux");
 	jw_str(&w, "ID", b->s.image_id);
 	jw_end(&w);
@@ -168,13 +169,24 @@ json_t *build_nop_config(const struct build *b, const char *text, bool two_words
 	return config;
 }
 
+/* The image is kept until the build is over, whoever removes it meanwhile. */
+static void now_at(struct build *b, const char *id)
+{
+	struct err ignored = { 0 };
+	struct image *img;
+
+	str_copy(b->s.image_id, sizeof(b->s.image_id), id);
+	if (image_get(id, &img, &ignored) == 0)
+		build_hold(b, img);
+}
+
 bool build_from_cache(struct build *b, const json_t *container_config)
 {
 	char id[72];
 
-	if (b->o.no_cache || !build_cache_find(b->s.image_id, container_config, id))
+	if (b->o.no_cache || !build_cache_find(b, container_config, id))
 		return false;
-	str_copy(b->s.image_id, sizeof(b->s.image_id), id);
+	now_at(b, id);
 	build_say(b, " ---> Using cache\n");
 	return true;
 }
@@ -202,162 +214,14 @@ int build_commit(struct build *b, const char *upper, const json_t *container_con
 		.container_id = container_id,
 		.created_by = created_by,
 		.author = b->s.maintainer,
+		.built = true,
 	};
 	char id[72];
 	int rc = image_commit(&ic, id, &b->events, err);
 
 	if (rc == 0)
-		str_copy(b->s.image_id, sizeof(b->s.image_id), id);
+		now_at(b, id);
 	return rc;
-}
-
-/* A finished stage by its name, or by its number where that is allowed. */
-static const struct build_stage *find_stage(const struct build *b, const char *name, bool by_number)
-{
-	int64_t i;
-
-	for (size_t k = 0; k < b->n_stages; k++)
-		if (b->stages[k].name && !strcasecmp(b->stages[k].name, name))
-			return &b->stages[k];
-	if (by_number && b->n_stages && parse_i64(name, 0, (int64_t)b->n_stages - 1, &i) == 0)
-		return &b->stages[i];
-	return NULL;
-}
-
-static int get_image(struct build *b, const char *name, struct image **out, struct err *err)
-{
-	int rc;
-
-	if (!b->o.pull && (rc = image_get(name, out, err)) != -ENOENT)
-		return rc;
-	rc = build_pull(b, name, err);
-	return rc < 0 ? rc : image_get(name, out, err);
-}
-
-int build_source_image(struct build *b, const char *name, struct image **out, struct err *err)
-{
-	const struct build_stage *st = find_stage(b, name, true);
-	int rc;
-
-	if (st && !st->image_id[0]) {
-		*out = NULL;
-		return 0;
-	}
-	rc = st ? image_get(st->image_id, out, err) : get_image(b, name, out, err);
-	return rc < 0 ? err_wrap(err, rc, "invalid from flag value %s", name) : 0;
-}
-
-/* ---- stages ---- */
-
-static int begin_config(struct build *b, const struct image *img, struct err *err)
-{
-	cleanup_json json_t *config = NULL;
-	cleanup_strv char **env = NULL;
-	json_t *found;
-	bool has_path = false;
-	int rc;
-
-	if (img && (rc = jparse(img->config_text, strlen(img->config_text), &config, err)) < 0)
-		return rc;
-	found = jget_obj(config, "config");
-	b->s.config = found ? json_deep_copy(found) : dockerfile_empty_config();
-	env = jget_strv(b->s.config, "Env");
-	for (char **e = env; *e; e++)
-		has_path |= str_starts(*e, "PATH=");
-	if (!has_path) {
-		if (!jget_arr(b->s.config, "Env"))
-			json_object_set_new(b->s.config, "Env", json_array());
-		json_array_append_new(jget_arr(b->s.config, "Env"), json_string(DEFAULT_PATH));
-	}
-	json_object_set_new(b->s.config, "OpenStdin", json_false());
-	json_object_set_new(b->s.config, "StdinOnce", json_false());
-	return 0;
-}
-
-/* The instructions that the base image has for its children. */
-static int triggers(struct build *b, struct err *err)
-{
-	cleanup_strv char **list = jget_strv(b->s.config, "OnBuild");
-	size_t n = strv_len(list);
-	int rc = 0;
-
-	json_object_set_new(b->s.config, "OnBuild", json_null());
-	if (!n)
-		return 0;
-	build_say(b, "# Executing %zu build trigger%s\n", n, n > 1 ? "s" : "");
-	for (char **t = list; rc == 0 && *t; t++) {
-		struct df_instr in;
-
-		if ((rc = dockerfile_parse_one(*t, '\\', 1, &in, err)) < 0)
-			return rc;
-		rc = in.cmd == DF_ONBUILD || in.cmd == DF_FROM
-			     ? err_kind(err, ERR_BAD_PARAM,
-					"%s isn't allowed as an ONBUILD trigger",
-					df_cmd_name(in.cmd))
-			     : build_dispatch(b, &in, err);
-		df_instr_fini(&in);
-	}
-	return rc;
-}
-
-static void state_fini(struct build_state *s)
-{
-	json_decref(s->config);
-	free(s->maintainer);
-	free(s->platform);
-	memset(s, 0, sizeof(*s));
-}
-
-static int find_base(struct build *b, const char *name, struct image **img, struct err *err)
-{
-	const struct build_stage *st = find_stage(b, name, false);
-
-	if (!*name)
-		return err_kind(err, ERR_BAD_PARAM, "base name (%s) should not be blank", name);
-	b->s.scratch = st ? !st->image_id[0] : str_eq(name, "scratch");
-	if (b->s.scratch)
-		return 0;
-	return st ? image_get(st->image_id, img, err) : get_image(b, name, img, err);
-}
-
-static int begin_stage(struct build *b, const struct df_instr *from, struct err *err)
-{
-	cleanup_strv char **meta = build_args_meta(&b->args);
-	cleanup_free char *name = NULL;
-	struct image *img = NULL;
-	int rc;
-
-	state_fini(&b->s);
-	b->s.change.escape = b->df.escape;
-	build_args_next_stage(&b->args);
-	if (df_flag(from, "platform") &&
-	    (rc = dockerfile_expand(df_flag(from, "platform"), b->df.escape, meta, &b->s.platform,
-				    err)) < 0)
-		return rc;
-	if ((rc = dockerfile_expand(from->args[0], b->df.escape, meta, &name, err)) < 0 ||
-	    (rc = find_base(b, name, &img, err)) < 0)
-		return rc;
-	if (img)
-		str_copy(b->s.image_id, sizeof(b->s.image_id), img->id);
-	rc = begin_config(b, img, err);
-	image_unref(img);
-	if (rc < 0)
-		return rc;
-	say_image(b);
-	return triggers(b, err);
-}
-
-static void end_stage(struct build *b, const struct df_instr *from)
-{
-	struct build_stage *st;
-
-	say_aux(b);
-	b->stages = xrealloc(b->stages, (b->n_stages + 1) * sizeof(*b->stages));
-	st = &b->stages[b->n_stages++];
-	*st = (struct build_stage){ 0 };
-	if (from->args[1])
-		st->name = xstrdup(from->args[2]);
-	str_copy(st->image_id, sizeof(st->image_id), b->s.image_id);
 }
 
 /* --label: as if they were the last instructions. */
@@ -378,48 +242,12 @@ static int add_labels(struct build *b, struct err *err)
 		json_object_set_new(labels, name, json_string(*l + strlen(name) + 1));
 		if ((rc = build_check(b, err)) < 0 || (rc = build_commit_nop(b, text, err)) < 0)
 			return rc;
-		say_image(b);
+		build_say_image(b);
 	}
 	return 0;
 }
 
 /* ---- the Dockerfile ---- */
-
-/* The names of the stages, and where the last one that is wanted ends. */
-static int check_stages(struct build *b, size_t *end, struct err *err)
-{
-	const char *target = b->o.target;
-	size_t n = 0, wanted = SIZE_MAX;
-	int64_t number = -1;
-
-	*end = b->df.n;
-	if (!str_empty(target) && parse_i64(target, 0, INT32_MAX, &number) < 0)
-		number = -1;
-	for (size_t i = 0; i < b->df.n; i++) {
-		const struct df_instr *in = &b->df.v[i];
-
-		if (in->cmd != DF_FROM) {
-			if (!n && in->cmd != DF_ARG)
-				return err_kind(err, ERR_BAD_PARAM,
-						"no build stage in current context");
-			continue;
-		}
-		if (wanted < n) {
-			*end = i;
-			return 0;
-		}
-		if (!str_empty(target) &&
-		    ((in->args[1] && !strcasecmp(in->args[2], target)) || number == (int64_t)n))
-			wanted = n;
-		n++;
-	}
-	if (!n)
-		return err_kind(err, ERR_BAD_PARAM, "no build stage in current context");
-	if (!str_empty(target) && wanted == SIZE_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "target stage \"%s\" could not be found",
-				target);
-	return 0;
-}
 
 static int meta_arg(struct build *b, const struct df_instr *in, struct err *err)
 {
@@ -446,23 +274,25 @@ static int go_through(struct build *b, size_t end, struct err *err)
 		const struct df_instr *in = &b->df.v[i];
 
 		if (in->cmd == DF_FROM && from)
-			end_stage(b, from);
+			build_stage_end(b, from);
+		if (in->cmd == DF_FROM && (rc = build_stage_name_check(b, in, err)) < 0)
+			return rc;
 		say_step(b, in->original);
 		if (in->cmd == DF_FROM) {
-			rc = begin_stage(b, in, err);
+			rc = build_stage_begin(b, in, err);
 			from = in;
 		} else if (!from) {
 			rc = meta_arg(b, in, err);
 		} else {
 			rc = build_dispatch(b, in, err);
 			if (rc == 0)
-				say_image(b);
+				build_say_image(b);
 		}
 	}
 	if (rc == 0)
 		rc = add_labels(b, err);
 	if (rc == 0 && from)
-		end_stage(b, from);
+		build_stage_end(b, from);
 	return rc;
 }
 
@@ -480,6 +310,8 @@ static int finish(struct build *b, struct err *err)
 	if (!b->s.image_id[0])
 		return err_kind(err, ERR_SYSTEM,
 				"No image was generated. Is your Dockerfile empty?");
+	if (b->o.squash && (rc = build_squash(b, err)) < 0)
+		return rc;
 	build_say(b, "Successfully built %.12s\n", b->s.image_id + strlen("sha256:"));
 	for (char **t = b->o.tags; *t; t++) {
 		cleanup_free char *familiar = NULL;
@@ -505,7 +337,7 @@ static int build_it(struct build *b, struct err *err)
 
 	if ((rc = build_context_load(b, &text, err)) < 0 ||
 	    (rc = dockerfile_parse(buf_str(&text), text.len, b->df_name, &b->df, err)) < 0 ||
-	    (rc = check_stages(b, &end, err)) < 0)
+	    (rc = build_stages_check(b, &end, err)) < 0)
 		return rc;
 	for (char **w = b->df.warnings; *w; w++) {
 		cleanup_free char *line = xasprintf("%s\n", *w);
@@ -532,17 +364,23 @@ static int build_run_job(struct job *job, struct err *err)
 
 void build_free(struct build *b)
 {
-	state_fini(&b->s);
+	build_state_fini(&b->s);
 	for (size_t i = 0; i < b->n_stages; i++)
 		free(b->stages[i].name);
 	free(b->stages);
+	for (size_t i = 0; i < b->n_held; i++)
+		image_unref(b->held[i]);
+	free(b->held);
+	build_cache_fini(b);
 	dockerfile_fini(&b->df);
 	build_args_fini(&b->args);
 	image_events_fini(&b->events);
 	buf_fini(&b->quiet_text);
 	strv_free(b->o.tags);
 	strv_free(b->o.labels);
+	strv_free(b->o.cache_from);
 	free(b->o.dockerfile);
+	free(b->o.build_id);
 	free(b->o.remote);
 	free(b->o.target);
 	free(b->o.host_config);
@@ -551,10 +389,37 @@ void build_free(struct build *b)
 	free(b);
 }
 
+static struct build *builds;
+
+static void forget(struct build *b)
+{
+	struct build **p = &builds;
+
+	while (*p && *p != b)
+		p = &(*p)->next;
+	if (*p)
+		*p = b->next;
+}
+
+void build_cancel(struct build *b)
+{
+	atomic_store(&b->client_gone, true);
+	job_cancel(&b->job);
+}
+
+void build_cancel_id(const char *build_id)
+{
+	for (struct build *b = builds; b; b = b->next)
+		if (str_eq(b->o.build_id, build_id))
+			build_cancel(b);
+}
+
 static void build_done(struct job *job)
 {
 	struct build *b = container_of(job, struct build, job);
 	struct req *r = req_by_id(b->req);
+
+	forget(b);
 
 	if (r)
 		req_on_gone(r, NULL, NULL);
@@ -568,9 +433,16 @@ static void build_done(struct job *job)
 
 void op_build(struct build *b)
 {
+	int ahead;
+
 	buf_init(&b->quiet_text, QUIET_MAX);
 	b->job.run = build_run_job;
 	b->job.done = build_done;
 	b->job.what = "build";
-	job_submit(LANE_TRANSFER, &b->job);
+	b->next = builds;
+	builds = b;
+	ahead = job_lane_ahead(LANE_BUILD);
+	if (ahead > 0)
+		build_say(b, "Waiting for %d other build%s\n", ahead, ahead > 1 ? "s" : "");
+	job_submit(LANE_BUILD, &b->job);
 }

@@ -107,7 +107,7 @@ static void make_head(struct req *r, struct buf *b, int status, const char *cont
 		buf_add(b, "\r\n", 2);
 	}
 	buf_addstr(b, date_line());
-	buf_addstr(b, "Docker-Experimental: false\r\n"
+	buf_addstr(b, "Docker-Experimental: true\r\n"
 		      "Ostype: linux\r\n"
 		      "Server: sdc-docker/" SDC_VERSION " (linux)\r\n");
 	if (r->extra_headers.len)

@@ -96,7 +96,7 @@ E
 /bin/sh -c #(nop)  MAINTAINER somebody <some@where>
 E
 	created_by "$C" | head -16 >"$T/got"; diff "$T/want" "$T/got" >&2 || fail "history"
-	ctx <<<"FROM --platform=linux $C"$'\nHEALTHCHECK NONE\nHEALTHCHECK CMD x'; out D build "$T/ctx"; hasnt "$OUT" Note:; ctx <<<"FROM $C"$'\nHEALTHCHECK CMD x'; out D build "$T/ctx"; has "$OUT" 'Note: overriding previous HEALTHCHECK: [CMD-SHELL test -e "$A"]'
+	ctx <<<"FROM --platform=linux $C"$'\nHEALTHCHECK NONE\nHEALTHCHECK CMD x'; out D build "$T/ctx"; has "$OUT" Note:; ctx <<<"FROM $C"$'\nHEALTHCHECK CMD x'; out D build "$T/ctx"; has "$OUT" 'Note: overriding previous HEALTHCHECK: [CMD-SHELL test -e "$A"]'
 	out D run --rm --entrypoint stat "$C" -c %U:%a /w/x /w/y; eq "$OUT" $'root:755\nroot:755'
 	ctx <<<"FROM $C"; out D build --no-cache -t "${C}:child" "$T/ctx"; has "$OUT" "# Executing 1 build trigger"; has "$OUT" $'\ntriggered'; eq "$(img "${C}:child" '{{json .Config.OnBuild}}')" null
 }
@@ -224,12 +224,11 @@ FROM busybox\nCOPY --bad=1 a b|unknown flag: --bad
 # nothing|file with no instructions
 E
 	printf 'FROM busybox\nRUN echo x' >"$T/df"
-	for q in 'version=2|BuildKit' 'squash=1|squash is only supported with experimental mode' 't=Bad|invalid reference format' 'buildargs=x|error reading build' 'remote=https://x/y.git|Git' 'memory=x|invalid syntax'; do post "${q%%|*}" "$T/df" >"$T/o"; eq "$(status)" 400 "$q"; has "$(cat "$T/o")" "${q#*|}"; done
+	for q in 'version=2|BuildKit' 'isolation=hyperv|unsupported isolation' 'securityopt=x|security options are not supported on linux' 'platform=windows%2Famd64|operating system is not supported' 'platform=a%2Fb%2Fc%2Fd|cannot parse platform specifier' 'cachefrom=%7B%7D|error reading cache-from' 'version=3|invalid version' 't=Bad|invalid reference format' 'buildargs=x|error reading build args' 'remote=https://x/y.git|Git' 'memory=x|invalid syntax'; do post "${q%%|*}" "$T/df" >"$T/o"; eq "$(status)" 400 "$q"; has "$(cat "$T/o")" "${q#*|}"; done
 	ctx <<<$'FROM busybox\nRUN echo before; exit 3'; rc 3 D build -t "$C" "$T/ctx"; has "$ERR" "The command '/bin/sh -c echo before; exit 3' returned a non-zero code: 3"; rc 1 D image inspect "$C"; eq "$(n_containers)" 1 "kept"; D rm "$(D ps -aq)" >/dev/null
 	rc 3 D build --force-rm "$T/ctx"; eq "$(n_containers)" 0 "forcerm"; rc 3 D build -q "$T/ctx"; has "$ERR" before; D rm "$(D ps -aq)" >/dev/null
 	ctx <<<$'FROM busybox\nRUN --mount=type=cache,target=/x true'; rc 1 D build "$T/ctx"; has "$ERR" "the --mount option requires BuildKit"
 	ctx <<<$'FROM busybox\nRUN ["/nosuch"]'; rc 1 D build --force-rm "$T/ctx"; has "$ERR" /nosuch; eq "$(n_containers)" 0
-	api POST /build/prune >"$T/o"; eq "$(cat "$T/o")" '{"CachesDeleted":null,"SpaceReclaimed":0}'
 }
 t_limits() {
 	ctx <<<$'FROM busybox\nRUN cat /etc/hosts | grep -c myhost; ulimit -n; df -k /dev/shm | tail -1; ip a 2>/dev/null | grep -c eth0; true'
