@@ -67,7 +67,7 @@ LIBS_adm       := -lprotobuf-c -ljansson
 
 # without its main.c a daemon is only compiled
 daemon = $(if $(wildcard $(1)/main.c),$(B)/bin/$(1),$(call obj,$(2)))
-BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC)) $(B)/bin/logger
+BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC)) $(B)/bin/logger $(B)/bin/sdc-dockeradm
 
 all: bins
 .PHONY: all bins help deps deps-run bench run start stop install clean

@@ -113,4 +113,42 @@ assert values['sdc_docker_containers', 'state="running"'] == 1 and values['sdc_d
 assert all(n.endswith('_total') == (t == 'counter') for n, t in types.items())
 P
 }
+adm() { "$BIN/sdc-dockeradm" --root "$ROOT" "$@"; }
+t_adm_metadata() {
+	eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 50000000; out adm metadata set DEFAULT_MAX_LOG_SIZE 10m; eq "$OUT$ERR" ""
+	eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 10m; out adm metadata set DEFAULT_MAX_LOG_SIZE 10000000; eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 10000000
+	rc 1 adm metadata set DEFAULT_MAX_LOG_SIZE nonsense; eq "$ERR" "sdc-dockeradm: DEFAULT_MAX_LOG_SIZE: not a size: 'nonsense'"
+	eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 10000000; has "$(adm metadata get)" $'DEFAULT_LOG_DRIVER=json-file\n'
+	out adm metadata delete DEFAULT_MAX_LOG_SIZE; eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 50000000
+	rc 1 adm metadata get NOSUCH; rc 1 adm metadata set NOSUCH 1; rc 1 adm metadata delete NOSUCH; rc 2 adm metadata set X; rc 2 adm metadata; rc 2 adm
+	rc 1 "$BIN/sdc-dockeradm" --root /nonexistent metadata get; has "$ERR" "connect to"
+}
+t_adm_logs() {
+	out D run --name "$C" busybox seq 1 5000; out D run --name "${C}b" --log-driver local busybox seq 1 10
+	out adm logs; eq "$(sed -n '1s/ .*//p;2s/ .*//p;3s/ .*//p' <<<"$OUT" | tr '\n' ' ')" "CONTAINER $C ${C}b "
+	like "$OUT" "$C +json-file +[0-9.]+kB +1 +[0-9]+ 20[0-9T:-]+Z"
+	out adm logs --json; eq "$(jq -c '[.[] | [.name, .driver, .files]]' <<<"$OUT")" "[[\"$C\",\"json-file\",1],[\"${C}b\",\"local\",1]]"
+	timeout 3 "$BIN/sdc-dockeradm" --root "$ROOT" logs --watch >"$T/w"; eq "$(grep -c '^CONTAINER' "$T/w")" 2; has "$(cat "$T/w")" LINES/S
+	rc 2 adm logs --nope
+}
+t_adm_rotate() {
+	talker --name "$C"; out D run --name "${C}b" busybox echo x; sleep 0.5
+	out adm logs rotate "$C"; eq "$(n_logs "$C")" 2; out adm logs rotate "$(D inspect -f '{{slice .Id 0 12}}' "$C")"; eq "$(n_logs "$C")" 3; out adm logs rotate "$(uuid_of "$C")"; eq "$(n_logs "$C")" 4
+	out adm logs rotate --all; eq "$(n_logs "$C") $(n_logs "${C}b")" "5 2"; eq "$(D logs "${C}b")" x; in_order "$C"
+	rc 1 adm logs rotate nosuch; has "$ERR" "No such container: nosuch"; rc 2 adm logs rotate
+}
+t_adm_prune() {
+	local d k; talker --name "$C"; d=$(dirname "$(log_of "$C")")
+	for k in 1 2 3; do sleep 0.2; out adm logs rotate "$C"; done; eq "$(n_logs "$C")" 4
+	rc 1 adm logs prune; rc 1 adm logs prune --older-than soon; rc 1 adm logs prune --keep x; rc 2 adm logs prune --nope
+	out adm logs prune --older-than 1h; eq "$(n_logs "$C")" 4; has "$OUT" "space: 0B"
+	out adm logs prune --keep 1 --dry-run; like "$OUT" "$C +2 files .*kB"; has "$OUT" "Would be reclaimed"; eq "$(n_logs "$C")" 4
+	out adm logs prune --keep 1 "$C"; eq "$(n_logs "$C")" 2; in_order "$C"; k=$(ls "$d" | grep "^stdio.log.2")
+	sleep 4; out adm logs prune --older-than 1s; eq "$(n_logs "$C")" 1; [ ! -e "$d/$k" ] || fail "$k is there"; in_order "$C"
+	out D stop -t 0 "$C"; out adm logs rotate "$C"; out adm logs prune --keep 0; eq "$(n_logs "$C")" 1; eq "$(D logs "$C")" ""
+}
+t_adm_health() {
+	out adm health; eq "$(awk '{print $2}' <<<"$OUT" | tr '\n' ' ')" "ok ok ok "
+	engine_kill; rc 1 adm health; has "$OUT" "api        not ok"; like "$OUT" "logsvc +ok"; engine_start; out adm health
+}
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done

@@ -15,7 +15,7 @@ for m in $(git ls-files man); do
 	grep -q "^\.so " "$m" && continue
 	mandoc -Tlint -Wwarning "$m" || bad=1
 done
-for p in apiserver logsvc zoneadmd dockerinit; do [ -e man/$p.8 ] || { echo "no man/$p.8"; bad=1; }; done
+for p in apiserver logsvc zoneadmd dockerinit sdc-dockeradm; do [ -e man/$p.8 ] || { echo "no man/$p.8"; bad=1; }; done
 for k in $(sed -n 's/^\t{ "\([^"]*\)", CONF_.*/\1/p' lib/conf_keys.c); do
 	grep -qE "^#?$k =" etc/sdc-docker.conf || { echo "etc/sdc-docker.conf lacks $k"; bad=1; }
 	grep -qF -- "$k" man/sdc-docker.conf.5 || { echo "sdc-docker.conf(5) lacks $k"; bad=1; }
