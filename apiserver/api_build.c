@@ -195,15 +195,6 @@ static int host_config_params(struct req *r, struct build_opts *o, struct err *e
 	return o->host_config ? 0 : err_kind(err, ERR_BAD_PARAM, "not valid UTF-8");
 }
 
-static bool is_git(const char *s)
-{
-	bool http = str_starts(s, "http://") || str_starts(s, "https://");
-
-	return str_starts(s, "git://") || str_starts(s, "git@") || str_starts(s, "ssh://") ||
-	       str_starts(s, "github.com/") ||
-	       (http && (str_ends(s, ".git") || strstr(s, ".git#")));
-}
-
 /* What this builder does not do. */
 static int refuse(struct req *r, struct err *err)
 {
@@ -223,14 +214,14 @@ static int refuse(struct req *r, struct err *err)
 		return err_kind(err, ERR_BAD_PARAM,
 				"multiple outputs or custom outputs are not supported by "
 				"the classic builder");
-	if (!str_empty(remote) && is_git(remote))
+	if (str_eq(remote, "client-session"))
 		return err_kind(err, ERR_BAD_PARAM,
-				"a Git repository (%s) as the build context is not supported",
-				remote);
-	if (!str_empty(remote) && !str_starts(remote, "http://") && !str_starts(remote, "https://"))
+				"experimental session with v1 builder is no longer supported, use "
+				"builder version v2 (BuildKit) instead");
+	if (!str_empty(remote) && !build_is_git(remote) && !str_starts(remote, "http://") &&
+	    !str_starts(remote, "https://"))
 		return err_kind(err, ERR_BAD_PARAM,
-				"remote context \"%s\" is neither an http nor an https URL",
-				remote);
+				"remoteURL (%s) could not be recognized as URL", remote);
 	if (!str_empty(isolation) && strcasecmp(isolation, "default") != 0)
 		return err_kind(err, ERR_BAD_PARAM, "unsupported isolation: \"%s\"", isolation);
 	if (security[0])

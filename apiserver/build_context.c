@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * build_context.c - a build's context: a tar, or a Dockerfile alone, from the client or a URL.
+ * build_context.c - a build's context: a tar, or a Dockerfile alone, from the client or a URL; or a
+ * git repository (build_git.c).
  *
  * Design: it is unpacked, by the process that unpacks into zones (zone_extract), in an empty file
  * system of its own (build_root.h): links in it lead nowhere else, neither while it is unpacked nor
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,7 +117,8 @@ static bool is_archive(const char *p, size_t n)
 
 char **dockerignore_parse(const char *text)
 {
-	cleanup_strv char **lines = strv_split(text, '\n');
+	cleanup_strv char **lines =
+		strv_split(str_starts(text, "\xef\xbb\xbf") ? text + 3 : text, '\n');
 	char **out = strv_split("", ' ');
 
 	for (char **l = lines; *l; l++) {
@@ -124,12 +127,14 @@ char **dockerignore_parse(const char *text)
 		size_t n;
 		cleanup_free char *clean = NULL;
 
+		if (*s == '#')
+			continue;
 		while (isspace((unsigned char)*s))
 			s++;
 		for (n = strlen(s); n && isspace((unsigned char)s[n - 1]); n--)
 			;
 		s[n] = '\0';
-		if (!*s || *s == '#')
+		if (!*s)
 			continue;
 		negated = *s == '!';
 		s += negated;
@@ -382,6 +387,14 @@ static int read_dockerfile(struct build *b, struct buf *out, struct err *err)
 	return 0;
 }
 
+/* The Dockerfile, and what .dockerignore names goes. */
+static int read_context(struct build *b, struct buf *out, struct err *err)
+{
+	int rc = read_dockerfile(b, out, err);
+
+	return rc < 0 ? rc : apply_dockerignore(b->context.view.root_fd, err);
+}
+
 static int load(struct build *b, struct source *s, struct buf *out, struct err *err)
 {
 	static const struct zone_extract to_root = { .ct_dir = "/" };
@@ -400,27 +413,61 @@ static int load(struct build *b, struct source *s, struct buf *out, struct err *
 		}
 		return n < 0 ? err_sysnum(err, (int)n, "read the Dockerfile") : 0;
 	}
-	if ((rc = zone_extract(&b->context.view, &to_root, read_source, s, err)) < 0 ||
-	    (rc = read_dockerfile(b, out, err)) < 0)
+	rc = zone_extract(&b->context.view, &to_root, read_source, s, err);
+	return rc < 0 ? rc : read_context(b, out, err);
+}
+
+/* What may be an archive, or plain text: a Dockerfile alone. As in Docker the server's word counts,
+ * unless it is that it does not know. */
+static int check_content_type(const struct source *s, struct err *err)
+{
+	static const char *const good[] = {
+		"application/tar",    "application/x-tar",  "application/octet-stream",
+		"application/gzip",   "application/x-gzip", "application/bzip",
+		"application/bzip2",  "application/x-bzip", "application/x-bzip2",
+		"application/xz",     "application/x-xz",   "text/plain",
+		"application/x-zstd", "application/zstd",
+	};
+	const char *type = url_source_header(s->url, "content-type");
+	size_t len = type ? strcspn(type, "; ") : 0;
+
+	if (!len)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		if (strlen(good[i]) == len && !strncasecmp(good[i], type, len))
+			return 0;
+	return err_kind(err, ERR_SYSTEM,
+			"error detecting content type for remote %s: unsupported Content-Type \"%s\"",
+			s->b->o.remote, type);
+}
+
+static int load_url(struct source *s, struct buf *out, struct err *err)
+{
+	const char *url = s->b->o.remote;
+	const struct url_source_opts o = { .cancelled = build_cancelled, .cancelled_arg = s->b };
+	int rc = url_source_get(url, &o, &s->url, err);
+
+	if (rc < 0)
+		return err_wrap(err, rc, "error downloading remote context %s", url);
+	if ((rc = check_content_type(s, err)) < 0)
 		return rc;
-	return apply_dockerignore(b->context.view.root_fd, err);
+	build_say(s->b, "Downloading build context from remote url: %s\n", url);
+	return load(s->b, s, out, err);
 }
 
 int build_context_load(struct build *b, struct buf *out, struct err *err)
 {
-	struct source *s = xcalloc(1, sizeof(*s));
-	int rc = 0;
+	struct source *s = NULL;
+	int rc;
 
-	s->b = b;
-	if (!str_empty(b->o.remote)) {
-		if ((rc = url_source_open(b->o.remote, &s->url, err)) < 0)
-			err_wrap(err, rc, "error downloading remote context %s", b->o.remote);
-		else
-			build_say(b, "Downloading build context from remote url: %s\n",
-				  b->o.remote);
+	if (!str_empty(b->o.remote) && build_is_git(b->o.remote)) {
+		if ((rc = build_git_context(b, err)) < 0)
+			return rc;
+		return read_context(b, out, err);
 	}
-	if (rc == 0)
-		rc = load(b, s, out, err);
+	s = xcalloc(1, sizeof(*s));
+	s->b = b;
+	rc = str_empty(b->o.remote) ? load(b, s, out, err) : load_url(s, out, err);
 	if (s->url)
 		url_source_free(s->url);
 	free(s);

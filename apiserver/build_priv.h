@@ -138,6 +138,10 @@ int build_context_load(struct build *b, struct buf *out, struct err *err);
 bool dockerignore_excludes(char *const *patterns, const char *path);
 char **dockerignore_parse(const char *text);
 
+/* ---- build_git.c ---- */
+bool build_is_git(const char *remote); /* by Docker's rules. Pure */
+int build_git_context(struct build *b, struct err *err);
+
 /* ---- build_pull.c ---- */
 /* Gets an image that is not here; progress goes to the client. */
 int build_pull(struct build *b, const char *name, const char *platform, struct err *err);

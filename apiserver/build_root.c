@@ -70,20 +70,35 @@ static int write_zone_json(const struct build_root *r, const struct image *img, 
 				b.len, 0600, err);
 }
 
-int build_root_open(struct build_root *r, const struct image *img, struct err *err)
+int build_root_make(struct build_root *r, struct err *err)
 {
-	struct ct_spec spec = { .st.started_once = true };
 	int rc;
 
 	*r = (struct build_root){ .view = ZONE_VIEW_INIT };
 	id_generate(r->id);
 	id_to_uuid(r->uuid, r->id);
-	str_copy(spec.id, sizeof(spec.id), r->id);
-	str_copy(spec.uuid, sizeof(spec.uuid), r->uuid);
-	if ((rc = make_dirs(r, err)) < 0 || (rc = write_zone_json(r, img, err)) < 0 ||
-	    (rc = zone_view_open(&spec, &r->view, err)) < 0)
+	if ((rc = make_dirs(r, err)) < 0)
 		build_root_close(r);
 	return rc;
+}
+
+int build_root_mount(struct build_root *r, const struct image *img, struct err *err)
+{
+	struct ct_spec spec = { .st.started_once = true };
+	int rc;
+
+	str_copy(spec.id, sizeof(spec.id), r->id);
+	str_copy(spec.uuid, sizeof(spec.uuid), r->uuid);
+	if ((rc = write_zone_json(r, img, err)) < 0 || (rc = zone_view_open(&spec, &r->view, err)) < 0)
+		build_root_close(r);
+	return rc;
+}
+
+int build_root_open(struct build_root *r, const struct image *img, struct err *err)
+{
+	int rc = build_root_make(r, err);
+
+	return rc < 0 ? rc : build_root_mount(r, img, err);
 }
 
 char *build_root_upper(const struct build_root *r, char out[1024])

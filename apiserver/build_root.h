@@ -15,6 +15,9 @@ struct build_root {
 	struct zone_view view; /* root_fd: paths in it by fs_open_in_root */
 };
 
+/* In two steps, for one who puts files into build_root_upper in between. */
+int build_root_make(struct build_root *r, struct err *err);
+int build_root_mount(struct build_root *r, const struct image *img, struct err *err);
 /* img NULL: empty. */
 int build_root_open(struct build_root *r, const struct image *img, struct err *err);
 /* What was written, as an overlay upper directory (absolute). */

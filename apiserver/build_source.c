@@ -10,6 +10,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -98,7 +99,8 @@ static bool looks_like_archive(int dir_fd, const char *leaf)
 	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);
 	yes = fd >= 0 && archive_read_open_fd(a, fd, 10240) == ARCHIVE_OK &&
-	      archive_read_next_header(a, &e) == ARCHIVE_OK;
+	      archive_read_next_header(a, &e) == ARCHIVE_OK &&
+	      archive_filter_count(a) <= 2; /* compressed once, and the file itself */
 	archive_read_free(a);
 	return yes;
 }
@@ -266,74 +268,129 @@ int build_source_find(int root_fd, const char *name, bool context, struct build_
 
 /* ---- downloads ---- */
 
+static int hex_digit(char c)
+{
+	return isdigit((unsigned char)c)    ? c - '0'
+	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+					    : -1;
+}
+
+/* The last part of a path, decoded when it is a URL's; "" when it has none. */
+static char *last_part(const char *path, size_t len, bool is_url)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	const char *s;
+
+	for (size_t i = 0; i < len; i++) {
+		if (is_url && path[i] == '%' && i + 2 < len && hex_digit(path[i + 1]) >= 0 &&
+		    hex_digit(path[i + 2]) >= 0) {
+			buf_addch(&b, (char)(hex_digit(path[i + 1]) * 16 + hex_digit(path[i + 2])));
+			i += 2;
+		} else {
+			buf_addch(&b, path[i]);
+		}
+	}
+	s = strrchr(buf_str(&b), '/');
+	return xstrdup(s ? s + 1 : buf_str(&b));
+}
+
 static char *url_file_name(const char *url)
 {
 	const char *path = strchr(strstr(url, "://") + 3, '/');
-	const char *start;
-	size_t len;
 
-	if (!path)
-		return xstrdup("");
-	len = strcspn(path, "?#");
-	for (start = path + len; start > path && start[-1] != '/'; start--)
-		;
-	return xstrndup(start, (size_t)(path + len - start));
+	return path ? last_part(path, strcspn(path, "?#"), true) : xstrdup("");
 }
 
-static int download(struct build *b, int fd, const char *url, struct err *err)
+/* Content-Disposition: attachment; filename="x" */
+static char *told_file_name(const struct url_source *src)
+{
+	const char *v = url_source_header(src, "content-disposition");
+	const char *name = v ? strcasestr(v, "filename=") : NULL;
+	size_t len;
+
+	if (!name)
+		return xstrdup("");
+	name += strlen("filename=");
+	len = *name == '"' ? strcspn(++name, "\"") : strcspn(name, "; \t");
+	return last_part(name, len, false);
+}
+
+/* The server's Last-Modified, or 1970. */
+static void set_times(int fd, const struct url_source *src)
+{
+	const char *v = url_source_header(src, "last-modified");
+	time_t at = v ? curl_getdate(v, NULL) : -1;
+	const struct timespec times[2] = { { .tv_sec = at < 0 ? 0 : at },
+					   { .tv_sec = at < 0 ? 0 : at } };
+
+	(void)!futimens(fd, times);
+}
+
+static int download(struct build *b, struct url_source *src, int fd, const char *url, struct err *err)
 {
 	cleanup_free char *block = xmalloc(READ_BYTES);
-	struct url_source *src = NULL;
 	int64_t got = 0;
 	ssize_t n;
-	int rc;
+	int rc = 0;
 
-	if ((rc = url_source_open(url, &src, err)) < 0)
-		return rc;
 	while ((n = url_source_read(src, block, READ_BYTES)) > 0) {
 		got += n;
 		if (!b->o.quiet)
 			progress_bar(b->progress, "", "Downloading", got, url_source_length(src));
 		if ((rc = build_check(b, err)) < 0)
-			break;
-		if ((rc = fs_write_all(fd, block, (size_t)n)) < 0) {
-			err_sysnum(err, rc, "write a download");
-			break;
-		}
+			return rc;
+		if ((rc = fs_write_all(fd, block, (size_t)n)) < 0)
+			return err_sysnum(err, rc, "write a download");
 	}
-	if (rc == 0 && n < 0 && (rc = url_source_error(src, err)) == 0)
+	if (n < 0 && (rc = url_source_error(src, err)) == 0)
 		rc = err_sysnum(err, (int)n, "download %s", url);
-	url_source_free(src);
 	return rc;
 }
 
-int build_source_fetch(struct build *b, int root_fd, const char *url, const char *dest,
-		       struct build_source **v, size_t *n, struct err *err)
+static bool is_file_name(const char *name)
 {
-	static const struct timespec never[2] = { { 0 } };
+	return *name && !str_eq(name, ".") && !str_eq(name, "..") && !strchr(name, '/');
+}
+
+/* Its own directory for each, so that two may have one name. */
+static int open_download(int root_fd, size_t i, const char *name, int *dir, struct err *err)
+{
+	char sub[24];
+	int fd;
+
+	snprintf(sub, sizeof(sub), "%zu", i);
+	if (mkdirat(root_fd, sub, 0755) < 0)
+		return err_sys(err, "mkdir for a download");
+	*dir = openat(root_fd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = *dir < 0 ? -1
+		      : openat(*dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(err, "create %s", name) : fd;
+}
+
+static int fetch(struct build *b, struct url_source *src, int root_fd, const char *url,
+		 const char *dest, struct build_source **v, size_t *n, struct err *err)
+{
 	cleanup_free char *name = url_file_name(url);
 	cleanup_fd int dir = -1, fd = -1;
 	struct build_source *s;
-	char sub[24];
 	int rc;
 
-	if (!*name || str_eq(name, ".") || str_eq(name, "..")) {
+	if (!is_file_name(name)) {
+		free(name);
+		name = told_file_name(src);
+	}
+	if (!is_file_name(name)) {
 		if (str_ends(dest, "/"))
 			return err_kind(err, ERR_BAD_PARAM,
 					"cannot determine filename for source %s", url);
 		free(name);
 		name = xstrdup("__unnamed__");
 	}
-	snprintf(sub, sizeof(sub), "%zu", *n);
-	if (mkdirat(root_fd, sub, 0755) < 0)
-		return err_sys(err, "mkdir for a download");
-	dir = openat(root_fd, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0 || (fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-				    0600)) < 0)
-		return err_sys(err, "create %s", name);
-	if ((rc = download(b, fd, url, err)) < 0)
+	if ((fd = open_download(root_fd, *n, name, &dir, err)) < 0)
+		return fd;
+	if ((rc = download(b, src, fd, url, err)) < 0)
 		return rc;
-	(void)!futimens(fd, never);
+	set_times(fd, src);
 	build_say(b, "\n");
 	s = add(v, n);
 	s->path = xstrdup(name);
@@ -341,6 +398,20 @@ int build_source_fetch(struct build *b, int root_fd, const char *url, const char
 	s->dir_fd = take_fd(&dir);
 	s->fetched = true;
 	return 0;
+}
+
+int build_source_fetch(struct build *b, int root_fd, const char *url, const char *dest,
+		       struct build_source **v, size_t *n, struct err *err)
+{
+	const struct url_source_opts o = { .cancelled = build_cancelled, .cancelled_arg = b };
+	struct url_source *src = NULL;
+	int rc;
+
+	if ((rc = url_source_get(url, &o, &src, err)) < 0)
+		return rc;
+	rc = fetch(b, src, root_fd, url, dest, v, n, err);
+	url_source_free(src);
+	return rc;
 }
 
 /* ---- hashes ---- */

@@ -194,9 +194,8 @@ static int squash(struct build *b, const struct image *img, const struct image *
 		return rc;
 	if (!(config = squashed_config(img, base_config, err)))
 		return err->code;
-	if ((rc = build_root_open(&to, NULL, err)) < 0)
+	if ((rc = build_root_make(&to, err)) < 0)
 		return rc;
-	build_root_unmount(&to); /* the directories are what is wanted of it */
 	if ((rc = merge_layers(b, img, base, build_root_upper(&to, upper), err)) < 0)
 		return rc;
 	comment = base ? xasprintf("merge %s to %s", img->id, base->id)

@@ -32,6 +32,7 @@
 #include "ct_config.h"
 #include "engine_init.h"
 #include "fs.h"
+#include "git_child.h"
 #include "image_store.h"
 #include "job.h"
 #include "lifecycle.h"
@@ -360,6 +361,17 @@ static void stop(void)
 	log_info("stopped", "zones_run_on=%d", !last);
 }
 
+static void quiet_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* who starts a child reaps it: the signal would only cut the loop's waits short */
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct args args = { 0 };
@@ -369,6 +381,8 @@ int main(int argc, char **argv)
 		return tar_unpack_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], ZONE_FILES_OPTION))
 		return zone_files_main();
+	if (argc > 1 && !strcmp(argv[1], GIT_CHILD_OPTION))
+		return git_child_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], RESOLVER_OPTION))
 		return resolver_main();
 	if (parse_args(argc, argv, &args) < 0) {
@@ -378,7 +392,7 @@ int main(int argc, char **argv)
 	listen_claim();
 	notify_path = xstrdup(getenv("NOTIFY_SOCKET"));
 	unsetenv("NOTIFY_SOCKET");
-	signal(SIGPIPE, SIG_IGN);
+	quiet_signals();
 	umask(022);
 	if (load_conf(&args, &err) < 0) {
 		fprintf(stderr, "apiserver: %s\n", err.msg);

@@ -7,6 +7,7 @@
  */
 #include "apiserver/url_source.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +18,7 @@
 #define BUFFER_MAX   (512 * 1024)
 #define IDLE_SECONDS 60L
 #define POLL_MS	     500
+#define WORDS_MAX    300
 
 struct url_source {
 	CURLM *multi;
@@ -166,21 +168,86 @@ int url_source_open_with(const char *url, const struct url_source_opts *o, struc
 	return 0;
 }
 
-int url_source_open(const char *url, struct url_source **out, struct err *err)
+static const char *status_text(long status)
 {
-	const struct url_source_opts none = { 0 };
+	switch (status) {
+	case 400:
+		return " Bad Request";
+	case 401:
+		return " Unauthorized";
+	case 403:
+		return " Forbidden";
+	case 404:
+		return " Not Found";
+	case 405:
+		return " Method Not Allowed";
+	case 410:
+		return " Gone";
+	case 429:
+		return " Too Many Requests";
+	case 500:
+		return " Internal Server Error";
+	case 502:
+		return " Bad Gateway";
+	case 503:
+		return " Service Unavailable";
+	default:
+		return "";
+	}
+}
+
+/* With what the server has to say, or the beginning of it. */
+static int refused(struct url_source *s, struct err *err)
+{
+	enum err_kind kind = s->status == 404   ? ERR_NOT_FOUND
+			     : s->status == 400 ? ERR_BAD_PARAM
+			     : s->status == 401 ? ERR_UNAUTHORIZED
+			     : s->status == 403 ? ERR_FORBIDDEN
+						: ERR_SYSTEM;
+	char words[WORDS_MAX + 1];
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < WORDS_MAX && (got = url_source_read(s, words + n, WORDS_MAX - n)) > 0)
+		n += (size_t)got;
+	while (n && isspace((unsigned char)words[n - 1]))
+		n--;
+	words[n] = '\0';
+	return err_kind(err, kind, "failed to GET %.500s with status %ld%s: %s", s->url, s->status,
+			status_text(s->status), words + strspn(words, " \t\r\n"));
+}
+
+const char *url_source_header(const struct url_source *s, const char *name)
+{
+	struct curl_header *h;
+
+	if (curl_easy_header(s->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return NULL;
+	return h->value;
+}
+
+int url_source_get(const char *url, const struct url_source_opts *o, struct url_source **out,
+		   struct err *err)
+{
 	struct url_source *s = NULL;
 	int rc;
 
-	if ((rc = url_source_open_with(url, &none, NULL, &s, err)) < 0)
+	if ((rc = url_source_open_with(url, o, NULL, &s, err)) < 0)
 		return rc;
 	if (s->status >= 400) {
-		rc = err_kind(err, ERR_SYSTEM, "failed to GET %s with status %ld", url, s->status);
+		rc = refused(s, err);
 		url_source_free(s);
 		return rc;
 	}
 	*out = s;
 	return 0;
+}
+
+int url_source_open(const char *url, struct url_source **out, struct err *err)
+{
+	const struct url_source_opts none = { 0 };
+
+	return url_source_get(url, &none, out, err);
 }
 
 long url_source_status(const struct url_source *s)

@@ -25,12 +25,16 @@ struct url_source_opts {
 	bool (*cancelled)(void *arg); /* asked now and then; NULL: never */
 	void *cancelled_arg;
 };
+/* As url_source_open, with o's setup and cancelled. */
+int url_source_get(const char *url, const struct url_source_opts *o, struct url_source **out, struct err *err);
 int url_source_open_with(const char *url, const struct url_source_opts *o, struct curl_slist **headers,
 			 struct url_source **out, struct err *err);
 long url_source_status(const struct url_source *s);
 char *const *url_source_challenges(const struct url_source *s); /* each WWW-Authenticate; borrowed */
 /* Bytes, 0 at the end, negative errno (then url_source_error has the words). */
 ssize_t url_source_read(struct url_source *s, void *p, size_t len);
+/* Of the last answer; NULL: it has none of that name. Borrowed, until the next call. */
+const char *url_source_header(const struct url_source *s, const char *name);
 int64_t url_source_length(const struct url_source *s); /* -1: not told */
 /* 0, or the transfer's failure. */
 int url_source_error(const struct url_source *s, struct err *err);
