@@ -15,6 +15,10 @@
 #include "jget.h"
 #include "str.h"
 
+#define NO_BUILDKIT                                                                                \
+	"BuildKit is not part of this engine: set DOCKER_BUILDKIT=0 for the classic builder, or "  \
+	"use a builder of docker buildx create --driver docker-container"
+
 static int bad_json(struct err *err, const char *name)
 {
 	return err_kind(err, ERR_BAD_PARAM, "error reading %s", name);
@@ -204,10 +208,7 @@ static int refuse(struct req *r, struct err *err)
 	cleanup_strv char **security = req_query_all(r, "securityopt");
 
 	if (str_eq(version, "2"))
-		return err_kind(err, ERR_BAD_PARAM,
-				"BuildKit is not part of this engine: set DOCKER_BUILDKIT=0 for the "
-				"classic builder, or use a builder of docker buildx create "
-				"--driver docker-container");
+		return err_kind(err, ERR_BAD_PARAM, NO_BUILDKIT);
 	if (!str_empty(version) && !str_eq(version, "1"))
 		return err_kind(err, ERR_BAD_PARAM, "invalid version \"%s\"", version);
 	if (!str_empty(outputs) && !str_eq(outputs, "[]") && !str_eq(outputs, "null"))
@@ -220,8 +221,8 @@ static int refuse(struct req *r, struct err *err)
 				"builder version v2 (BuildKit) instead");
 	if (!str_empty(remote) && !build_is_git(remote) && !str_starts(remote, "http://") &&
 	    !str_starts(remote, "https://"))
-		return err_kind(err, ERR_BAD_PARAM,
-				"remoteURL (%s) could not be recognized as URL", remote);
+		return err_kind(err, ERR_BAD_PARAM, "remoteURL (%s) could not be recognized as URL",
+				remote);
 	if (!str_empty(isolation) && strcasecmp(isolation, "default") != 0)
 		return err_kind(err, ERR_BAD_PARAM, "unsupported isolation: \"%s\"", isolation);
 	if (security[0])
@@ -274,6 +275,12 @@ void handle_build(struct req *r)
 	b->body = req_body_stream(r);
 	req_on_gone(r, on_gone, b);
 	op_build(b);
+}
+
+/* What BuildKit's clients talk to. docker buildx takes its container driver when it is refused. */
+void handle_buildkit(struct req *r)
+{
+	reply_error_status(req_id(r), 501, NO_BUILDKIT);
 }
 
 void handle_build_cancel(struct req *r)

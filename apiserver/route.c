@@ -89,6 +89,8 @@ static const struct route routes[] = {
 	{ "DELETE", "/images/{name}",                handle_image_remove, 0 },
 	{ "POST",   "/commit",                       handle_commit, 0 },
 	{ "POST",   "/build",                        handle_build, BODY_STREAM },
+	{ "POST",   "/session",                      handle_buildkit, 0 },
+	{ "POST",   "/grpc",                         handle_buildkit, 0 },
 	{ "POST",   "/build/cancel",                 handle_build_cancel, 0 },
 	{ "POST",   "/build/prune",                  handle_build_prune, 0 },
 	{ "GET",    "/distribution/{name}/json",     handle_distribution_inspect, 0 },

@@ -41,7 +41,7 @@ route_handler handle_image_list, handle_image_create, handle_image_inspect, hand
 /* api_registry.c: POST /images/create with fromImage */
 route_handler handle_image_pull;
 /* api_build.c */
-route_handler handle_build, handle_build_cancel, handle_build_prune;
+route_handler handle_build, handle_build_cancel, handle_build_prune, handle_buildkit;
 /* api_networks.c, api_volumes.c */
 route_handler handle_network_list, handle_network_inspect, handle_network_create, handle_network_remove,
 	handle_network_connect, handle_network_disconnect, handle_network_prune;
