@@ -5,7 +5,7 @@ need docker curl busybox python3 tar gzip bzip2 xz zstd git
 engine_start; busybox_image
 
 ctx() { mkdir -p "$T/ctx"; cat >"$T/ctx/Dockerfile"; } # a context with the Dockerfile on standard input
-build() { out D build -t "$C" "$@" "$T/ctx"; }
+build() { out D build -t "$C" "$T/ctx"; }
 img() { docker image inspect -f "$2" "$1"; }
 zone_dirs_gone() { [ -z "$(ls "$ROOT/zones")" ]; }
 remote() { api POST "/build?t=$C&remote=$(python3 -c 'import sys,urllib.parse; print(urllib.parse.quote(sys.argv[1], safe=""))' "$1")${2:-}" >"$T/o"; }
