@@ -33,6 +33,8 @@
 	"the --%s option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to "     \
 	"learn how to build images with BuildKit enabled"
 
+#define PIPE_BYTES (1024 * 1024)
+
 struct copy {
 	struct build *b;
 	const char *name; /* COPY or ADD */
@@ -275,6 +277,7 @@ static int send_source(const struct copy *c, const struct zone_view *to,
 
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return err_sys(err, "pipe");
+	(void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_BYTES); /* fewer turns; less is fine */
 	s.pipe_fd = pair[1];
 	if ((rc = pthread_create(&thread, NULL, send_tar, &s)) != 0) {
 		close(pair[0]);

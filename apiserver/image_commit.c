@@ -24,6 +24,8 @@
 #include "str.h"
 #include "version.h"
 
+#define PIPE_BYTES (1024 * 1024)
+
 /* The digest of a tar of nothing: two zero blocks. */
 #define EMPTY_DIFF_ID "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 
@@ -93,6 +95,7 @@ static int add_upper(const char *upper, const char *parent_chain, struct layer_i
 		return err_sys(err, "open %s", upper);
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return err_sys(err, "pipe");
+	(void)fcntl(pair[1], F_SETPIPE_SZ, PIPE_BYTES); /* fewer turns; less is fine */
 	r.fd = pair[0];
 	w.pipe_fd = pair[1];
 	if ((rc = pthread_create(&r.thread, NULL, write_and_close, &w)) != 0) {

@@ -218,6 +218,7 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
 	else if (pipe2(p, O_CLOEXEC) < 0)
 		rc = err_sys(err, "pipe");
 	if (rc >= 0) {
+		(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20); /* fewer turns; less is fine */
 		rc = helper_start(v, req, p[0], &h, err);
 		close(p[0]);
 		if (rc < 0)

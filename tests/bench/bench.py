@@ -8,7 +8,7 @@ A ratio above 1 means that we are better: more per second, or less time, CPU or 
 
 Each engine lives in a network namespace and below a folder of its own; only what this started is ended.
 """
-import argparse, calendar, glob, http.client, json, os, re, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+import argparse, calendar, glob, http.client, io, json, os, re, shutil, signal, socket, statistics, struct, subprocess, sys, tarfile, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(TOP, 'build/release/bin')
@@ -304,6 +304,45 @@ def many_writers(e):
     return v
 
 
+def build_tar(dockerfile, files=()):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w') as t:
+        for name, data in [('Dockerfile', dockerfile.encode())] + list(files):
+            i = tarfile.TarInfo(name)
+            i.size = len(data)
+            t.addfile(i, io.BytesIO(data))
+    return out.getvalue()
+
+
+def build_once(e, tar, query=''):
+    s, b = e.req('POST', '/v1.41/build?t=benchbuild&' + query, tar, {'Content-Type': 'application/x-tar'})
+    assert s == 200 and b'Successfully built' in b, (s, b[-500:])
+
+
+TEN_RUNS = 'FROM bench\n' + 'RUN ["/loggen", "0", "20", "line"]\n' * 10
+
+
+def build_runs(e):
+    tar = build_tar(TEN_RUNS)
+    build_once(e, tar, 'nocache=1')
+    return statistics.median(ms(lambda: build_once(e, tar, 'nocache=1')) for _ in range(5))
+
+
+def build_cached(e):
+    tar = build_tar(TEN_RUNS)
+    build_once(e, tar)
+    return statistics.median(ms(lambda: build_once(e, tar)) for _ in range(11))
+
+
+def build_context(e):
+    """100 files of 1 MB, new ones each time: upload, hash, copy, layer."""
+    times = []
+    for k in range(3):
+        tar = build_tar('FROM bench\nCOPY d /d\n', [('d/%d' % i, os.urandom(1000000)) for i in range(100)])
+        times.append(ms(lambda: build_once(e, tar)))
+    return statistics.median(times)
+
+
 MEASURES = [  # name, unit, function, higher is better
     ('GET /_ping, 1 connection', 'req/s', load('/_ping', 1), True),
     ('GET /_ping, 8 connections', 'req/s', load('/_ping', 8), True),
@@ -321,6 +360,9 @@ MEASURES = [  # name, unit, function, higher is better
     ('logs --tail 10 of 3 M lines', 'ms', read_tail, False),
     ('logs --since the last 15,000 lines', 'ms', read_since, False),
     ('logs, whole', 'MB/s', read_whole, True),
+    ('build, 10 RUN', 'ms', build_runs, False),
+    ('build, 10 RUN, all cached', 'ms', build_cached, False),
+    ('build, COPY of 100 MB', 'ms', build_context, False),
 ]
 
 
