@@ -230,7 +230,7 @@ static int refuse(struct req *r, struct err *err)
 	return build_platform_check(platform, err);
 }
 
-static int params(struct req *r, struct build *b, struct err *err)
+int build_params(struct req *r, struct build *b, struct err *err)
 {
 	const char *dockerfile = req_query(r, "dockerfile");
 	int rc;
@@ -265,7 +265,7 @@ void handle_build(struct req *r)
 	struct build *b = xcalloc(1, sizeof(*b));
 	struct err err = { 0 };
 
-	if (params(r, b, &err) < 0) {
+	if (build_params(r, b, &err) < 0) {
 		reply_error(req_id(r), &err);
 		build_free(b);
 		return;

@@ -74,6 +74,10 @@ struct build {
 	struct build *next; /* loop: of all that are going on */
 };
 
+/* ---- api_build.c ---- */
+/* The query into b, which is zero; build_free in any case. Loop. */
+int build_params(struct req *r, struct build *b, struct err *err);
+
 /* ---- op_build.c ---- */
 void op_build(struct build *b);		    /* loop; takes b */
 void build_cancel(struct build *b);	    /* loop: its client does not want it any more */

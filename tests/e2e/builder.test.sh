@@ -103,6 +103,21 @@ t_many() { # more than there are places: the others are told that they wait, and
 	docker save busybox -o "$T/bb.tar"; out timeout 20 docker load -i "$T/bb.tar"; rc 1 timeout 20 docker pull 127.0.0.1:1/x
 	kill -9 "${p[0]}"; until_ok grep -q "Step 3" "$T/o9" || fail "9 does not begin"; for i in "${p[@]}"; do kill -9 "$i" 2>/dev/null; done; wait; UNTIL=20 until_ok zone_dirs_gone || fail "left: $(ls "$ROOT/zones")"
 }
+nothing_left() { zone_dirs_gone && [ -z "$(ls "$ROOT/lib/layers/tmp")" ] && ! grep -q "$ROOT" /proc/self/mountinfo; }
+t_killed_anywhere() { # the engine dies at different moments of a build; the next one finds all in order, and goes on with the steps that were done
+	mkdir -p "$T/ctx/d"; local i p; for i in 1 2 3 4 5 6 7 8; do head -c 3000000 /dev/urandom >"$T/ctx/d/$i"; done
+	ctx <<<$'FROM busybox\nCOPY d /d1\nRUN cp -a /d1 /d2\nCOPY d /d3\nRUN rm -rf /d1 /d2\nCMD ["ls","/d3"]'
+	for i in 0.03 0.08 0.15 0.25 0.4; do
+		docker build -t "$C:k" "$T/ctx" >"$T/o" 2>&1 & p=$!
+		sleep $i; engine_kill; wait $p; engine_start; UNTIL=20 until_ok nothing_left || fail "after $i s: $(ls "$ROOT/zones")"; eq "$(n_containers)" 0
+	done
+	build; out D run --rm "$C"; eq "$OUT" $'1\n2\n3\n4\n5\n6\n7\n8'
+}
+t_gone_anywhere() { # and so does the client
+	mkdir -p "$T/ctx/d"; local i p; for i in 1 2 3 4; do head -c 3000000 /dev/urandom >"$T/ctx/d/$i"; done
+	ctx <<<$'FROM busybox\nCOPY d /d1\nRUN cp -a /d1 /d2\nADD d /d3\nRUN sleep 0.1'
+	for i in 0.02 0.06 0.1 0.15 0.2 0.3; do docker build --no-cache "$T/ctx" >"$T/o" 2>&1 & p=$!; sleep $i; kill -9 $p; wait $p 2>/dev/null; done; UNTIL=20 until_ok nothing_left || fail "left: $(ls "$ROOT/zones")"; eq "$(n_containers)" 0
+}
 t_cancel() {
 	printf 'FROM busybox\nRUN echo begun; sleep 100' >"$T/df"; local p
 	curl -sN --unix-socket "$SOCK" "http://d/build?buildid=$C" -X POST -H 'Content-Type: application/x-tar' --data-binary @"$T/df" >"$T/o" & p=$!
