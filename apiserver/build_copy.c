@@ -152,6 +152,7 @@ static bool is_url(const char *s)
 static int find_sources(struct copy *c, struct err *err)
 {
 	int root_fd = -1, rc = open_from(c, &root_fd, err);
+	bool not_there = rc < 0 && c->from; /* it has said so */
 
 	for (char **s = c->args; rc >= 0 && s[1]; s++) {
 		if (!is_url(*s)) {
@@ -169,7 +170,7 @@ static int find_sources(struct copy *c, struct err *err)
 		rc = err_kind(err, ERR_BAD_PARAM, "no source files were specified");
 	for (size_t i = 0; rc >= 0 && i < c->n; i++)
 		rc = build_source_hash(c->b, &c->v[i], c->keep_owner, err);
-	return rc < 0 ? err_wrap(err, rc, "%s failed", c->name) : 0;
+	return rc < 0 && !not_there ? err_wrap(err, rc, "%s failed", c->name) : rc;
 }
 
 /* ---- writing ---- */
