@@ -82,8 +82,11 @@ static int expand_flag(struct copy *c, const struct df_instr *in, const char *na
 		       struct err *err)
 {
 	const char *v = df_flag(in, name);
+	int rc = str_empty(v) ? 0 : expand_one(c->b, v, out, err);
 
-	return str_empty(v) ? 0 : expand_one(c->b, v, out, err);
+	if (rc == 0 && *out && !**out) /* nothing was in the variable: as if it were not there */
+		free(take_ptr(out));
+	return rc;
 }
 
 static int read_flags(struct copy *c, const struct df_instr *in, struct err *err)
@@ -332,21 +335,44 @@ static int copy_one(struct copy *c, const struct zone_view *to, const struct bui
 	return unpack ? unpack_source(to, src, dir, err) : send_source(c, to, src, dir, as, err);
 }
 
+/* One ID by number or by name, of a user or a group. */
+static int one_id(int root_fd, const char *name, bool group, unsigned *out, struct err *err)
+{
+	cleanup_free char *spec = group ? xasprintf("0:%s", name) : xasprintf("%s:0", name);
+	struct err why = { 0 };
+	int64_t n;
+	uid_t uid;
+	gid_t gid;
+
+	if (parse_i64(name, 0, UINT32_MAX - 1, &n) == 0) {
+		*out = (unsigned)n;
+		return 0;
+	}
+	if (!*name || zone_user_ids(root_fd, spec, &uid, &gid, &why) < 0)
+		return err_kind(err, ERR_SYSTEM, "can't find %s for %s %s: no such %s: %s",
+				group ? "gid" : "uid", group ? "group" : "user", name,
+				group ? "group" : "user", name);
+	*out = group ? gid : uid;
+	return 0;
+}
+
+/* USER[:GROUP]; a user alone is the group's name, too. */
 static int chown_ids(struct copy *c, int root_fd, struct err *err)
 {
-	cleanup_free char *user = NULL;
-	int rc;
+	cleanup_strv char **parts = strv_split(c->chown ? c->chown : "", ':');
+	size_t n = strv_len(parts);
+	int rc = 0;
 
 	if (!c->chown)
 		return 0;
-	/* a number alone is the group, too */
-	if (strspn(c->chown, "0123456789") == strlen(c->chown))
-		user = xasprintf("%s:%s", c->chown, c->chown);
-	else
-		user = xstrdup(c->chown);
-	if ((rc = zone_user_ids(root_fd, user, &c->uid, &c->gid, err)) < 0)
-		return err_wrap(err, rc, "unable to convert uid/gid chown string to host mapping");
-	return 0;
+	if (n == 0 || n > 2)
+		rc = err_kind(err, ERR_BAD_PARAM, "invalid chown string format: %s", c->chown);
+	if (rc == 0)
+		rc = one_id(root_fd, parts[0], false, &c->uid, err);
+	if (rc == 0)
+		rc = one_id(root_fd, parts[n - 1], true, &c->gid, err);
+	return rc < 0 ? err_wrap(err, rc, "unable to convert uid/gid chown string to host mapping")
+		      : 0;
 }
 
 static int write_all(struct copy *c, const json_t *container_config, struct err *err)
@@ -418,7 +444,7 @@ int build_workdir(struct build *b, const struct df_instr *in, struct err *err)
 	cleanup_free char *text = NULL;
 	struct image *parent = NULL;
 	const char *dir;
-	char upper[1024];
+	char upper[1024], id[65];
 	bool existed;
 	int rc;
 
@@ -432,10 +458,14 @@ int build_workdir(struct build *b, const struct df_instr *in, struct err *err)
 		return 0;
 	if (b->s.image_id[0] && (rc = image_get(b->s.image_id, &parent, err)) < 0)
 		return rc;
+	build_say_running(b, id);
 	rc = build_root_open(&to, parent, err);
 	image_unref(parent);
 	if (rc < 0 || (rc = make_dir(to.view.root_fd, dir, 0, 0, &existed, err)) < 0)
 		return rc;
 	build_root_unmount(&to);
-	return build_commit(b, existed ? NULL : build_root_upper(&to, upper), config, NULL, err);
+	rc = build_commit(b, existed ? NULL : build_root_upper(&to, upper), config, id, err);
+	if (rc == 0)
+		build_say_removed(b, id);
+	return rc;
 }

@@ -128,6 +128,8 @@ int build_squash(struct build *b, struct err *err);
 /* ---- build_step.c ---- */
 /* One instruction, but FROM; a container of it goes when it is done, as it was asked for. */
 int build_dispatch(struct build *b, const struct df_instr *in, struct err *err);
+void build_say_running(struct build *b, char id[65]); /* makes one up */
+void build_say_removed(struct build *b, const char *id);
 /* A step that changes the configuration and nothing else; text is what history says. */
 int build_commit_nop(struct build *b, const char *text, struct err *err);
 int build_no_heredoc(const struct df_instr *in, struct err *err); /* they need BuildKit */

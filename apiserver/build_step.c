@@ -18,6 +18,19 @@
 #include "jget.h"
 #include "str.h"
 
+/* Docker makes a container for what runs nothing, too; here it is a word. */
+void build_say_running(struct build *b, char id[65])
+{
+	id_generate(id);
+	build_say(b, " ---> Running in %.12s\n", id);
+}
+
+void build_say_removed(struct build *b, const char *id)
+{
+	if (b->o.rm)
+		build_say(b, "Removing intermediate container %.12s\n", id);
+}
+
 int build_commit_nop(struct build *b, const char *text, struct err *err)
 {
 	cleanup_json json_t *config = build_nop_config(b, text, true);
@@ -29,13 +42,10 @@ int build_commit_nop(struct build *b, const char *text, struct err *err)
 				"Please provide a source image with `from` prior to commit");
 	if (build_from_cache(b, config))
 		return 0;
-	id_generate(id);
-	build_say(b, " ---> Running in %.12s\n", id);
-	if ((rc = build_commit(b, NULL, config, id, err)) < 0)
-		return rc;
-	if (b->o.rm)
-		build_say(b, "Removing intermediate container %.12s\n", id);
-	return 0;
+	build_say_running(b, id);
+	if ((rc = build_commit(b, NULL, config, id, err)) == 0)
+		build_say_removed(b, id);
+	return rc;
 }
 
 /* Docker says so when a stage's check, or the base image's, is replaced. */

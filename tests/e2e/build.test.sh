@@ -137,6 +137,13 @@ COPY g.txt /link/
 E
 	build; out D run --rm "$C" sh -c 'cat /new/dir/file /bin/f; ls /w; cat /d/l /w/d2/l /through; readlink /d/l; stat -c %a /d/sub /new/dir /bin/f; cat "/a b"; stat -c "%U:%G:%a" /owned; stat -c %u:%g /seven /seven/sub/s; ls /all; cat /d/g.txt; stat -c %u /d/sub/s'
 	eq "$OUT" $'f\nf\nd2\ng.txt\nh.txt\ns\ns\nf\nsub/s\n751\n755\n4755\nsp ace\nnobody:users:600\n7:7\n7:7\nDockerfile\na b\nd\nf\ng.txt\nh.txt\nlf\ng\n0'
+	ctx <<<$'FROM busybox\nCOPY --chown=root f /1\nCOPY --chown=nobody:8 f /2\nCOPY --chown=9:wheel f /3\nADD --chown=$NO f /4\nWORKDIR /new'; build; out D run --rm "$C" stat -c %u:%g /1 /2 /3 /4; eq "$OUT" $'0:0\n65534:8\n9:10\n0:0'
+	while IFS='|' read -r a b; do ctx <<<$'FROM busybox\nCOPY --chown='"$a f /x"; rc 1 D build "$T/ctx"; has "$ERR" "unable to convert uid/gid chown string to host mapping: $b"; done <<'E'
+nosuch|can't find uid for user nosuch: no such user: nosuch
+root:nosuch|can't find gid for group nosuch: no such group: nosuch
+1:2:3|invalid chown string format: 1:2:3
+E
+	ctx <<<$'FROM busybox\nWORKDIR /w1\nWORKDIR w2'; build --no-cache; eq "$(grep -c "Running in" <<<"$OUT")" 2; eq "$(grep -c "Removing intermediate" <<<"$OUT")" 2
 	ctx <<<$'FROM busybox\nCOPY nope /'; rc 1 D build "$T/ctx"; has "$ERR" "COPY failed: file not found in build context or excluded by .dockerignore: stat nope: file does not exist"
 	ctx <<<$'FROM busybox\nCOPY ../x /'; rc 1 D build "$T/ctx"; has "$ERR" "COPY failed: forbidden path outside the build context: ../x ()"
 	ctx <<<$'FROM busybox\nCOPY f g.txt /x'; rc 1 D build "$T/ctx"; has "$ERR" "When using COPY with more than one source file, the destination must be a directory and end with a /"
