@@ -60,6 +60,18 @@ static void note_old_check(struct build *b)
 	build_say(b, "Note: overriding previous HEALTHCHECK: [%s]\n", text);
 }
 
+/* As in Docker what a check does not say is taken from the one before it. */
+static void keep_old_times(struct build *b, const json_t *old)
+{
+	static const char *const keys[] = { "Interval", "Timeout", "StartPeriod", "StartInterval",
+					    "Retries" };
+	json_t *now = jget_obj(b->s.config, "Healthcheck");
+
+	for (size_t i = 0; now && i < ARRAY_SIZE(keys); i++)
+		if (!json_object_get(now, keys[i]) && jget_int(old, keys[i], 0))
+			json_object_set(now, keys[i], json_object_get(old, keys[i]));
+}
+
 int build_no_heredoc(const struct df_instr *in, struct err *err)
 {
 	if (!in->heredoc)
@@ -73,6 +85,7 @@ int build_no_heredoc(const struct df_instr *in, struct err *err)
 static int do_change(struct build *b, const struct df_instr *in, struct err *err)
 {
 	cleanup_strv char **vars = build_vars(b);
+	cleanup_json json_t *old = json_deep_copy(jget_obj(b->s.config, "Healthcheck"));
 	cleanup_buf struct buf text = BUF_INIT;
 	int rc;
 
@@ -85,6 +98,8 @@ static int do_change(struct build *b, const struct df_instr *in, struct err *err
 	rc = dockerfile_change_one(b->s.config, df_cmd_name(in->cmd), in->rest, vars, &b->s.change,
 				   err);
 	b->s.change.note = NULL;
+	if (in->cmd == DF_HEALTHCHECK)
+		keep_old_times(b, old);
 	return rc < 0 ? rc : build_commit_nop(b, buf_str(&text), err);
 }
 

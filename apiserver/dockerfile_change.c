@@ -115,7 +115,8 @@ static int command(struct change *c, const char *text, json_t **out)
 			strv_add(&v, "/bin/sh");
 			strv_add(&v, "-c");
 		}
-		strv_add(&v, text);
+		if (*text)
+			strv_add(&v, text);
 	}
 	*out = array_of(v);
 	return 0;
@@ -139,7 +140,7 @@ static int change_entrypoint(struct change *c)
 	json_t *a;
 	int rc;
 
-	if ((rc = command(c, c->rest, &a)) < 0)
+	if ((rc = command(c, *c->rest ? c->rest : "[]", &a)) < 0)
 		return rc;
 	note_quoted(c, " [", a);
 	if (!json_array_size(a)) {

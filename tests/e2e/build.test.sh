@@ -1,7 +1,7 @@
 #!/bin/bash
 # Building: the classic builder's instructions, cache, contexts, parameters, errors, and a client that goes away.
 . "$(dirname "$0")/lib.sh"
-need docker curl busybox python3 tar gzip bzip2 xz
+need docker curl busybox python3 tar gzip bzip2 xz jq
 engine_start; busybox_image
 
 ctx() { mkdir -p "$T/ctx"; cat >"$T/ctx/Dockerfile"; } # a context with the Dockerfile on standard input
@@ -97,6 +97,7 @@ E
 E
 	created_by "$C" | head -16 >"$T/got"; diff "$T/want" "$T/got" >&2 || fail "history"
 	ctx <<<"FROM --platform=linux $C"$'\nHEALTHCHECK NONE\nHEALTHCHECK CMD x'; out D build "$T/ctx"; has "$OUT" Note:; ctx <<<"FROM $C"$'\nHEALTHCHECK CMD x'; out D build "$T/ctx"; has "$OUT" 'Note: overriding previous HEALTHCHECK: [CMD-SHELL test -e "$A"]'
+	ctx <<<"FROM $C"$'\nHEALTHCHECK --timeout=9s CMD x'; out D build -t "${C}:h" "$T/ctx"; eq "$(img "${C}:h" '{{json .Config.Healthcheck}}' | jq -c '[.Test[1],.Interval,.Timeout,.Retries]')" '["x",90000000000,9000000000,2]' "what a check does not say"
 	out D run --rm --entrypoint stat "$C" -c %U:%a /w/x /w/y; eq "$OUT" $'root:755\nroot:755'
 	ctx <<<"FROM $C"; out D build --no-cache -t "${C}:child" "$T/ctx"; has "$OUT" "# Executing 1 build trigger"; has "$OUT" $'\ntriggered'; eq "$(img "${C}:child" '{{json .Config.OnBuild}}')" null
 }

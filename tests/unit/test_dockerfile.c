@@ -234,6 +234,8 @@ static const struct {
 	{ "HEALTHCHECK --retries=\"2\" CMD x",
 	  "{\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"x\"],\"Retries\":2}}", false },
 	{ "HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments", true },
+	{ "CMD", "{\"Cmd\":[\"/bin/sh\",\"-c\"]}", false },
+	{ "ENTRYPOINT", "{\"Entrypoint\":null}", false },
 	{ "CMD [1]", "when using JSON array syntax, arrays must be comprised of strings only", true },
 	{ "VOLUME [\"\"]", "VOLUME specified can not be an empty string", true },
 	{ "VOLUME a \"b c\"", "{\"Volumes\":{\"a\":{},\"b c\":{}}}", false },
