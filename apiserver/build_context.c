@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apiserver/build_source.h"
 #include "apiserver/url_source.h"
 #include "cleanup.h"
 #include "fs.h"
@@ -125,7 +126,7 @@ char **dockerignore_parse(const char *text)
 		char *s = *l;
 		bool negated;
 		size_t n;
-		cleanup_free char *clean = NULL;
+		cleanup_free char *clean = NULL, *rule = NULL;
 
 		if (*s == '#')
 			continue;
@@ -138,13 +139,12 @@ char **dockerignore_parse(const char *text)
 			continue;
 		negated = *s == '!';
 		s += negated;
-		while (*s == '/' || (s[0] == '.' && s[1] == '/'))
+		while (isspace((unsigned char)*s))
 			s++;
-		for (n = strlen(s); n && s[n - 1] == '/'; n--)
-			;
-		clean = xasprintf("%s%.*s", negated ? "!" : "", (int)n, s);
-		if (n)
-			strv_add(&out, clean);
+		clean = build_path_clean(s);
+		rule = xasprintf("%s%s", negated ? "!" : "", clean);
+		if (*clean)
+			strv_add(&out, rule);
 	}
 	return out;
 }

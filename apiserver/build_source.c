@@ -50,8 +50,7 @@ static struct build_source *add(struct build_source **v, size_t *n)
 
 /* ---- one path ---- */
 
-/* "/a/../b/." -> "a", "b" ... as text, without going above the root. Owned. */
-static char *clean(const char *path)
+char *build_path_clean(const char *path)
 {
 	cleanup_strv char **parts = strv_split(path, '/'), **kept = strv_split("", ' ');
 	cleanup_buf struct buf b = BUF_INIT;
@@ -246,7 +245,7 @@ static bool has_wildcards(const char *s)
 int build_source_find(int root_fd, const char *name, bool context, struct build_source **v,
 		      size_t *n, struct err *err)
 {
-	cleanup_free char *path = clean(name);
+	cleanup_free char *path = build_path_clean(name);
 	struct globber g = {
 		.root_fd = root_fd,
 		.pattern = path,

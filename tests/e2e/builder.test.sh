@@ -96,6 +96,16 @@ t_df_and_prune() {
 	rc 1 D builder prune -f --filter nope=1; has "$ERR" "invalid filter"; out D system prune -f; has "$OUT" "Total reclaimed space"; eq "$(cache_is True)" 0
 	api POST /build/prune >"$T/o"; eq "$(cat "$T/o")" '{"CachesDeleted":null,"SpaceReclaimed":0}'; api POST '/build/prune?keep-storage=x' >"$T/o"; eq "$(status)" 400
 }
+t_prune_meanwhile() { # what a build stands on stays, whoever cleans up
+	D run --name "$C" busybox sh -c 'echo base >/base'; D commit "$C" "$C:base" >/dev/null; D rm "$C" >/dev/null
+	ctx <<<"FROM $C:base"$'\nENV A=1\nRUN echo 1 >/1\nRUN while [ ! -e /now ]; do sleep 0.05; done\nCOPY go /go\nRUN while [ ! -e /then ]; do sleep 0.05; done\nRUN cat /base /1 /go >/all'; echo go >"$T/ctx/go"
+	docker build -t "$C" "$T/ctx" >"$T/o" 2>&1 & local p=$! n=0 f
+	for f in now then; do
+		n=$((n + 2)); until_ok grep -q "Step $((n + 2))/" "$T/o"; until_ok running_is 1 || fail "not at $f"
+		D rmi -f "$C:base" >/dev/null 2>&1; D image prune -f >/dev/null; D builder prune -af >/dev/null; until_ok docker exec "$(docker ps -q)" touch /$f
+	done
+	wait $p || fail "$(cat "$T/o")"; out D run --rm "$C" cat /all; eq "$OUT" $'base\n1\ngo'; D history "$C" >/dev/null || fail history; D save "$C" -o "$T/s.tar" || fail save
+}
 t_many() { # more than there are places: the others are told that they wait, and nothing else waits with them
 	ctx <<<$'FROM busybox\nARG N\nRUN sleep 1000'; local i p=()
 	for i in 1 2 3 4 5 6 7 8; do docker build --build-arg N=$i "$T/ctx" >"$T/o$i" 2>&1 & p+=($!); done; until_ok running_is 8 || fail "8 do not run"

@@ -43,6 +43,10 @@ t_add_url() {
 	ctx <<<$'FROM busybox\nCOPY '$U$'/plain /'; rc 1 D build "$T/ctx"; has "$ERR" "source can't be a URL for COPY"; ctx <<<$'FROM busybox\nADD '$U$'/cut /'; rc 1 D build "$T/ctx"; has "$ERR" "ADD failed"; ctx <<<$'FROM busybox\nADD '$U$'/tofile /'; rc 1 D build "$T/ctx"; has "$ERR" "ADD failed"
 	zone_dirs_gone || fail "left: $(ls "$ROOT/zones")"
 }
+t_alone() { # a Dockerfile on standard input, with nothing around it
+	echo alone >"$W/alone"; OUT=$(docker build -t "$C" - <<<$'FROM busybox\nADD '$U$'/alone /got\nRUN cat /got' 2>&1) || fail "$OUT"; has "$OUT" $'\nalone\n'; OUT=$(docker build - <<<$'FROM busybox\nCOPY x /x' 2>&1) && fail "$OUT"; has "$OUT" "stat x: file does not exist"
+	printf 'FROM busybox\nADD %s/alone /got\nCOPY x /x' $U >"$T/df"; api POST "/build" -H 'Content-Type: application/x-tar' --data-binary @"$T/df" >"$T/o"; has "$(cat "$T/o")" "COPY failed: file not found in build context"
+}
 t_add_url_gone() {
 	ctx <<<$'FROM busybox\nADD '$U$'/slow /'; docker build "$T/ctx" >"$T/o" 2>&1 & local p=$!
 	until_ok grep -q "Downloading\|Step 2" "$T/o"; sleep 0.3; kill -9 $p; UNTIL=15 until_ok zone_dirs_gone || fail "left: $(ls "$ROOT/zones")"

@@ -187,6 +187,12 @@ static void test_ignore(void **state)
 		{ "a/**/b", "a/b", true },
 		{ "a/**/b", "a/x/y/b", true },
 		{ "a/**/b", "ab", false },
+		{ "a/../d//x/.", "d/x/y", true },
+		{ "d\n! d/keep", "d/keep", false },
+		{ "  #x", "#x", true },
+		{ "\xef\xbb\xbfx", "x", true },
+		{ ".", "x", false },
+		{ "/", "x", false },
 	};
 
 	(void)state;
