@@ -103,10 +103,9 @@ struct exit_job {
 	struct container *ct;
 	struct ct_spec *spec;
 	struct zone_exit ex;
-	bool patient; /* the log goes with the container */
 };
 
-#define FORWARD_WAIT_MS	    10000
+#define FORWARD_WAIT_MS	    500 /* an end does not wait for a sink that is slow */
 #define FORWARD_WAIT_STACK  (128 * 1024)
 
 static int exit_run(struct job *job, struct err *err)
@@ -210,7 +209,7 @@ static void *wait_for_sink(void *arg)
 	struct exit_job *ej = arg;
 	struct err ignored = { 0 };
 
-	(void)logclient_forward_wait(ej->spec->uuid, FORWARD_WAIT_MS, ej->patient, &ignored);
+	(void)logclient_forward_wait(ej->spec->uuid, FORWARD_WAIT_MS, false, &ignored);
 	loop_post(submit_exit, ej);
 	return NULL;
 }
@@ -249,7 +248,6 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	ej->job.run = exit_run;
 	ej->job.done = exit_done;
 	ej->job.what = "exit";
-	ej->patient = jget_bool(ct->host_config, "AutoRemove", false);
 	if (!start_waiting(ej))
 		submit_exit(ej);
 }

@@ -37,6 +37,7 @@
 #include "cleanup.h"
 #include "failpoint.h"
 #include "frame.h"
+#include "fs.h"
 #include "log.h"
 #include "logsvc.pb-c.h"
 #include "str.h"
@@ -244,6 +245,13 @@ int logclient_remove(const char *uuid, struct err *err)
 	req.op_case = LOGSVC__REQUEST__OP_REMOVE;
 	req.remove = &op;
 	return call_ok(&req, -1, err);
+}
+
+bool logclient_keeps(const char *uuid)
+{
+	char path[1024];
+
+	return fs_exists(paths_zone_run(&engine->paths, uuid, "removed", path));
 }
 
 int logclient_rotate(const char *uuid, struct err *err)

@@ -27,6 +27,8 @@ int logclient_read(const char *uuid, const struct log_read_opts *o, int *out_fd,
 int logclient_attach(const char *uuid, bool out, bool err_stream, bool replay, bool stream, int *out_fd, struct err *err);
 int logclient_reconfigure(const char *uuid, struct err *err);
 int logclient_remove(const char *uuid, struct err *err);
+/* After logclient_remove: logsvc keeps the log until it is delivered, and then removes the zone's folders. */
+bool logclient_keeps(const char *uuid);
 /* Tells it the service metadata as it is now; each connect of the supervisor does so as well. */
 int logclient_set_defaults(struct err *err);
 struct log_usage {

@@ -9,9 +9,12 @@
  *
  * Failure: the record goes last but one. Dying before that leaves a container whose files are
  * partly gone and whose record says so (removing): lifecycle finishes the removal at the next
- * start. A renamed directory is swept up then, too.
+ * start. A renamed directory is swept up then, too. A log that is not delivered yet is left to logsvc, which
+ * removes what remains (logclient_keeps).
  */
 #define LOG_MODULE "remove"
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -67,6 +70,42 @@ static int remove_tree(const char *dir, const char *name, struct err *err)
 	return fs_remove_tree(dir_fd, gone, err);
 }
 
+/* All but the log and its settings: its log driver's sink has not got all of it yet. */
+static int remove_but_log(const char *uuid, struct err *err)
+{
+	cleanup_dir DIR *d = NULL;
+	struct dirent *e;
+	char path[1024];
+	int rc = 0, r;
+
+	(void)unlink(paths_zone_run(&engine->paths, uuid, "zoneadmd.sock", path)); /* of one that was killed */
+	if (!(d = opendir(paths_zone(&engine->paths, uuid, "", path))))
+		return errno == ENOENT ? 0 : err_sys(err, "open %s", path);
+	while ((e = readdir(d))) {
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, "..") || str_eq(e->d_name, "logs") ||
+		    str_eq(e->d_name, "config"))
+			continue;
+		r = fs_remove_tree(dirfd(d), e->d_name, err);
+		rc = r < 0 ? r : rc;
+	}
+	return rc;
+}
+
+static int remove_zone(const char *uuid, struct err *err)
+{
+	struct err ignored = { 0 };
+	char zones_run[1024];
+	int rc;
+
+	if (logclient_keeps(uuid))
+		return remove_but_log(uuid, err);
+	if ((rc = remove_tree(engine->paths.zones, uuid, err)) < 0)
+		return rc;
+	if (str_fmt(zones_run, sizeof(zones_run), "%s/zones", engine->paths.run) > 0)
+		remove_tree(zones_run, uuid, &ignored);
+	return 0;
+}
+
 static int64_t zone_size(const char *uuid)
 {
 	char path[1024];
@@ -103,7 +142,6 @@ static int remove_run(struct job *job, struct err *err)
 	struct remove_job *rj = container_of(job, struct remove_job, job);
 	const char *uuid = rj->spec->uuid;
 	struct err ignored = { 0 };
-	char zones_run[1024];
 	int rc;
 
 	container_save_flush(); /* "removing" is in the record before anything is gone */
@@ -119,10 +157,8 @@ static int remove_run(struct job *job, struct err *err)
 			 log_q(ignored.msg));
 	if (failpoint("remove.tree"))
 		return err_kind(err, ERR_SYSTEM, "failpoint remove.tree");
-	if ((rc = remove_tree(engine->paths.zones, uuid, err)) < 0)
+	if ((rc = remove_zone(uuid, err)) < 0)
 		return err_wrap(err, rc, "unable to remove filesystem for %s", rj->spec->id);
-	if (str_fmt(zones_run, sizeof(zones_run), "%s/zones", engine->paths.run) > 0)
-		remove_tree(zones_run, uuid, &ignored);
 	if (failpoint("remove.record"))
 		return err_kind(err, ERR_SYSTEM, "failpoint remove.record");
 	if ((rc = container_store_del(rj->spec->id, err)) < 0)

@@ -242,10 +242,14 @@ static void sweep_dir(const char *dir)
 		if (!str_starts(e->d_name, ".gone-") &&
 		    !(is_uuid(e->d_name) && !uuid_known(e->d_name)))
 			continue;
+		if (is_uuid(e->d_name) && logclient_keeps(e->d_name))
+			continue;
 		if (is_uuid(e->d_name)) {
 			log_warn("zone without a record is removed", "uuid=%s", e->d_name);
 			zone_kill(e->d_name);
 			logclient_remove(e->d_name, &err);
+			if (logclient_keeps(e->d_name))
+				continue;
 		}
 		if (fs_remove_tree(dirfd(d), e->d_name, &err) < 0)
 			log_warn("left behind", "path=%s/%s error=%s", log_q(dir), e->d_name,

@@ -15,7 +15,8 @@
  * them and is cleared first.
  * Threads: control; on_wake runs on the capture thread under the set's lock.
  * Failure: when logsvc dies, loggers go on with what is committed; the next logsvc finds the lock on the
- * status page taken and keeps that logger.
+ * status page taken and keeps that logger. When a logger dies too it is started again in the network that
+ * config.json names; once that has gone with its zone the rest waits for the container's next start.
  */
 #define LOG_MODULE "forward"
 #include "forward.h"
@@ -48,7 +49,7 @@
 #define TICK_NS		(1000 * MS)
 #define WAIT_TICK_NS	(10 * MS)
 #define PAUSE_MIN_NS	(250 * MS)
-#define PAUSE_MAX_NS	(30000 * MS)
+#define PAUSE_MAX_NS	(10000 * MS)
 #define GOOD_RUN_NS	(10000 * MS)
 #define IMPATIENT_NS	(2000 * MS) /* a sink away for so long is not waited for */
 #define CONFIG_MAX	(16 * 1024 * 1024)
@@ -72,12 +73,13 @@ struct forward {
 	struct forward_status *status;
 	int status_fd;
 	int64_t max_backlog, grace_s;
-	int netns_fd;	     /* -1: the host's */
+	int netns_fd;	     /* -1: there is none any more */
 	uint64_t logger_net; /* which network the logger is in */
 	int zone_pid;
 	pid_t pid;
 	struct source pidfd; /* fd -1: no logger */
-	int64_t started_ns, pause_ns, ended_ns;
+	int64_t started_ns, pause_ns;
+	uint64_t delivered; /* when the logger was started */
 	bool pausing;
 	struct timer tick;
 	struct waiting *waiting;
@@ -152,6 +154,15 @@ static void wake_logger(struct forward_commit *page, const struct forward_status
 		(void)syscall(SYS_futex, &page->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+static void set_running(struct forward_commit *page, bool running)
+{
+	if (running)
+		atomic_store(&page->ended_ns, 0);
+	else if (!atomic_load(&page->ended_ns))
+		atomic_store(&page->ended_ns, now_ns());
+	atomic_store(&page->running, running);
+}
+
 static void on_wake(struct log_waiter *w) /* under the set's lock */
 {
 	struct forward *f = container_of(w, struct forward, waiter);
@@ -163,7 +174,7 @@ static void on_wake(struct log_waiter *w) /* under the set's lock */
 		atomic_store(&f->page->live_off, (uint64_t)set->live_off);
 		atomic_fetch_add(&f->page->seq, 1);
 	}
-	atomic_store(&f->page->running, set->running && !set->removed);
+	set_running(f->page, set->running && !set->removed);
 	wake_logger(f->page, f->status);
 }
 
@@ -179,17 +190,19 @@ void forward_settle(const struct paths *paths, const char *uuid)
 	page = map_page(paths, uuid, FORWARD_COMMIT_NAME, &fd, &err);
 	if (!page)
 		return;
-	atomic_store(&page->running, 0);
-	atomic_fetch_add(&page->changes, 1);
-	(void)syscall(SYS_futex, &page->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	if (atomic_load(&page->running)) {
+		set_running(page, false);
+		atomic_fetch_add(&page->changes, 1);
+		(void)syscall(SYS_futex, &page->changes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	}
 	munmap(page, FORWARD_PAGE);
 	close(fd);
 }
 
 /* ---- the zone's network ----------------------------------------------------------------------- */
 
-/* What config.json names as the network namespace, when it is not one of zoneadmd's own. */
-static int open_config_netns(struct forward *f)
+/* What config.json names as the network namespace; the host's when it names none. -1: it has gone. */
+static int open_netns(struct forward *f)
 {
 	cleanup_buf struct buf text = BUF_INIT;
 	cleanup_json json_t *o = NULL;
@@ -203,20 +216,16 @@ static int open_config_netns(struct forward *f)
 		return -1;
 	list = jget_arr(jget_obj(o, "linux"), "namespaces");
 	json_array_foreach (list, i, ns)
-		if (str_eq(jget_str(ns, "type", ""), "network") && jget_str(ns, "path", NULL))
+		if (str_eq(jget_str(ns, "type", ""), "network"))
 			return open(jget_str(ns, "path", ""), O_RDONLY | O_CLOEXEC);
-	return -1;
+	return open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 }
 
-static void open_netns(struct forward *f)
+static void set_netns(struct forward *f)
 {
-	char path[1024];
-
 	if (f->netns_fd >= 0)
 		close(f->netns_fd);
-	f->netns_fd = open(paths_zone_run(f->paths, f->set->uuid, "netns", path), O_RDONLY | O_CLOEXEC);
-	if (f->netns_fd < 0)
-		f->netns_fd = open_config_netns(f);
+	f->netns_fd = open_netns(f);
 }
 
 static uint64_t net_id(int fd)
@@ -237,6 +246,7 @@ static void watch(struct forward *f, pid_t pid)
 		return;
 	f->pid = pid;
 	f->started_ns = mono_ns();
+	f->delivered = atomic_load(&f->status->delivered);
 	if (loop_watch(f->loop, &f->pidfd, EPOLLIN) < 0) {
 		close(f->pidfd.fd);
 		f->pidfd.fd = -1;
@@ -305,21 +315,13 @@ static bool runs(const struct forward *f)
 	return atomic_load(&f->page->running);
 }
 
-static void note_end(struct forward *f)
-{
-	if (runs(f))
-		f->ended_ns = 0;
-	else if (!f->ended_ns)
-		f->ended_ns = mono_ns();
-}
-
 /* How long a logger may go on. */
 static int64_t grace_left_s(const struct forward *f)
 {
-	int64_t left = f->grace_s;
+	int64_t left = f->grace_s, ended = atomic_load(&f->page->ended_ns), now = now_ns();
 
-	if (f->ended_ns)
-		left -= (mono_ns() - f->ended_ns) / 1000000000;
+	if (ended && now > ended)
+		left -= (now - ended) / 1000000000;
 	return left > 0 ? left : 0;
 }
 
@@ -342,8 +344,10 @@ static void spawn(struct forward *f)
 	snprintf(pid_text, sizeof(pid_text), "%d", f->zone_pid);
 	snprintf(max_text, sizeof(max_text), "%lld", (long long)f->max_backlog);
 	snprintf(grace_text, sizeof(grace_text), "%lld", (long long)grace_left_s(f));
-	if (f->netns_fd < 0)
-		argv[13] = NULL;
+	if (f->netns_fd < 0) {
+		log_warn("not forwarded: its network has gone", "zone=%s", f->set->uuid);
+		return;
+	}
 	if (exe_path(exe) < 0)
 		return;
 	atomic_store(&f->status->since_ns, 0);
@@ -401,12 +405,11 @@ static void on_pidfd(struct source *src, uint32_t events)
 	(void)events;
 	loop_unwatch(f->loop, &f->pidfd);
 	close(take_fd(&f->pidfd.fd));
-	if (now - f->started_ns > GOOD_RUN_NS)
-		f->pause_ns = 0;
+	if (now - f->started_ns > GOOD_RUN_NS || atomic_load(&f->status->delivered) > f->delivered)
+		f->pause_ns = 0; /* it was of use */
 	f->pause_ns = f->pause_ns ? f->pause_ns * 2 : PAUSE_MIN_NS;
 	if (f->pause_ns > PAUSE_MAX_NS)
 		f->pause_ns = PAUSE_MAX_NS;
-	note_end(f);
 	f->pausing = runs(f) || (!is_done(f) && grace_left_s(f) > 1);
 	if (f->pausing)
 		log_warn("logger ended", "zone=%s pid=%d", f->set->uuid, (int)f->pid);
@@ -431,7 +434,6 @@ static void on_tick(struct timer *t)
 {
 	struct forward *f = container_of(t, struct forward, tick);
 
-	note_end(f);
 	if (f->pausing && f->pidfd.fd < 0 && mono_ns() - f->started_ns >= f->pause_ns)
 		spawn(f);
 	if (!f->waiting)
@@ -525,10 +527,9 @@ void forward_free(struct forward *f, bool kill_logger)
 void forward_run(struct forward *f, int pid)
 {
 	f->zone_pid = pid;
-	f->ended_ns = 0;
-	atomic_store(&f->page->running, 1);
+	set_running(f->page, true);
 	wake_logger(f->page, f->status);
-	open_netns(f);
+	set_netns(f);
 	if (f->pidfd.fd >= 0 && f->logger_net != net_id(f->netns_fd)) {
 		kill_logger_of(f); /* the next one waits for its lock to be free */
 		f->pausing = true;
@@ -541,9 +542,23 @@ void forward_run(struct forward *f, int pid)
 	arm(f);
 }
 
+void forward_resume(struct forward *f)
+{
+	if (f->pidfd.fd >= 0 || f->pausing || is_done(f) || grace_left_s(f) == 0)
+		return;
+	set_netns(f);
+	spawn(f);
+	arm(f);
+}
+
 bool forward_is_busy(const struct forward *f)
 {
 	return f && (f->pidfd.fd >= 0 || f->pausing || f->waiting);
+}
+
+bool forward_is_owed(const struct forward *f)
+{
+	return f && (f->pidfd.fd >= 0 || f->pausing) && !is_done(f);
 }
 
 void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, void (*done)(void *arg), void *arg)

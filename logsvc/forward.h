@@ -28,7 +28,11 @@ void forward_free(struct forward *f, bool kill_logger);
 /* A run has started: its network and its first process (0: gone already). Starts a logger, a new one when
  * the network is not the one of the logger that lives. */
 void forward_run(struct forward *f, int pid);
+/* The zone has ended, and logsvc finds it so: starts a logger for what is not delivered, if none lives and
+ * the grace is not over. */
+void forward_resume(struct forward *f);
 bool forward_is_busy(const struct forward *f);
+bool forward_is_owed(const struct forward *f); /* busy, with something that is not delivered */
 /* Calls done, once, when all is delivered, or after timeout_ms; see ForwardWait. */
 void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, void (*done)(void *arg), void *arg);
 /* A zone that ended while no logsvc was there: its logger may end too. */

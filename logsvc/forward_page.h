@@ -17,6 +17,7 @@
 #define FORWARD_COMMIT_NAME   "logcommit"
 #define FORWARD_STATUS_NAME   "forward"
 #define FORWARD_CURSOR_NAME   "forward.cursor" /* in the logs folder */
+#define FORWARD_REMOVED_NAME  "removed" /* the container has gone, and its log once it is delivered */
 #define FORWARD_COMMIT_MAGIC  0x746d6331u
 #define FORWARD_STATUS_MAGIC  0x74617431u
 
@@ -26,6 +27,7 @@ struct forward_commit {
 	_Atomic uint64_t live_ino; /* 0: no live file is open */
 	_Atomic uint64_t live_off;
 	_Atomic uint32_t running; /* a run is not drained */
+	_Atomic int64_t ended_ns; /* when it ended, wall clock; 0: it has not */
 	_Atomic uint64_t lost_lines, lost_bytes; /* dropped before the logger came to it; counts */
 	_Atomic uint32_t changes; /* counts; what the logger waits for (futex) */
 };

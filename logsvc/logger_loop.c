@@ -2,11 +2,16 @@
  *
  * logger_loop.c - reads, sends, waits for the sink to have it, and only then moves the cursor.
  *
- * Design. What is sent is kept in mind as a list of marks {bytes written, time, cursor}; the cursor moves
- * to a mark once the sink has its bytes (logger_sink.c) and, while the zone runs, SETTLE_NS have passed on a
- * whole connection: bytes that the peer's kernel has taken die with the peer's process, and a refused
- * datagram is told a moment later. When a connection breaks, reading starts again at the cursor: a line
- * may reach the sink twice, and none is left out.
+ * Design. What is sent is kept in mind as marks {bytes written, time, cursor} (logger_marks.c). A protocol with
+ * acknowledgements moves the cursor by them, and it is saved at once. For one without, "the sink has it" is
+ * what TCP can tell:
+ *	- the peer's kernel has acknowledged the bytes, and SETTLE_NS later the connection was still whole, or
+ *	  SETTLE_READ_NS later the peer closed in order, which it only does when all has been read;
+ *	- the window says that its program has read them (net_unread);
+ *	  At the end of a zone SETTLE_END_NS is enough.
+ * When a connection breaks, reading starts again at the cursor. When it was reset, what lay in the peer's receive
+ * queue died with it: then reading starts as far before the cursor as that queue may have been full
+ * (sink_certain). A line may reach the sink twice, and none is left out.
  *
  * Failure: the cursor file is as old as SAVE_NS; a successor sends what is behind it again.
  */
@@ -26,31 +31,25 @@
 
 #include "cleanup.h"
 #include "log.h"
+#include "logger_marks.h"
 #include "logger_tail.h"
 #include "str.h"
 
 #define MS		1000000LL
 #define SAVE_NS		(200 * MS)
-#define SETTLE_NS	(500 * MS)
-#define SETTLE_END_NS	(50 * MS) /* the zone has ended: datagrams only */
+#define SETTLE_NS	(3000 * MS) /* a sink may be slow to read */
+#define SETTLE_READ_NS	(500 * MS)  /* it has read: to do something with it */
+#define SETTLE_END_NS	(50 * MS) /* when the zone has ended */
 #define RESOLVE_NS	(60000 * MS)
 #define BACKOFF_MIN_MS	250
 #define BACKOFF_MAX_MS	30000
-#define MARK_NS		(10 * MS)
-#define MARKS		256
-
-struct mark {
-	uint64_t written;
-	int64_t at_ns;
-	struct cursor cursor;
-};
+#define MARK_NS		(20 * MS)
 
 struct state {
 	struct logger *l;
 	struct tail tail;
 	struct cursor cursor; /* what the sink has */
-	struct mark marks[MARKS];
-	unsigned first, n_marks;
+	struct marks marks;
 	bool connected;
 	bool dirty; /* cursor is not saved */
 	int64_t saved_ns, looked_ns;
@@ -103,8 +102,8 @@ static void save(struct state *st)
 
 static int64_t look_behind(struct state *st)
 {
-	int files = 0;
-	int64_t n = tail_behind(&st->tail, &st->cursor, &files);
+	int files = 0; /* what was sent is the sink's, unless the connection breaks */
+	int64_t n = tail_behind(&st->tail, st->connected ? &st->tail.at : &st->cursor, &files);
 
 	st->looked_ns = mono_ns();
 	if (n >= 0)
@@ -114,47 +113,40 @@ static int64_t look_behind(struct state *st)
 
 /* ---- marks ------------------------------------------------------------------------------------ */
 
-static void add_mark(struct state *st)
-{
-	struct mark *m = &st->marks[(st->first + st->n_marks - 1) % MARKS];
-	int64_t now = mono_ns();
-
-	if (!st->n_marks || (st->n_marks < MARKS && now - m->at_ns >= MARK_NS)) {
-		m = &st->marks[(st->first + st->n_marks++) % MARKS];
-		m->at_ns = now;
-	} else if (st->n_marks == MARKS) {
-		m->at_ns = now;
-	}
-	m->written = st->l->sink->written;
-	m->cursor = st->tail.at;
-}
-
 static int64_t settle_ns(const struct state *st)
 {
-	if (atomic_load(&st->l->page->running))
-		return SETTLE_NS;
-	return sink_is_gram(st->l->sink) ? SETTLE_END_NS : 0;
+	if (!atomic_load(&st->l->page->running))
+		return SETTLE_END_NS;
+	return sink_is_gram(st->l->sink) ? SETTLE_READ_NS : SETTLE_NS;
+}
+
+static unsigned pending(const struct state *st)
+{
+	return marks_pending(&st->marks);
+}
+
+static void take(struct state *st, int64_t got, int64_t until_ns)
+{
+	const struct cursor *c = marks_take(&st->marks, got, until_ns);
+
+	if (!c)
+		return;
+	st->cursor = *c;
+	st->dirty = true;
+	if (st->l->sink->want_ack)
+		save(st); /* what is acknowledged is not sent again */
 }
 
 /* Moves the cursor over what the sink has. -errno: the connection is broken. */
 static int take_accepted(struct state *st)
 {
-	int64_t got, until = mono_ns() - settle_ns(st);
+	int64_t got;
 
-	if (!st->n_marks)
+	if (!pending(st))
 		return 0;
 	if ((got = sink_accepted(st->l->sink)) < 0)
 		return (int)got;
-	while (st->n_marks) {
-		struct mark *m = &st->marks[st->first];
-
-		if ((int64_t)m->written > got || (m->at_ns > until && !st->l->sink->want_ack))
-			break;
-		st->cursor = m->cursor;
-		st->dirty = true;
-		st->first = (st->first + 1) % MARKS;
-		st->n_marks--;
-	}
+	take(st, got, st->l->sink->want_ack ? INT64_MAX : mono_ns() - settle_ns(st));
 	return 0;
 }
 
@@ -162,11 +154,22 @@ static int take_accepted(struct state *st)
 
 static void disconnect(struct state *st, const char *why)
 {
+	int64_t certain = why ? sink_certain(st->l->sink) : INT64_MAX;
+	const struct cursor *back;
 	unsigned suppressed = 0;
 
+	if (sink_has_read(st->l->sink))
+		take(st, (int64_t)st->l->sink->acked, mono_ns() - SETTLE_READ_NS);
+	back = marks_back(&st->marks, certain);
+
+	if (memcmp(back, &st->cursor, sizeof(*back)) != 0) {
+		st->cursor = *back;
+		st->dirty = true;
+		save(st);
+	}
 	sink_close(st->l->sink);
 	st->connected = false;
-	st->n_marks = 0;
+	marks_reset(&st->marks, &st->cursor);
 	tail_seek(&st->tail, &st->cursor);
 	set_state(st, FORWARD_CONNECTING, why);
 	if (why && log_limit_ok(&st->complaint, 10000, &suppressed))
@@ -231,6 +234,7 @@ static void connect_sink(struct state *st)
 		return;
 	}
 	st->connected = true;
+	marks_reset(&st->marks, &st->cursor);
 	set_state(st, FORWARD_CONNECTED, NULL);
 }
 
@@ -283,17 +287,17 @@ static int send_batch(struct state *st, struct err *err)
 	if ((sent = sink_flush(s, err)) < 0)
 		return sent;
 	if (memcmp(&before, &st->tail.at, sizeof(before)) != 0)
-		add_mark(st);
+		marks_add(&st->marks, s->written, &st->tail.at, mono_ns(), MARK_NS);
 	return rc;
 }
 
 static void wait_for_more(struct state *st, uint32_t seen)
 {
 	struct forward_status *s = st->l->status;
-	int64_t ns = st->n_marks || st->dirty ? 50 * MS : 1000 * MS;
+	int64_t ns = pending(st) || st->dirty ? 50 * MS : 1000 * MS;
 	struct timespec ts;
 
-	if (st->n_marks && !atomic_load(&st->l->page->running))
+	if (pending(st) && !atomic_load(&st->l->page->running))
 		ns = 5 * MS;
 	ts.tv_sec = ns / 1000000000;
 	ts.tv_nsec = ns % 1000000000;
@@ -308,14 +312,34 @@ static bool on_idle(struct state *st, uint32_t seen, bool running)
 {
 	struct forward_status *s = st->l->status;
 
-	if (st->dirty && (!st->n_marks || mono_ns() - st->saved_ns >= SAVE_NS))
+	if (st->dirty && (!pending(st) || mono_ns() - st->saved_ns >= SAVE_NS))
 		save(st);
-	if (st->n_marks || st->dirty)
+	if (pending(st) || st->dirty)
 		return false;
 	atomic_store(&s->behind_bytes, 0);
 	atomic_store(&s->done, seen);
 	atomic_store(&s->done_valid, 1);
 	return !running;
+}
+
+static int broken(const struct state *st, int rc, struct err *err)
+{
+	return err_sysnum(err, rc, "connection to %s:%s", st->l->sink->addr.host, st->l->sink->addr.port);
+}
+
+/* Nothing can be sent now: looks after the connection. 1: all is done, 0, -errno. */
+static int rest(struct state *st, uint32_t seen, bool running, struct err *err)
+{
+	const struct sink *s = st->l->sink;
+
+	if (on_idle(st, seen, running))
+		return 1;
+	wait_for_more(st, seen);
+	if (sink_is_gram(s) && !pending(st) && mono_ns() - net_since_ns(s->conn) > RESOLVE_NS)
+		disconnect(st, NULL);
+	else if (sink_accepted(st->l->sink) < 0)
+		return broken(st, -EPIPE, err);
+	return 0;
 }
 
 static int step(struct state *st, struct err *err)
@@ -324,23 +348,14 @@ static int step(struct state *st, struct err *err)
 	bool running = atomic_load(&st->l->page->running);
 	int more, rc;
 
-	more = send_batch(st, err);
-	if (more < 0)
+	if ((more = send_batch(st, err)) < 0)
 		return more;
 	if ((rc = take_accepted(st)) < 0)
-		return err_sysnum(err, rc, "connection to %s:%s", st->l->sink->addr.host, st->l->sink->addr.port);
-	if (more == 0) {
-		if (on_idle(st, seen, running))
-			return 1;
-		wait_for_more(st, seen);
-		if (sink_is_gram(st->l->sink) && !st->n_marks && mono_ns() - net_since_ns(st->l->sink->conn) > RESOLVE_NS)
-			disconnect(st, NULL);
-		else if (sink_accepted(st->l->sink) < 0)
-			return err_sysnum(err, -EPIPE, "connection to %s:%s", st->l->sink->addr.host,
-					  st->l->sink->addr.port);
-	} else if (st->dirty && mono_ns() - st->saved_ns >= SAVE_NS) {
+		return broken(st, rc, err);
+	if (more == 0 && (rc = rest(st, seen, running, err)) != 0)
+		return rc;
+	if (st->dirty && mono_ns() - st->saved_ns >= SAVE_NS)
 		save(st);
-	}
 	if (mono_ns() - st->looked_ns > 1000 * MS)
 		look_behind(st);
 	return 0;
@@ -355,6 +370,7 @@ int logger_run(struct logger *l)
 	st->l = l;
 	(void)cursor_load(l->cursor_fd, &st->cursor);
 	publish(st);
+	marks_reset(&st->marks, &st->cursor);
 	tail_init(&st->tail, l->files_sock, l->page, &st->cursor);
 	atomic_store(&l->status->since_ns, 0);
 	set_state(st, FORWARD_CONNECTING, NULL);
@@ -369,7 +385,7 @@ int logger_run(struct logger *l)
 			disconnect(st, err.msg);
 			back_off(st);
 			rc = 0;
-		} else if (!st->n_marks && st->connected) {
+		} else if (!pending(st) && st->connected) {
 			st->backoff_ms = 0; /* it has taken all that we had */
 		}
 	}

@@ -7,7 +7,8 @@
  *	fluentd	PackedForward batches; with fluentd-request-ack each waits for its ack
  *
  * What "the sink has it" means: an ack where the protocol has one; for a stream the peer's kernel has
- * acknowledged the bytes and the connection is still whole; a datagram is sent, and no refusal came.
+ * acknowledged the bytes, its window says that they have been read, and the connection is still whole; a datagram is sent, and
+ * no refusal came.
  *
  * To extend: a driver is a case in sink_init, sink_add and sink_flush.
  */
@@ -236,7 +237,7 @@ int sink_connect(struct sink *s, struct err *err)
 	sink_close(s);
 	if ((rc = net_connect(&s->conn, &s->addr, &s->tls, err)) < 0)
 		return rc;
-	s->written = 0;
+	s->written = s->acked = 0;
 	if (s->driver == SINK_FLUENTD && s->shared_key && (rc = handshake(s, err)) < 0) {
 		sink_close(s);
 		return rc;
@@ -258,14 +259,31 @@ bool sink_is_gram(const struct sink *s)
 
 int64_t sink_accepted(struct sink *s)
 {
-	size_t unacked;
+	size_t unacked, unread;
 
 	if (s->driver == SINK_FLUENTD && s->want_ack)
-		return net_alive(s->conn) ? (int64_t)s->written : -EPIPE;
+		return net_alive(s->conn, false) ? (int64_t)s->written : -EPIPE;
 	unacked = net_unacked(s->conn); /* before the look: a reset empties the queue */
-	if (!net_alive(s->conn))
+	if (!net_alive(s->conn, true))
 		return -EPIPE;
-	return unacked >= s->written ? 0 : (int64_t)(s->written - unacked);
+	s->acked = unacked >= s->written ? 0 : s->written - unacked;
+	unread = net_is_still(s->conn) ? 0 : net_unread(s->conn);
+	return unread >= s->acked ? 0 : (int64_t)(s->acked - unread);
+}
+
+int64_t sink_certain(struct sink *s)
+{
+	size_t unread;
+
+	if (!s->conn || s->want_ack || sink_is_gram(s) || net_has_ended(s->conn))
+		return INT64_MAX;
+	unread = net_unread(s->conn);
+	return unread >= s->acked ? 0 : (int64_t)(s->acked - unread);
+}
+
+bool sink_has_read(const struct sink *s)
+{
+	return s->conn && !s->want_ack && !sink_is_gram(s) && net_has_ended(s->conn);
 }
 
 /* ---- batches ---------------------------------------------------------------------------------- */

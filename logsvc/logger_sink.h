@@ -42,6 +42,7 @@ struct sink {
 	size_t ends[SINK_BATCH_LINES]; /* of datagrams in batch */
 	size_t n; /* messages in batch */
 	uint64_t written; /* bytes since the connection was made */
+	uint64_t acked;	  /* of them by the peer's kernel, when last seen alive */
 	uint64_t too_large;
 };
 
@@ -57,5 +58,9 @@ bool sink_full(const struct sink *s);
 int sink_flush(struct sink *s, struct err *err);
 /* Bytes of written that the sink has; -errno: the connection is broken. */
 int64_t sink_accepted(struct sink *s);
+/* Of a broken connection: bytes of written that cannot have been lost in the peer's receive queue. */
+int64_t sink_certain(struct sink *s);
+/* The connection has ended in order: its program had read all of acked. */
+bool sink_has_read(const struct sink *s);
 
 #endif

@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h> /* for tcpi_snd_wnd */
 #include <netdb.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -36,7 +36,12 @@ struct net_conn {
 	SSL_CTX *ctx;
 	SSL *ssl;
 	int64_t since_ns;
+	uint32_t wnd, wnd_max; /* the peer's window when last looked, and the largest */
+	int64_t wnd_ns;	       /* when it changed */
 };
+#define WND_FIRST (128 * 1024) /* a larger window is of a queue that has been enlarged */
+#define STILL_NS  10000000000LL /* a window that has not changed for so long tells nothing more ... */
+#define STUCK_NS  60000000000LL /* ... or for so long when it is nearly closed */
 
 void net_addr_fini(struct net_addr *a)
 {
@@ -121,6 +126,25 @@ static int connect_fd(int family, int type, const struct sockaddr *sa, socklen_t
 	return rc;
 }
 
+static bool is_tcp(const struct net_conn *c)
+{
+	return c->kind == NET_TCP || c->kind == NET_TLS;
+}
+
+static void look_at_window(struct net_conn *c)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (!is_tcp(c) || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return;
+	if (info.tcpi_snd_wnd != c->wnd || !c->wnd_ns)
+		c->wnd_ns = mono_ns();
+	c->wnd = info.tcpi_snd_wnd;
+	if (c->wnd > c->wnd_max)
+		c->wnd_max = c->wnd;
+}
+
 static int connect_unix(struct net_conn *c, const struct net_addr *a, int64_t deadline, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -157,6 +181,7 @@ static int connect_inet(struct net_conn *c, const struct net_addr *a, int64_t de
 	if (a->kind != NET_UDP) {
 		setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		look_at_window(c);
 	}
 	return 0;
 }
@@ -403,7 +428,38 @@ size_t net_unacked(struct net_conn *c)
 	return (size_t)n;
 }
 
-bool net_alive(struct net_conn *c)
+size_t net_unread(struct net_conn *c)
+{
+	look_at_window(c);
+	return (size_t)(c->wnd_max - c->wnd) + (c->wnd_max > WND_FIRST ? c->wnd_max : 0);
+}
+
+bool net_is_still(struct net_conn *c)
+{
+	look_at_window(c);
+	return mono_ns() - c->wnd_ns > (c->wnd < c->wnd_max / 2 ? STUCK_NS : STILL_NS);
+}
+
+/* Reads what nobody wants: bytes, 0 the end, -errno. */
+static ssize_t drain_some(struct net_conn *c)
+{
+	char sink[4096];
+	ssize_t n;
+
+	if (c->ssl) {
+		n = SSL_read(c->ssl, sink, sizeof(sink));
+		if (n <= 0) {
+			n = SSL_get_error(c->ssl, (int)n);
+			ERR_clear_error();
+			return n == SSL_ERROR_WANT_READ || n == SSL_ERROR_WANT_WRITE ? -EAGAIN : n == SSL_ERROR_ZERO_RETURN ? 0 : -EIO;
+		}
+		return n;
+	}
+	n = recv(c->fd, sink, sizeof(sink), MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
+}
+
+bool net_alive(struct net_conn *c, bool drain)
 {
 	socklen_t elen = sizeof(int);
 	ssize_t n;
@@ -412,8 +468,23 @@ bool net_alive(struct net_conn *c)
 
 	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM) /* an earlier datagram was refused */
 		return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &elen) == 0 && !e;
+	if (drain) {
+		n = drain_some(c);
+		return n > 0 || n == -EAGAIN || n == -EINTR;
+	}
 	n = recv(c->fd, &b, 1, MSG_PEEK | MSG_DONTWAIT);
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+bool net_has_ended(struct net_conn *c)
+{
+	char b[4096];
+	ssize_t n;
+
+	do
+		n = recv(c->fd, b, sizeof(b), MSG_DONTWAIT);
+	while (n > 0);
+	return n == 0;
 }
 
 int64_t net_since_ns(const struct net_conn *c)

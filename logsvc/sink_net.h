@@ -44,8 +44,15 @@ ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms);
 /* Bytes handed to the kernel that the peer has not acknowledged (SIOCOUTQ), so how far a resend would go; 0 for datagrams. For TLS
  * they are counted in records, more than the caller's bytes. */
 size_t net_unacked(struct net_conn *c);
-/* False when the peer has closed or reset, seen without waiting. */
-bool net_alive(struct net_conn *c);
+/* Bytes that the peer's kernel may hold for its program, from the window that it announces; 0 for datagrams. Once the
+ * kernel has enlarged its queue the window does not tell all: then a whole queue is added. */
+size_t net_unread(struct net_conn *c);
+/* The window has not changed for so long that net_unread is not to be waited for. */
+bool net_is_still(struct net_conn *c);
+/* False when the peer has closed or reset, seen without waiting. drain: nobody wants what it says. */
+bool net_alive(struct net_conn *c, bool drain);
+/* The peer has closed in order: it had read all that its kernel has acknowledged. */
+bool net_has_ended(struct net_conn *c);
 /* When the address was resolved (CLOCK_MONOTONIC): udp senders do it again every minute. */
 int64_t net_since_ns(const struct net_conn *c);
 

@@ -20,6 +20,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,6 +29,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "forward_page.h"
 #include "frame.h"
 #include "fs.h"
 #include "jget.h"
@@ -442,6 +444,8 @@ static void forward_zone(struct zone *z, const Zone__Stdio *stdio)
 		log_err("nothing is forwarded", "zone=%s: %s", z->uuid, err.msg);
 	else if (stdio->run && !stdio->ended)
 		forward_run(z->forward, stdio->pid);
+	else
+		forward_resume(z->forward);
 }
 
 static void got_stdio(struct zone *z, const Zone__Stdio *stdio, struct frame *f)
@@ -511,10 +515,27 @@ static void on_link(struct source *src, uint32_t events)
 
 /* ---- ends ------------------------------------------------------------------------------------- */
 
+/* What apiserver has left of a removed container. */
+static void remove_folders(struct zone *z)
+{
+	const char *const dirs[] = { paths_zone(z->zones->paths, "", "", (char[1024]){ "" }),
+				     paths_zone_run(z->zones->paths, "", "", (char[1024]){ "" }) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		cleanup_fd int fd = open(dirs[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		struct err err = { 0 };
+
+		if (fd >= 0 && fs_remove_tree(fd, z->uuid, &err) < 0)
+			log_warn("a removed container's log is left", "zone=%s: %s", z->uuid, err.msg);
+	}
+}
+
 static void forget(struct zone *z)
 {
 	if (z->forgotten)
 		return;
+	if (z->removed)
+		remove_folders(z);
 	z->forgotten = true;
 	map_del(&z->zones->by_uuid, z->uuid);
 	drop_link(z);
@@ -567,10 +588,35 @@ static void in_capture_remove(void *arg)
 	stream_remove(((struct zone *)arg)->stream);
 }
 
+/* True: the log outlives its container, and whoever comes after us knows. */
+static bool keep_log(struct zone *z)
+{
+	struct err err = { 0 };
+	char path[1024];
+
+	if (!forward_is_owed(z->forward))
+		return false;
+	paths_zone_run(z->zones->paths, z->uuid, FORWARD_REMOVED_NAME, path);
+	if (fs_write_replace(path, "", 0, 0600, &err) < 0) {
+		log_warn("a removed container's log is not kept", "zone=%s: %s", z->uuid, err.msg);
+		return false;
+	}
+	log_info("a removed container's log is kept until it is delivered", "zone=%s", z->uuid);
+	return true;
+}
+
 void zone_remove(struct zone *z)
 {
-	loop_post(stream_capture(z->stream)->loop, in_capture_remove, z);
-	forget(z);
+	if (!z->removed)
+		loop_post(stream_capture(z->stream)->loop, in_capture_remove, z);
+	z->removed = keep_log(z);
+	if (!z->removed) {
+		forget(z);
+		return;
+	}
+	drop_link(z);
+	loop_timer_stop(&z->retry);
+	tell_openers(z, &(struct err){ .code = -ECANCELED, .msg = "the zone is being removed" });
 }
 
 int zones_init(struct zones *zs, struct loop *loop, const struct paths *paths,
@@ -596,6 +642,25 @@ void zones_stop(struct zones *zs)
 		loop_stop(zs->captures[i]->loop);
 }
 
+/* A zone that ended while no logsvc was there, or long ago: its log may not be delivered yet. */
+static void adopt_ended(struct zones *zs, const char *uuid)
+{
+	struct err err = { 0 };
+	struct zone *z;
+	char path[1024];
+
+	if (!fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_COMMIT_NAME, path)))
+		return;
+	forward_settle(zs->paths, uuid);
+	z = zone_new(zs, uuid);
+	z->removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
+	if (forward_driver(z->driver))
+		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, &err);
+	if (z->forward)
+		forward_resume(z->forward);
+	zone_release(z);
+}
+
 void zones_adopt_all(struct zones *zs)
 {
 	cleanup_dir DIR *dir = NULL;
@@ -611,7 +676,7 @@ void zones_adopt_all(struct zones *zs)
 		if (!uuid_is_good(de->d_name) || zones_find(zs, de->d_name))
 			continue;
 		if (!fs_exists(paths_zone_run(zs->paths, de->d_name, "zoneadmd.sock", path))) {
-			forward_settle(zs->paths, de->d_name);
+			adopt_ended(zs, de->d_name);
 			continue;
 		}
 		z = zone_new(zs, de->d_name);

@@ -41,6 +41,7 @@ struct zone {
 	bool tty;
 	bool no_file;	/* driver none */
 	bool no_reads;	/* cache-disabled with a driver that cannot be read */
+	bool removed;	/* the container has gone; the log goes when it is delivered, or forward's grace is over */
 	bool forgotten; /* out of the table; freed when the capture thread is done with it */
 	unsigned readers;
 	struct forward *forward; /* NULL: the driver has no sink, or it was not opened yet */
@@ -66,6 +67,8 @@ struct zone *zones_expect(struct zones *zs, const char *uuid);
 void zone_open(struct zone *z, uint64_t tag);
 void zone_load_conf(struct zone *z); /* config/log.json, again */
 void zones_load_conf(struct zones *zs); /* of all */
+/* The container is being removed. What its log driver's sink has not got yet is kept: then FORWARD_REMOVED_NAME is
+ * in the run folder, and logsvc removes the zone's folders itself later. */
 void zone_remove(struct zone *z);
 void zone_reader_done(struct zone *z); /* readers was counted up before */
 /* Lets go of a zone that nothing happens in. */

@@ -223,6 +223,41 @@ def capture_rate(length, mode, lines):
     return f
 
 
+FORWARD = {  # driver and transport: options, logsink's arguments, lines for us and for the others
+    'syslog tcp': ('syslog', {'syslog-address': 'tcp://127.0.0.1:7001'}, ['tcp', '7001', 'nl'], 3000000),
+    'syslog udp': ('syslog', {'syslog-address': 'udp://127.0.0.1:7002'}, ['udp', '7002', 'nl'], 2000000),
+    'fluentd': ('fluentd', {'fluentd-address': '127.0.0.1:7003'}, ['tcp', '7003', 'fluentd'], 3000000),
+    'gelf tcp': ('gelf', {'gelf-address': 'tcp://127.0.0.1:7004'}, ['tcp', '7004', 'nul'], 2000000),
+    'gelf udp, not compressed': ('gelf', {'gelf-address': 'udp://127.0.0.1:7005', 'gelf-compression-type': 'none'}, ['udp', '7005', 'nl'], 2000000),
+    'gelf udp, gzip': ('gelf', {'gelf-address': 'udp://127.0.0.1:7006'}, ['udp', '7006', 'nl'], 500000),
+}
+
+
+def forward_once(e, name, lines):
+    driver, opts, sink, _ = FORWARD[name]
+    p = subprocess.Popen(['nsenter', '--net=/run/netns/' + e.ns, TOOLS + '/logsink'] + sink + [str(lines)], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.2)
+    cpu = e.cpu()
+    c = e.run_once(['/loggen', str(lines), '100', 'bulk'], 'host', LogConfig={'Type': driver, 'Config': opts})
+    out, _ = p.communicate(timeout=120)
+    cpu = e.cpu() - cpu
+    e.wait(c)
+    n, sec = out.split()
+    e.rm(c)
+    if sink[0] == 'tcp':
+        assert int(n) == lines, (n, lines)
+    return int(n) / float(sec), cpu / (lines / 1e6)
+
+
+def forward_rate(name):
+    def f(e):
+        n = FORWARD[name][3] if e.name == 'sdc' else FORWARD[name][3] // 15
+        runs = [forward_once(e, name, n) for _ in range(3)]
+        e.results.append(('forward %s: engine CPU' % name, 's/M lines', statistics.median(r[1] for r in runs), False))
+        return statistics.median(r[0] for r in runs)
+    return f
+
+
 def read_body(e, path):
     h = UnixHTTP(e.sock)
     h.request('GET', path)
@@ -356,6 +391,7 @@ MEASURES = [  # name, unit, function, higher is better
     ('capture 100 B line', 'lines/s', capture_rate(100, 'line', 4000000), True),
     ('capture 20 B bulk', 'lines/s', capture_rate(20, 'bulk', 16000000), True),
     ('capture 1000 B bulk', 'lines/s', capture_rate(1000, 'bulk', 1000000), True),
+    *[('forward 100 B, %s' % k, 'lines/s', forward_rate(k), True) for k in FORWARD],
     ('50 containers at 2000 lines/s: engine CPU', 'cores', many_writers, False),
     ('logs --tail 10 of 3 M lines', 'ms', read_tail, False),
     ('logs --since the last 15,000 lines', 'ms', read_since, False),
@@ -378,6 +414,7 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     subprocess.run(['gcc', '-O2', '-static', '-o', TOOLS + '/root/loggen', here + '/loggen.c'], check=True)
     subprocess.run(['gcc', '-D_GNU_SOURCE', '-O2', '-o', TOOLS + '/httpload', here + '/httpload.c'], check=True)
+    subprocess.run(['gcc', '-O3', '-o', TOOLS + '/logsink', here + '/logsink.c'], check=True)
     subprocess.run(['tar', '-C', TOOLS + '/root', '-cf', TOOLS + '/image.tar', '.'], check=True)
     engines = []
     for n in a.engines.split(','):

@@ -3,95 +3,10 @@
 # receivers.test.sh.
 . "$(dirname "$0")/lib.sh"
 need docker curl busybox python3
-engine_start; busybox_image
+engine_root; echo "FORWARD_GRACE = 15" >"$ROOT.t/conf"
+engine_start --conf "$ROOT.t/conf"; busybox_image
 
-# sink.py KIND PORT FILE [ADDR]: a receiver that writes one line per message; fluentd's answers acks
-cat >"$ROOT.t/sink.py" <<'P'
-import json, os, socket, socketserver, struct, sys, zlib, threading
-kind, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-addr = sys.argv[4] if len(sys.argv) > 4 else '127.0.0.1'
-out = open(path, 'ab', buffering=0)
-def unpack(b, i):
-    t = b[i]; i += 1
-    def s(n, j): 
-        if len(b) < j + n: raise IndexError
-        return b[j:j + n], j + n
-    if t < 0x80: return t, i
-    if t < 0x90: return pmap(b, i, t & 15)
-    if t < 0xa0: return parr(b, i, t & 15)
-    if t < 0xc0: return s(t & 31, i)
-    if t == 0xc4: return s(b[i], i + 1)
-    if t == 0xc5: return s(struct.unpack_from('>H', b, i)[0], i + 2)
-    if t == 0xc6: return s(struct.unpack_from('>I', b, i)[0], i + 4)
-    if t == 0xd7: return s(9, i)
-    if t == 0xd9: return s(b[i], i + 1)
-    if t == 0xda: return s(struct.unpack_from('>H', b, i)[0], i + 2)
-    if t == 0xdb: return s(struct.unpack_from('>I', b, i)[0], i + 4)
-    if t in (0xcc, 0xd0): return b[i], i + 1
-    if t in (0xcd, 0xd1): return struct.unpack_from('>H', b, i)[0], i + 2
-    if t in (0xce, 0xd2): return struct.unpack_from('>I', b, i)[0], i + 4
-    if t in (0xcf, 0xd3): return struct.unpack_from('>Q', b, i)[0], i + 8
-    if t == 0xdc: return parr(b, i + 2, struct.unpack_from('>H', b, i)[0])
-    if t == 0xde: return pmap(b, i + 2, struct.unpack_from('>H', b, i)[0])
-    raise ValueError(hex(t))
-def parr(b, i, n):
-    r = []
-    for _ in range(n):
-        v, i = unpack(b, i); r.append(v)
-    return r, i
-def pmap(b, i, n):
-    r = {}
-    for _ in range(n):
-        k, i = unpack(b, i); v, i = unpack(b, i); r[k] = v
-    return r, i
-def d(v): return v.decode('utf8', 'replace') if isinstance(v, bytes) else v
-def fluent(conn):
-    b = b''
-    while True:
-        try:
-            m, i = unpack(b, 0)
-        except (IndexError, struct.error):
-            x = conn.recv(1 << 20)
-            if not x: return
-            b += x
-            continue
-        b = b[i:]
-        tag, entries, opt = m; j = 0
-        while j < len(entries):
-            (t, rec), j = unpack(entries, j)
-            out.write((json.dumps({'tag': d(tag), **{d(k): d(v) for k, v in rec.items()}}) + '\n').encode())
-        if b'chunk' in opt: conn.sendall(b'\x81\xa3ack' + b'\xb8' + opt[b'chunk'])
-def stream(conn):
-    rest = b''
-    while True:
-        x = conn.recv(1 << 20)
-        if not x: return
-        if kind == 'gelftcp':
-            rest += x; *whole, rest = rest.split(b'\0')
-            out.write(b''.join(w + b'\n' for w in whole))
-        else: out.write(x)
-def serve(conn):
-    try: fluent(conn) if kind == 'fluentd' else stream(conn)
-    except ConnectionError: pass
-    finally: conn.close()
-if kind in ('udp', 'gelf'):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20); s.bind((addr, port))
-    parts = {}
-    while True:
-        x = s.recv(65536)
-        if kind == 'gelf':
-            if x[:2] == b'\x1e\x0f':
-                p = parts.setdefault(x[2:10], {}); p[x[10]] = x[12:]
-                if len(p) < x[11]: continue
-                x = b''.join(p[k] for k in sorted(p))
-            if x[:2] == b'\x1f\x8b' or x[:1] == b'\x78': x = zlib.decompress(x, 47)
-            x += b'\n'
-        out.write(x)
-s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind((addr, port)); s.listen(16)
-while True:
-    c, _ = s.accept(); threading.Thread(target=serve, args=(c,), daemon=True).start()
-P
-sink() { python3 "$ROOT.t/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 0.3; }
+sink() { python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 0.3; }
 unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
 holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
@@ -196,8 +111,13 @@ t_rm() {
 	out D run --rm --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox \
 		sh -c 'for i in $(seq 1 2000); do echo line-$i; done'
 	unsink; in_order "$T/out" 2000
-	local a=$SECONDS; out D run --rm --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox echo x
-	[ $((SECONDS - a)) -le 14 ] || fail "a sink that is away holds the container for $((SECONDS - a)) s"
+	local a=$SECONDS u; out D run --rm --cidfile "$T/cid" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox \
+		sh -c 'for i in $(seq 1 3000); do echo line-$i; done'
+	[ $((SECONDS - a)) -le 3 ] || fail "a sink that is away holds the container for $((SECONDS - a)) s"
+	u=$(sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/' "$T/cid"); eq "$(ls "$ROOT/zones/$u" | tr '\n' ' ')" "config logs " "what is left"
+	local p; for p in $(pids_of logger) $(pids_of logsvc); do kill -9 "$p"; done
+	sink tcp 5523 "$T/late"; got "$T/late" 'line-3000\b' 1; unsink; in_order "$T/late" 3000
+	UNTIL=25 until_ok test ! -e "$ROOT/zones/$u" || fail "the log is left"; UNTIL=25 until_ok test ! -e "$ROOT/run/zones/$u" || fail "the run folder is left"
 }
 t_dropped() { # the engine that this needs is started with a small FORWARD_MAX_BACKLOG
 	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5530 --log-opt cache-max-size=100k \
@@ -235,11 +155,11 @@ check "fluentd: down, then up" t_down_then_up fluentd "--log-opt fluentd-address
 check "fluentd: logger and logsvc killed" t_kill fluentd "--log-opt fluentd-address=127.0.0.1:5529 --log-opt fluentd-request-ack=true" fluentd 5529
 check "gelf over udp" t_gelf
 check "gelf over tcp" t_gelf_tcp
-check "--rm waits for the sink" t_rm
+check "--rm: the log outlives the container until the sink has it" t_rm
 check "options are checked" t_refused
 # shellcheck disable=SC2046 # a list of words
 docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
-echo "FORWARD_MAX_BACKLOG = 400k" >"$ROOT.t/conf"
+printf "FORWARD_MAX_BACKLOG = 400k\nFORWARD_GRACE = 3\n" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"
 check "too much waits: the oldest is dropped, and told" t_dropped
 while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"

@@ -2,7 +2,8 @@
 # Receivers that other people wrote take what the log drivers send: rsyslog, syslog-ng, FluentServer, graygelf.
 . "$(dirname "$0")/lib.sh"
 need docker curl busybox python3 openssl rsyslogd
-engine_start; busybox_image
+engine_root; echo "FORWARD_GRACE = 15" >"$ROOT.t/conf"
+engine_start --conf "$ROOT.t/conf"; busybox_image
 R=$ROOT.t/r # the receivers' folder
 NPM=$top/build/npm/node_modules
 SNG=$top/build/syslog-ng
@@ -197,5 +198,7 @@ check "FluentServer: acks, shared key" t_fluent_server key ""
 check "FluentServer: acks, shared key, tls" t_fluent_server key "$R"
 check "FluentServer: a wrong key" t_fluent_wrong_key
 check "graygelf: gzip, zlib, none; chunks" t_graygelf
+no_loggers() { [ -z "$(pids_of logger)" ]; }
+UNTIL=25 until_ok no_loggers # of containers that were removed before their sinks had all
 while read -r p; do kill -9 "$p" 2>/dev/null; done <"$R/pids"
 true

@@ -16,6 +16,7 @@
 
 #include "log_addr.h"
 #include "logsvc/cursor.h"
+#include "logsvc/logger_marks.h"
 
 typedef int (*parse_fn)(const char *value, struct log_addr *out, struct err *err);
 
@@ -87,11 +88,54 @@ static void test_cursor(void **state)
 	close(fd);
 }
 
+static void add(struct marks *m, uint64_t written, int64_t ms)
+{
+	struct cursor c = { .off = (int64_t)written };
+
+	marks_add(m, written, &c, ms * 1000000, 10000000);
+}
+
+static void test_marks(void **state)
+{
+	static struct marks m;
+	struct cursor c = { .off = 0 };
+
+	(void)state;
+	marks_reset(&m, &c);
+	assert_null(marks_take(&m, INT64_MAX, INT64_MAX));
+	assert_int_equal(marks_back(&m, INT64_MAX)->off, 0);
+	add(&m, 100, 1);
+	add(&m, 200, 2); /* the same span */
+	add(&m, 300, 20);
+	add(&m, 400, 40);
+	assert_int_equal(marks_pending(&m), 3);
+	assert_null(marks_take(&m, 199, INT64_MAX)); /* not all of it has arrived */
+	assert_int_equal(marks_take(&m, 400, 20000000)->off, 300); /* the last one is too young */
+	assert_int_equal(marks_back(&m, INT64_MAX)->off, 300);
+	assert_int_equal(marks_back(&m, 299)->off, 200);
+	assert_int_equal(marks_back(&m, 10)->off, 0);
+	assert_int_equal(marks_back(&m, -5)->off, 0);
+	for (int i = 0; i < 2000; i++) { /* nothing is taken: coarser, and never less certain */
+		add(&m, (uint64_t)(500 + i), 100 + 20 * i);
+		assert_int_equal(marks_back(&m, INT64_MAX)->off, 300);
+	}
+	assert_int_equal(marks_take(&m, 2498, INT64_MAX)->off, 500 + 252);
+	assert_int_equal(marks_take(&m, 2499, INT64_MAX)->off, 2499);
+	for (int i = 0; i < 2000; i++) { /* all is taken: the oldest are forgotten */
+		add(&m, (uint64_t)(3000 + i), 50000 + 20 * i);
+		assert_int_equal(marks_take(&m, INT64_MAX, INT64_MAX)->off, 3000 + i);
+	}
+	assert_int_equal(marks_back(&m, 4990)->off, 4990);
+	assert_int_equal(marks_back(&m, 0)->off, 4999 - MARKS_MAX + 1);
+	assert_int_equal(marks_pending(&m), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_cursor),
+		cmocka_unit_test(test_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

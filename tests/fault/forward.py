@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MPL-2.0
+"""forward.py - containers log numbered lines through misbehaving sinks while everything else is killed.
+
+    forward.py ROOT BIN DIR SECONDS SEED
+
+DIR has sink.py beside it in tests/e2e; the engine runs below ROOT. Kills sinks, loggers, logsvc and apiserver at random
+for SECONDS, mends all, waits, and then checks: every line is at its sink at least once and in order per stream; a
+duplicate is only of what was not acknowledged; it is in the host log exactly once; no start or end took long.
+"""
+import collections, json, os, random, re, signal, subprocess, sys, time
+
+ROOT, BIN, DIR, SECONDS, SEED = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), int(sys.argv[5])
+SINK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'e2e', 'sink.py')
+random.seed(SEED)
+TCP = ['syslog', 'syslog-address=tcp://127.0.0.1:7101', 'tag=c']
+ACK = ['fluentd', 'fluentd-address=127.0.0.1:7102', 'fluentd-request-ack=true', 'fluentd-read-timeout=2s']
+GELF = ['gelf', 'gelf-address=tcp://127.0.0.1:7103']
+FORMS = [TCP, ACK, GELF, ACK, TCP, ACK, GELF, TCP, ACK, TCP]
+KINDS = {'tcp': 7101, 'fluentd': 7102, 'gelftcp': 7103}
+FAULTS = {'tcp': ['', '', 'reset'], 'gelftcp': ['', '', 'reset'], 'fluentd': ['', '', 'stall', 'reset', 'badack', 'noack']}
+MARK = re.compile(rb'\[c(\d+)([oe])(\d{7})\]')
+counts = collections.Counter()
+disturbed = []  # when acknowledgements may have been lost
+
+
+def note(what):
+    counts[what] += 1
+
+
+def docker(*args, limit=40):
+    """Patient with an apiserver that is being restarted."""
+    end = time.monotonic() + limit
+    while True:
+        r = subprocess.run(['docker', *args], capture_output=True, text=True, timeout=limit)
+        if r.returncode == 0 or time.monotonic() > end or 'onnect' not in r.stderr + r.stdout:
+            return r
+        time.sleep(0.1)
+
+
+# ---- sinks ----------------------------------------------------------------------------------------
+sinks = {}
+stalled = {}  # when it began: without acknowledgements a sink may be slow to read for SETTLE_NS, and then die with its logger
+
+
+def sink_start(kind, fault):
+    sinks[kind] = subprocess.Popen(['python3', SINK, kind, str(KINDS[kind]), DIR + '/out.' + kind, '127.0.0.1', fault],
+                                   stdin=subprocess.DEVNULL, stdout=open(DIR + '/sink.log', 'ab'), stderr=subprocess.STDOUT)
+    if fault == 'stall' and kind != 'fluentd':
+        stalled[kind] = time.monotonic()
+    note('sink ' + (fault or 'good'))
+
+
+def sink_kill(kind):
+    p = sinks.pop(kind, None)
+    stalled.pop(kind, None)
+    if p:
+        p.send_signal(signal.SIGSTOP if random.random() < 0.2 else 0)
+        if random.random() < 0.2:
+            time.sleep(random.random())
+        p.kill()
+        p.wait()
+        disturbed.append(time.monotonic())
+        note('sink killed')
+
+
+# ---- the engine -------------------------------------------------------------------------------------
+def pids(name):
+    out = []
+    for d in os.listdir('/proc'):
+        if d.isdigit():
+            try:
+                c = open('/proc/%s/cmdline' % d, 'rb').read().decode('latin1').split('\0')
+            except OSError:
+                continue
+            if c[0].split('/')[-1] == name and any(ROOT in a for a in c[1:]):
+                out.append(int(d))
+    return out
+
+
+def kill(name, one):
+    ps = pids(name)
+    for p in random.sample(ps, 1) if one and ps else ps:
+        try:
+            os.kill(p, signal.SIGKILL)
+            note(name + ' killed')
+        except ProcessLookupError:
+            pass
+    disturbed.append(time.monotonic())
+
+
+def engine_start():
+    log = open(ROOT + '.t/apiserver.log', 'ab')
+    p = subprocess.Popen([BIN + '/apiserver', '--root', ROOT], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    open(ROOT + '.t/apiserver.pid', 'w').write(str(p.pid))
+
+
+# ---- containers ---------------------------------------------------------------------------------------
+# $1 the number, $2 how many pairs of lines, $3 a pause after so many
+SCRIPT = 'i=0; while [ $i -lt $2 ]; do i=$((i+1)); n=000000$i; n=${n#${n%???????}}; echo "[c$1o$n] some text"; ' \
+         'echo "[c$1e$n] some text" >&2; [ $((i % $3)) = 0 ] && sleep 0.05; done; [ $4 = 0 ] || sleep 1000'
+started, slow = {}, []
+
+
+def run(k, pairs, stays, rm):
+    form = FORMS[k % len(FORMS)]
+    opts = ['--log-driver', form[0]] + [x for o in form[1:] for x in ('--log-opt', o)]
+    opts += ['--log-opt', 'cache-max-size=' + random.choice(['30k', '200k', '50m']), '--log-opt', 'cache-max-file=100000']
+    t = time.monotonic()
+    r = docker('run', '-d', '--network', 'host', '--name', 'f%d' % k, *(['--rm'] if rm else []), *opts, 'busybox', 'sh', '-c', SCRIPT, 'sh',
+               str(k), str(pairs), str(random.choice([10, 30])), str(int(stays)))
+    took = time.monotonic() - t
+    if r.returncode and 'already in use' not in r.stderr:
+        sys.exit('run f%d: %s' % (k, r.stderr))
+    started[k] = (pairs, form[0], rm)
+    return took
+
+
+def host_log(k):
+    r = subprocess.run(['docker', 'logs', 'f%d' % k], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    seen = collections.defaultdict(list)
+    for m in MARK.finditer(r.stdout):
+        seen[m.group(2)].append(int(m.group(3)))
+    for s in (b'o', b'e'):
+        if seen[s] != list(range(1, started[k][0] + 1)):
+            missing = sorted(set(range(1, started[k][0] + 1)) - set(seen[s]))
+            yield 'host log of f%d, %s: %d lines of %d, missing %s' % (k, s.decode(), len(seen[s]), started[k][0], missing[:5])
+
+
+# ---- what the sinks have ----------------------------------------------------------------------------
+def at_sinks():
+    """By container and stream: the highest number, and what is wrong."""
+    last, bad, dups = collections.Counter(), [], collections.Counter()
+    for kind in KINDS:
+        acked, chunk_of = {}, {}
+        path = DIR + '/out.' + kind
+        for line in open(path, 'rb') if os.path.exists(path) else ():
+            if line.startswith(b'{"acked"'):
+                a = json.loads(line)
+                acked[a['acked'].encode()] = a['at']
+                continue
+            m = MARK.search(line)
+            if not m:
+                continue
+            key, n = (int(m.group(1)), m.group(2)), int(m.group(3))
+            chunk = re.search(rb'"chunk": "([^"]+)"', line)
+            if n == last[key] + 1:
+                last[key] = n
+            elif n > last[key]:
+                bad.append('f%d %s: %d follows %d' % (key[0], key[1].decode(), n, last[key]))
+                last[key] = n
+            else:
+                dups[kind] += 1
+                before = chunk_of.get((key, n))
+                if before in acked and chunk and chunk.group(1) != before and \
+                        not any(-0.1 < d - acked[before] < 0.4 for d in disturbed):
+                    bad.append('f%d %s: %d again, %s was acknowledged at %f' % (key[0], key[1].decode(), n, before.decode(), acked[before]))
+            if chunk:
+                chunk_of[(key, n)] = chunk.group(1)
+    return last, bad, dups
+
+
+def missing():
+    last, _, _ = at_sinks()
+    return {(k, s): last[(k, s)] for k in started for s in (b'o', b'e') if last[(k, s)] != started[k][0]}
+
+
+def storm():
+    end = time.monotonic() + SECONDS
+    k, due = 10, time.monotonic() + 1
+    while time.monotonic() < end:
+        for kind in [k for k, t in stalled.items() if time.monotonic() - t > 1]:
+            sink_kill(kind)
+            sink_start(kind, '')
+        what = random.choices(['sink', 'logger', 'loggers', 'logsvc', 'apiserver', 'wait'], [8, 8, 2, 3, 1, 4])[0]
+        if what == 'sink':
+            kind = random.choice(list(KINDS))
+            sink_kill(kind)
+            if random.random() < 0.8:
+                sink_start(kind, random.choice(FAULTS[kind]))
+        elif what == 'logger':
+            kill('logger', True)
+        elif what == 'loggers':
+            kill('logger', False)
+        elif what == 'logsvc':
+            kill('logsvc', False)
+        elif what == 'apiserver':
+            kill('apiserver', False)
+            engine_start()
+        time.sleep(random.random() * 0.2)
+        if time.monotonic() > due: # a short one, half of them with --rm
+            run(k, random.randrange(1, 3000), False, k % 2 == 0)
+            k += 1
+            due = time.monotonic() + 1.5
+
+
+def bounds():
+    """With good daemons and sinks that are away or do not read: starts, runs and ends take no longer."""
+    for kind in KINDS:
+        sink_kill(kind)
+    for fault in ('', 'stall'):
+        if fault:
+            for kind in KINDS:
+                sink_start(kind, fault)
+        for form in (TCP, ACK, GELF):
+            opts = ['--log-driver', form[0]] + [x for o in form[1:] for x in ('--log-opt', o)]
+            t = time.monotonic()
+            docker('run', '--rm', '--network', 'host', *opts, 'busybox', 'echo', 'hello')
+            slow.append((time.monotonic() - t, 'run --rm with a sink that %s' % ('never reads' if fault else 'is away')))
+            c = docker('run', '-d', '--network', 'host', *opts, 'busybox', 'sh', '-c', 'yes | head -100000; exec sleep 1000').stdout.strip()
+            time.sleep(0.5)
+            t = time.monotonic()
+            docker('kill', c)
+            docker('wait', c)
+            slow.append((time.monotonic() - t, 'kill with a sink that %s' % ('never reads' if fault else 'is away')))
+            docker('rm', c)
+    for kind in KINDS:
+        sink_kill(kind)
+
+
+def main():
+    docker('ps')
+    for kind in KINDS:
+        sink_start(kind, '')
+    pairs = int(SECONDS * 200)
+    for k in range(10):
+        run(k, random.randrange(pairs // 2, pairs), True, False)
+    storm()
+    for kind in KINDS:
+        sink_kill(kind)
+        sink_start(kind, '')
+    end = time.monotonic() + 60 + SECONDS / 2
+    while time.monotonic() < end and missing():
+        time.sleep(0.5)
+    late = time.monotonic() - (end - 60 - SECONDS / 2)
+    last, bad, dups = at_sinks()
+    for k, s in missing():
+        bad.append('f%d %s (%s%s): the sink has %d of %d' % (k, s.decode(), started[k][1], ' --rm' if started[k][2] else '', last[(k, s)], started[k][0]))
+    for k in started:
+        if not started[k][2]:
+            bad += host_log(k)
+    bounds()
+    for kind in KINDS: # what was removed with a backlog
+        sink_start(kind, '')
+    end = time.monotonic() + 30
+    while pids('logger') and time.monotonic() < end:
+        time.sleep(0.2)
+        docker('rm', '-f', *docker('ps', '-aq').stdout.split())
+    bad += ['%s took %.1f s' % (what, t) for t, what in slow if t > 3.0]
+    print(dict(counts), 'lines', sum(last.values()), 'duplicates', dict(dups), 'delivered after %.1f s' % late,
+          'slowest %.1f s' % max(slow)[0])
+    print('\n'.join(bad[:40]), len(bad) if bad else '')
+    for p in sinks.values():
+        p.kill()
+    sys.exit(1 if bad else 0)
+
+
+main()

@@ -1,0 +1,13 @@
+#!/bin/bash
+# Sinks, loggers, logsvc and apiserver are killed while containers log: every line arrives, in order. FORWARD_SECONDS and
+# SEED choose how long and what; TORTURE=1 is long.
+. "$(dirname "$0")/../e2e/lib.sh"
+need docker curl busybox python3
+engine_start; busybox_image
+t_forward() {
+	local seconds=${FORWARD_SECONDS:-${TORTURE:+1200}} seed=${SEED:-$RANDOM}
+	timeout $((${seconds:-20} * 2 + 180)) python3 "$top/tests/fault/forward.py" "$ROOT" "$BIN" "$T" "${seconds:-20}" "$seed" >"$T/o" 2>&1 ||
+		{ cat "$T/o"; fail "SEED=$seed"; }
+	head -1 "$T/o"
+}
+check "forwarding under kills" t_forward
