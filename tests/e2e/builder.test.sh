@@ -100,7 +100,7 @@ t_prune_meanwhile() { # what a build stands on stays, whoever cleans up
 	D run --name "$C" busybox sh -c 'echo base >/base'; D commit "$C" "$C:base" >/dev/null; D rm "$C" >/dev/null
 	ctx <<<"FROM $C:base"$'\nENV A=1\nRUN echo 1 >/1\nRUN while [ ! -e /now ]; do sleep 0.05; done\nCOPY go /go\nRUN while [ ! -e /then ]; do sleep 0.05; done\nRUN cat /base /1 /go >/all'; echo go >"$T/ctx/go"
 	docker build -t "$C" "$T/ctx" >"$T/o" 2>&1 & local p=$! n=0 f
-	for f in now then; do
+	for f in now "then"; do
 		n=$((n + 2)); until_ok grep -q "Step $((n + 2))/" "$T/o"; until_ok running_is 1 || fail "not at $f"
 		D rmi -f "$C:base" >/dev/null 2>&1; D image prune -f >/dev/null; D builder prune -af >/dev/null; until_ok docker exec "$(docker ps -q)" touch /$f
 	done
