@@ -62,7 +62,7 @@ LIB_A   := $(B)/lib.a
 LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \
 	-larchive -lmnl -lnftables -lseccomp -lpcre2-8
 LIBS_logsvc    := -lprotobuf-c -ljansson -lz
-LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lcurl -lseccomp
+LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lseccomp -ldl
 LIBS_adm       := -lprotobuf-c -ljansson
 
 # without its main.c a daemon is only compiled

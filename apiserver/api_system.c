@@ -179,7 +179,7 @@ static void info_driver(struct jw *w)
 {
 	static const char *const volume[] = { "local", NULL };
 	static const char *const network[] = { "bridge", "host", "null", NULL };
-	static const char *const log[] = { "fluentd", "gelf", "json-file", "syslog", NULL };
+	static const char *const log[] = { "fluentd", "gelf", "json-file", "local", "otlp", "syslog", NULL };
 
 	jw_str(w, "Driver", "overlay2");
 	jw_arr(w, "DriverStatus");

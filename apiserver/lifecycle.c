@@ -34,6 +34,7 @@
 #include "cleanup.h"
 #include "jget.h"
 #include "log.h"
+#include "log_addr.h"
 #include "str.h"
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -222,7 +223,7 @@ static bool start_waiting(struct exit_job *ej)
 	pthread_t thread;
 	bool started;
 
-	if (!str_eq(driver, "syslog") && !str_eq(driver, "fluentd") && !str_eq(driver, "gelf"))
+	if (!log_driver_forwards(driver))
 		return false;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

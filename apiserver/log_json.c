@@ -148,6 +148,16 @@ static char *command_text(const struct ct_spec *spec)
 	return b.len ? buf_steal(&b) : xstrdup("");
 }
 
+/* What otlp calls service.name: the program's own word, its name in Compose, or the container's name. */
+static char *service_name(const struct ct_spec *spec)
+{
+	cleanup_json json_t *env = env_object(jget_arr(spec->config, "Env"));
+	const char *own = jget_str(env, "OTEL_SERVICE_NAME", "");
+	const char *compose = jget_str(jget_obj(spec->config, "Labels"), "com.docker.compose.service", "");
+
+	return xstrdup(!str_empty(own) ? own : !str_empty(compose) ? compose : spec->name);
+}
+
 /* tag, or the older <driver>-tag */
 static const char *tag_template(const json_t *opts, const char *driver)
 {
@@ -165,6 +175,7 @@ int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 	const char *driver = jget_str(lc, "Type", ""), *tmpl;
 	cleanup_json json_t *attrs = json_object();
 	cleanup_free char *command = command_text(spec);
+	cleanup_free char *service = service_name(spec);
 	cleanup_free char *text = NULL;
 	cleanup_buf struct buf tag = BUF_INIT;
 	struct jw w = JW(out);
@@ -180,7 +191,7 @@ int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 		    (rc = log_tag_expand(tmpl ? tmpl : "{{.ID}}", spec, command, &tag, err)) < 0)
 			return rc;
 	}
-	if (tmpl && own_file)
+	if (tmpl && (own_file || str_eq(driver, "otlp")))
 		json_object_set_new(attrs, "tag", json_string(buf_str(&tag)));
 	jw_obj(&w, NULL);
 	jw_str(&w, "id", spec->id);
@@ -199,6 +210,8 @@ int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 	text = opts ? json_dumps(opts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	jw_raw(&w, "opts", text ? text : "{}");
 	jw_str(&w, "tag", buf_str(&tag));
+	if (str_eq(driver, "otlp"))
+		jw_str(&w, "service_name", service);
 	jw_str(&w, "image_id", spec->image_id);
 	jw_str(&w, "image_name", spec->image_ref ? spec->image_ref : "");
 	jw_str(&w, "command", command);

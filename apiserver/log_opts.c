@@ -8,10 +8,11 @@
  * created and not only when it starts. Of several unknown options the first in byte order is
  * named.
  *
- * To extend: a driver is a row of drivers[], its options a table of their own.
+ * To extend: a driver is a row of drivers[], its options a table of their own. Those of the drivers that forward are
+ * in log_opts_net.c.
  */
 #define LOG_MODULE "log_opts"
-#include "apiserver/log_opts.h"
+#include "apiserver/log_opts_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,22 +24,9 @@
 #include "cleanup.h"
 #include "jget.h"
 #include "log.h"
-#include "log_addr.h"
 #include "str.h"
 
 #define MAX_OPTS_BYTES 16384
-
-struct log_option {
-	const char *name;
-	int (*check)(const char *name, const char *value, struct err *err); /* NULL: any value */
-};
-
-struct log_driver {
-	const char *name;
-	const char *unknown; /* printf of the text for an option it does not have */
-	const struct log_option *options;
-	int (*check)(const json_t *opts, struct err *err); /* across options; NULL: nothing */
-};
 
 static int bad(struct err *err, const char *text)
 {
@@ -48,7 +36,7 @@ static int bad(struct err *err, const char *text)
 /* ---- values ---------------------------------------------------------------------------------- */
 
 /* Docker's two texts for a size that is none: no number in front, or a suffix that is no unit. */
-static int err_size(const char *value, struct err *err)
+int log_err_size(const char *value, struct err *err)
 {
 	size_t digits = strlen(value);
 
@@ -65,7 +53,7 @@ static int check_max_size(const char *name, const char *value, struct err *err)
 
 	(void)name;
 	if (parse_size(value, 1000, &n) < 0)
-		return err_size(value, err);
+		return log_err_size(value, err);
 	return n < 1 ? bad(err, "max-size must be a positive number") : 0;
 }
 
@@ -80,7 +68,7 @@ static int check_max_file(const char *name, const char *value, struct err *err)
 	return n < 1 ? bad(err, "max-file cannot be less than 1") : 0;
 }
 
-static int check_bool(const char *name, const char *value, struct err *err)
+int log_check_bool(const char *name, const char *value, struct err *err)
 {
 	bool b;
 
@@ -91,7 +79,7 @@ static int check_bool(const char *name, const char *value, struct err *err)
 	return 0;
 }
 
-static int check_regex(const char *name, const char *value, struct err *err)
+int log_check_regex(const char *name, const char *value, struct err *err)
 {
 	struct go_regex *re = NULL;
 	int rc;
@@ -102,7 +90,7 @@ static int check_regex(const char *name, const char *value, struct err *err)
 	return rc;
 }
 
-static int check_tag(const char *name, const char *value, struct err *err)
+int log_check_tag(const char *name, const char *value, struct err *err)
 {
 	cleanup_buf struct buf ignored = BUF_INIT;
 
@@ -124,191 +112,18 @@ static int check_json_file(const json_t *opts, struct err *err)
 	return 0;
 }
 
-/* ---- values of the drivers that forward -------------------------------------------------------- */
-
-static bool is_facility(const char *s)
-{
-	static const char *const names[] = { "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp",
-					     "cron", "authpriv", "ftp", "local0", "local1", "local2", "local3", "local4",
-					     "local5", "local6", "local7", NULL };
-	int64_t n;
-
-	for (size_t i = 0; names[i]; i++)
-		if (strcmp(names[i], s) == 0)
-			return true;
-	return !*s || parse_i64(s, 0, 23, &n) == 0;
-}
-
-static int check_syslog(const json_t *opts, struct err *err)
-{
-	static const char *const formats[] = { "", "rfc3164", "rfc5424", "rfc5424micro", NULL };
-	const char *format = jget_str(opts, "syslog-format", ""), *framing = jget_str(opts, "syslog-framing", "");
-	struct log_addr addr;
-	size_t i = 0;
-	int rc;
-
-	if ((rc = log_addr_syslog(jget_str(opts, "syslog-address", ""), &addr, err)) < 0)
-		return rc;
-	if (!is_facility(jget_str(opts, "syslog-facility", "")))
-		return bad(err, "invalid syslog facility");
-	while (formats[i] && strcmp(formats[i], format) != 0)
-		i++;
-	if (!formats[i])
-		return bad(err, "Invalid syslog format");
-	if (*framing && strcmp(framing, "newline") != 0 && strcmp(framing, "octet") != 0)
-		return bad(err, "syslog-framing must be newline or octet");
-	return 0;
-}
-
-static int check_duration(const char *name, const char *value, struct err *err)
-{
-	int64_t ns;
-
-	(void)name;
-	if (parse_duration_ns(value, &ns) == 0)
-		return 0;
-	if (value[0] && strspn(value, "0123456789.") == strlen(value))
-		return err_kind(err, ERR_BAD_PARAM, "time: missing unit in duration \"%s\"", value);
-	return err_kind(err, ERR_BAD_PARAM, "time: invalid duration \"%s\"", value);
-}
-
-static int check_reconnect(const char *name, const char *value, struct err *err)
-{
-	int64_t ns = 0;
-	int rc;
-
-	if ((rc = check_duration(name, value, err)) < 0)
-		return err_wrap(err, rc, "invalid value for %s", name);
-	(void)parse_duration_ns(value, &ns);
-	if (ns != 0 && (ns < 100000000 || ns > 10000000000))
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value (\"%s\") must be between 100ms and 10s",
-				name, value);
-	return 0;
-}
-
-static int check_timeout(const char *name, const char *value, struct err *err)
-{
-	int64_t ns;
-
-	if (parse_duration_ns(value, &ns) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value must be a duration", name);
-	if (ns < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value must be a duration that is non-negative", name);
-	return 0;
-}
-
-static int check_buffer(const char *name, const char *value, struct err *err)
-{
-	int64_t n;
-
-	(void)name;
-	return parse_size(value, 1024, &n) < 0 ? err_size(value, err) : 0;
-}
-
-static int check_retries(const char *name, const char *value, struct err *err)
-{
-	int64_t n;
-
-	if (parse_i64(value, 0, UINT32_MAX, &n) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseUint: parsing \"%s\": invalid syntax", value);
-	return n > INT32_MAX ? err_kind(err, ERR_BAD_PARAM, "invalid %s: value out of range", name) : 0;
-}
-
-static int check_fluentd(const json_t *opts, struct err *err)
-{
-	struct log_addr addr;
-
-	return log_addr_fluentd(jget_str(opts, "fluentd-address", ""), &addr, err);
-}
-
-/* Options that only one of the two transports has. */
-static int check_gelf_option(const char *name, const char *value, bool udp, struct err *err)
-{
-	bool type = strcmp(name, "gelf-compression-type") == 0;
-	int64_t n;
-
-	if (type || strcmp(name, "gelf-compression-level") == 0) {
-		if (!udp)
-			return bad(err, "compression is only supported on UDP");
-		if (type ? strcmp(value, "gzip") && strcmp(value, "zlib") && strcmp(value, "none")
-			 : parse_i64(value, -1, 9, &n) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "unknown value \"%s\" for log opt \"%s\" for gelf log driver",
-					value, name);
-	} else if (str_starts(name, "gelf-tcp-")) {
-		if (udp)
-			return err_kind(err, ERR_BAD_PARAM, "\"%s\" is only valid for TCP", name);
-		if (parse_i64(value, 0, INT32_MAX, &n) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "\"%s\" must be a positive integer", name);
-	}
-	return 0;
-}
-
-static int check_gelf(const json_t *opts, struct err *err)
-{
-	struct log_addr addr;
-	const char *name;
-	json_t *value;
-	int rc;
-
-	if ((rc = log_addr_gelf(jget_str(opts, "gelf-address", ""), &addr, err)) < 0)
-		return rc;
-	json_object_foreach ((json_t *)opts, name, value)
-		if ((rc = check_gelf_option(name, json_string_value(value), addr.kind == LOG_ADDR_UDP, err)) < 0)
-			return rc;
-	return 0;
-}
-
 /* ---- drivers --------------------------------------------------------------------------------- */
 
 static const struct log_option file_options[] = {
 	{ "max-size", check_max_size },
 	{ "max-file", check_max_file },
-	{ "compress", check_bool },
+	{ "compress", log_check_bool },
 	{ "labels", NULL },
-	{ "labels-regex", check_regex },
+	{ "labels-regex", log_check_regex },
 	{ "env", NULL },
-	{ "env-regex", check_regex },
-	{ "tag", check_tag },
+	{ "env-regex", log_check_regex },
+	{ "tag", log_check_tag },
 	{ NULL, NULL },
-};
-
-#define COMMON_OPTIONS                                                                              \
-	{ "tag", check_tag }, { "labels", NULL }, { "labels-regex", check_regex }, { "env", NULL },  \
-	{ "env-regex", check_regex }, { NULL, NULL }
-
-static const struct log_option syslog_options[] = {
-	{ "syslog-address", NULL },	{ "syslog-facility", NULL },
-	{ "syslog-format", NULL },	{ "syslog-framing", NULL },
-	{ "syslog-tls-ca-cert", NULL }, { "syslog-tls-cert", NULL },
-	{ "syslog-tls-key", NULL },	{ "syslog-tls-skip-verify", NULL },
-	{ "syslog-tag", check_tag },	COMMON_OPTIONS,
-};
-
-static const struct log_option fluentd_options[] = {
-	{ "fluentd-address", NULL },
-	{ "fluentd-async", check_bool },
-	{ "fluentd-async-connect", check_bool }, /* older clients */
-	{ "fluentd-async-reconnect-interval", check_reconnect },
-	{ "fluentd-buffer-limit", check_buffer },
-	{ "fluentd-retry-wait", check_duration },
-	{ "fluentd-max-retries", check_retries },
-	{ "fluentd-request-ack", check_bool },
-	{ "fluentd-sub-second-precision", check_bool },
-	{ "fluentd-write-timeout", check_timeout },
-	{ "fluentd-read-timeout", check_timeout },
-	{ "fluentd-tls-ca-cert", NULL },
-	{ "fluentd-tls-cert", NULL },
-	{ "fluentd-tls-key", NULL },
-	{ "fluentd-shared-key", NULL },
-	{ "fluentd-tag", check_tag },
-	COMMON_OPTIONS,
-};
-
-static const struct log_option gelf_options[] = {
-	{ "gelf-address", NULL },	     { "gelf-compression-type", NULL },
-	{ "gelf-compression-level", NULL },  { "gelf-tcp-max-reconnect", NULL },
-	{ "gelf-tcp-reconnect-delay", NULL }, { "gelf-tag", check_tag },
-	COMMON_OPTIONS,
 };
 
 static const struct log_driver drivers[] = {
@@ -316,14 +131,15 @@ static const struct log_driver drivers[] = {
 	  check_json_file },
 	{ "local", "unknown log opt '%s' for log driver local", file_options, NULL },
 	{ "none", NULL, NULL, NULL },
-	{ "syslog", "unknown log opt '%s' for syslog log driver", syslog_options, check_syslog },
-	{ "fluentd", "unknown log opt '%s' for fluentd log driver", fluentd_options, check_fluentd },
-	{ "gelf", "unknown log opt \"%s\" for gelf log driver", gelf_options, check_gelf },
+	{ "syslog", "unknown log opt '%s' for syslog log driver", log_syslog_options, log_check_syslog },
+	{ "fluentd", "unknown log opt '%s' for fluentd log driver", log_fluentd_options, log_check_fluentd },
+	{ "gelf", "unknown log opt \"%s\" for gelf log driver", log_gelf_options, log_check_gelf },
+	{ "otlp", "unknown log opt '%s' for otlp log driver", log_otlp_options, log_check_otlp },
 };
 
 const char *const *log_driver_names(void)
 {
-	static const char *const names[] = { "fluentd", "gelf", "json-file", "local", "none", "syslog", NULL };
+	static const char *const names[] = { "fluentd", "gelf", "json-file", "local", "none", "otlp", "syslog", NULL };
 
 	return names;
 }
@@ -332,6 +148,11 @@ const char *const *log_driver_names(void)
 static const struct conf *settings(void)
 {
 	return engine ? engine->conf : NULL;
+}
+
+const char *log_setting(const char *key)
+{
+	return conf_str(settings(), key);
 }
 
 /* As operators list them; an empty list is all there are. */
@@ -389,7 +210,7 @@ static int check_common(const json_t *opts, struct err *err)
 	if (buffer && parse_size(buffer, 1024, &n) < 0) {
 		struct err why = { 0 };
 
-		err_size(buffer, &why);
+		log_err_size(buffer, &why);
 		return err_kind(err, ERR_BAD_PARAM, "error parsing option max-buffer-size: %s",
 				why.msg);
 	}

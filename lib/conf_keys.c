@@ -47,6 +47,8 @@ const struct conf_key conf_keys[] = {
 	{ "DEFAULT_LOG_OPTS", CONF_LIST, "", "options of that driver: key=value, comma-separated" },
 	{ "ENABLED_LOG_DRIVERS", CONF_LIST, "", "log drivers that users may choose; empty: all" },
 	{ "FORWARD_MAX_BACKLOG", CONF_SIZE, "1g", "log kept for a sink that is away; beyond it the oldest files are dropped" },
+	{ "log-tls-dir", CONF_STR, "/etc/sdc-docker/log-tls", "folder of the certificates and keys that log options may name" },
+	{ "log-unix-sockets", CONF_LIST, "", "unix sockets of the host that log drivers may send to, paths" },
 	{ "FORWARD_GRACE", CONF_INT, "60", "seconds for which a logger goes on after its zone has ended" },
 	{ NULL, CONF_STR, NULL, NULL },
 };

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "cleanup.h"
 #include "str.h"
 
 struct url {
@@ -81,13 +81,26 @@ static int split_host(const char *whole, const char *s, struct log_addr *out, co
 	return 0;
 }
 
-static int refuse_unix(const char *what, const char *path, struct err *err)
+bool log_driver_forwards(const char *driver)
 {
-	struct stat sb;
+	static const char *const names[] = { "syslog", "fluentd", "gelf", "otlp" };
 
-	if (stat(path, &sb) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "stat %s: no such file or directory", path);
-	return err_kind(err, ERR_BAD_PARAM, "%s: sockets of the host's file system are not supported", what);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (str_eq(driver, names[i]))
+			return true;
+	return false;
+}
+
+static int set_unix(const char *path, enum log_addr_kind kind, struct log_addr *out, struct err *err)
+{
+	if (path[0] != '/')
+		return err_kind(err, ERR_BAD_PARAM, "a unix socket needs an absolute path, not '%s'", path);
+	if (strlen(path) > 107) /* sockaddr_un */
+		return err_kind(err, ERR_BAD_PARAM, "the path of a unix socket is longer than 107 bytes");
+	out->kind = kind;
+	str_copy(out->host, sizeof(out->host), path);
+	out->port[0] = '\0';
+	return 0;
 }
 
 int log_addr_syslog(const char *value, struct log_addr *out, struct err *err)
@@ -101,7 +114,7 @@ int log_addr_syslog(const char *value, struct log_addr *out, struct err *err)
 	if ((rc = split_scheme(value, &u, err)) < 0)
 		return rc;
 	if (str_eq(u.scheme, "unix") || str_eq(u.scheme, "unixgram"))
-		return refuse_unix("syslog-address", u.rest, err);
+		return set_unix(u.rest, str_eq(u.scheme, "unix") ? LOG_ADDR_UNIX : LOG_ADDR_UNIXGRAM, out, err);
 	if (str_eq(u.scheme, "udp"))
 		out->kind = LOG_ADDR_UDP;
 	else if (str_eq(u.scheme, "tcp"))
@@ -134,7 +147,7 @@ static int fluentd(const char *value, struct log_addr *out, struct err *err)
 	if ((rc = split_scheme(value, &u, err)) < 0)
 		return rc;
 	if (str_eq(u.scheme, "unix"))
-		return u.rest[0] ? refuse_unix("fluentd-address", u.rest, err) : err_kind(err, ERR_BAD_PARAM, "path is empty");
+		return u.rest[0] ? set_unix(u.rest, LOG_ADDR_UNIX, out, err) : err_kind(err, ERR_BAD_PARAM, "path is empty");
 	if (str_eq(u.scheme, "tcp"))
 		out->kind = LOG_ADDR_TCP;
 	else if (str_eq(u.scheme, "tls"))
@@ -177,4 +190,43 @@ int log_addr_gelf(const char *value, struct log_addr *out, struct err *err)
 	if (!out->host[0] || !out->port[0])
 		return err_kind(err, ERR_BAD_PARAM, "gelf: please provide gelf-address as proto://host:port");
 	return 0;
+}
+
+static int otlp(const char *value, struct log_addr *out, char **url, struct err *err)
+{
+	const char *path;
+	size_t path_len;
+	struct url u;
+	int rc;
+
+	if ((rc = split_scheme(value, &u, err)) < 0)
+		return rc;
+	if (!u.slashes || (!str_eq(u.scheme, "http") && !str_eq(u.scheme, "https")))
+		return err_kind(err, ERR_BAD_PARAM, "must be http://host[:port][/path] or https://");
+	out->kind = str_eq(u.scheme, "https") ? LOG_ADDR_TLS : LOG_ADDR_TCP;
+	if ((rc = split_host(value, u.rest, out, &path, err)) < 0)
+		return rc;
+	if (!out->host[0])
+		return err_kind(err, ERR_BAD_PARAM, "no host");
+	if (!out->port[0])
+		str_copy(out->port, sizeof(out->port), out->kind == LOG_ADDR_TLS ? "443" : "80");
+	for (const char *p = path; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f || strchr("?#\"<>\\^`{|}", *p))
+			return err_kind(err, ERR_BAD_PARAM, "invalid character in the path");
+	path_len = strlen(path);
+	while (path_len > 0 && path[path_len - 1] == '/')
+		path_len--;
+	*url = xasprintf(strchr(out->host, ':') ? "%s://[%s]:%s%.*s%s" : "%s://%s:%s%.*s%s", u.scheme, out->host, out->port,
+			 (int)path_len, path, path_len >= 8 && memcmp(path + path_len - 8, "/v1/logs", 8) == 0 ? "" : "/v1/logs");
+	return 0;
+}
+
+int log_addr_otlp(const char *value, struct log_addr *out, char **url, struct err *err)
+{
+	int rc;
+
+	if (str_empty(value))
+		return err_kind(err, ERR_BAD_PARAM, "otlp-endpoint is a required parameter");
+	rc = otlp(value, out, url, err);
+	return rc < 0 ? err_wrap(err, rc, "invalid otlp-endpoint (%s)", value) : 0;
 }

@@ -65,6 +65,7 @@ struct waiting {
 struct forward {
 	struct loop *loop;
 	const struct paths *paths;
+	const struct conf *conf;
 	struct logset *set;
 	void (*on_idle)(void *owner);
 	void *owner;
@@ -75,6 +76,7 @@ struct forward {
 	int64_t max_backlog, grace_s;
 	int netns_fd;	     /* -1: there is none any more */
 	uint64_t logger_net; /* which network the logger is in */
+	uint64_t drains;     /* of the set when the run began: one more is its end. Under the set's lock */
 	int zone_pid;
 	pid_t pid;
 	struct source pidfd; /* fd -1: no logger */
@@ -85,11 +87,6 @@ struct forward {
 	struct waiting *waiting;
 	size_t passed; /* by the logger, when last looked */
 };
-
-bool forward_driver(const char *driver)
-{
-	return str_eq(driver, "syslog") || str_eq(driver, "fluentd") || str_eq(driver, "gelf");
-}
 
 /* ---- the pages -------------------------------------------------------------------------------- */
 
@@ -174,7 +171,10 @@ static void on_wake(struct log_waiter *w) /* under the set's lock */
 		atomic_store(&f->page->live_off, (uint64_t)set->live_off);
 		atomic_fetch_add(&f->page->seq, 1);
 	}
-	set_running(f->page, set->running && !set->removed);
+	if (set->running && !set->removed)
+		set_running(f->page, true);
+	else if (set->removed || set->drains != f->drains) /* not: the run has not been adopted yet */
+		set_running(f->page, false);
 	wake_logger(f->page, f->status);
 }
 
@@ -336,6 +336,8 @@ static void spawn(struct forward *f)
 			 (char[]){ "--max-backlog" }, max_text,
 			 (char[]){ "--grace" },	      grace_text,
 			 (char[]){ "--netns-fd" },    fd_text,
+			 (char[]){ "--tls-dir" },     (char *)(uintptr_t)conf_str(f->conf, "log-tls-dir"),
+			 (char[]){ "--unix-sockets" }, (char *)(uintptr_t)conf_str(f->conf, "log-unix-sockets"),
 			 NULL };
 	pid_t pid;
 
@@ -450,6 +452,7 @@ struct forward *forward_new(struct loop *loop, const struct paths *paths, const 
 
 	f->loop = loop;
 	f->paths = paths;
+	f->conf = conf;
 	f->set = logset_ref(set);
 	f->on_idle = on_idle;
 	f->owner = owner;
@@ -527,7 +530,10 @@ void forward_free(struct forward *f, bool kill_logger)
 void forward_run(struct forward *f, int pid)
 {
 	f->zone_pid = pid;
+	pthread_mutex_lock(&f->set->lock);
+	f->drains = f->set->drains;
 	set_running(f->page, true);
+	pthread_mutex_unlock(&f->set->lock);
 	wake_logger(f->page, f->status);
 	set_netns(f);
 	if (f->pidfd.fd >= 0 && f->logger_net != net_id(f->netns_fd)) {
@@ -544,6 +550,10 @@ void forward_run(struct forward *f, int pid)
 
 void forward_resume(struct forward *f)
 {
+	pthread_mutex_lock(&f->set->lock);
+	if (!f->set->running) /* it may have ended while no logsvc was there */
+		set_running(f->page, false);
+	pthread_mutex_unlock(&f->set->lock);
 	if (f->pidfd.fd >= 0 || f->pausing || is_done(f) || grace_left_s(f) == 0)
 		return;
 	set_netns(f);

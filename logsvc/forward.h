@@ -17,8 +17,6 @@
 
 struct forward;
 
-bool forward_driver(const char *driver); /* has it a logger? Pure. */
-
 /* Makes the pages in the zone's run folder, and takes over a logger that lives. on_idle: no logger is
  * alive and none will be started. NULL with err. */
 struct forward *forward_new(struct loop *loop, const struct paths *paths, const struct conf *conf,

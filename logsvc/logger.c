@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * logger.c - logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES] [--grace S]:
- * forwards one zone's log to the sink that its log driver names.
+ * logger.c - logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES] [--grace S]
+ * [--tls-dir DIR] [--unix-sockets LIST]: forwards one zone's log to the sink that its log driver names.
  *
  * Design. logsvc starts it in the zone's network namespace, so that a sink and its name are what the
  * zone could reach itself. Two processes: the parent opens the log's files and nothing else
@@ -49,7 +49,7 @@
 #define EXIT_TAKEN   75 /* another logger has the zone */
 
 struct args {
-	const char *uuid, *zones, *run;
+	const char *uuid, *zones, *run, *tls_dir, *unix_sockets;
 	int64_t netns_fd, pid, max_backlog, grace_s;
 };
 
@@ -75,7 +75,8 @@ static int parse_args(int argc, char **argv, struct args *a)
 		{ "uuid", required_argument, NULL, 'u' },     { "zones", required_argument, NULL, 'z' },
 		{ "run", required_argument, NULL, 'r' },      { "netns-fd", required_argument, NULL, 'n' },
 		{ "pid", required_argument, NULL, 'p' },      { "max-backlog", required_argument, NULL, 'b' },
-		{ "grace", required_argument, NULL, 'g' },	      { NULL, 0, NULL, 0 },
+		{ "grace", required_argument, NULL, 'g' },    { "tls-dir", required_argument, NULL, 't' },
+		{ "unix-sockets", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -89,6 +90,10 @@ static int parse_args(int argc, char **argv, struct args *a)
 			a->zones = optarg;
 		else if (c == 'r')
 			a->run = optarg;
+		else if (c == 't')
+			a->tls_dir = optarg;
+		else if (c == 's')
+			a->unix_sockets = optarg;
 		else if (c == 'n' && parse_i64(optarg, 0, 1 << 20, &a->netns_fd) == 0)
 			;
 		else if (c == 'p' && parse_i64(optarg, 0, INT32_MAX, &a->pid) == 0)
@@ -206,12 +211,13 @@ static int run_child(const struct args *a, struct opened *o, int sock, pid_t par
 			    .max_backlog = a->max_backlog,
 			    .grace_ns = a->grace_s * 1000000000,
 			    .stop = &stop };
+	struct sink_env env = { .pid = (int)(a->pid ? a->pid : parent), .tls_dir = a->tls_dir, .unix_sockets = a->unix_sockets };
 	struct sigaction sa = { .sa_handler = on_term };
 	struct err err = { 0 };
 
 	sigaction(SIGTERM, &sa, NULL);
 	tzset();
-	if (sink_init(&sink, o->conf, (int)(a->pid ? a->pid : parent), &err) < 0 || private_etc(a, &err) < 0 ||
+	if (sink_init(&sink, o->conf, &env, &err) < 0 || private_etc(a, &err) < 0 ||
 	    become_nobody(&err) < 0)
 		goto fail;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -280,7 +286,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);
 	if (parse_args(argc, argv, &a) < 0) {
-		fputs("usage: logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES] [--grace S]\n", stderr);
+		fputs("usage: logger --uuid U --zones DIR --run DIR [--netns-fd N] [--pid P] [--max-backlog BYTES] [--grace S]"
+		      " [--tls-dir DIR] [--unix-sockets LIST]\n", stderr);
 		return 2;
 	}
 	if (open_all(&a, &o, &err) < 0) {

@@ -51,6 +51,7 @@ struct state {
 	struct cursor cursor; /* what the sink has */
 	struct marks marks;
 	bool connected;
+	bool failing; /* what was sent last was not taken */
 	bool dirty; /* cursor is not saved */
 	int64_t saved_ns, looked_ns;
 	int backoff_ms;
@@ -216,6 +217,9 @@ static void back_off(struct state *st)
 	random_bytes(&r, 1);
 	st->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
 	ms += ms * (r - 128) / 1024; /* an eighth to either side */
+	if (ms < st->l->sink->retry_after_ms)
+		ms = st->l->sink->retry_after_ms;
+	st->l->sink->retry_after_ms = 0;
 	for (; ms > 0 && !*st->l->stop && !is_over(st); ms -= 250) {
 		(void)poll(NULL, 0, ms < 250 ? ms : 250);
 		if (mono_ns() - st->looked_ns > 1000 * MS)
@@ -235,7 +239,8 @@ static void connect_sink(struct state *st)
 	}
 	st->connected = true;
 	marks_reset(&st->marks, &st->cursor);
-	set_state(st, FORWARD_CONNECTED, NULL);
+	if (!st->failing)
+		set_state(st, FORWARD_CONNECTED, NULL);
 }
 
 /* ---- the loop --------------------------------------------------------------------------------- */
@@ -264,6 +269,17 @@ static void tell_dropped(struct state *st)
 	sink_add(st->l->sink, &m);
 }
 
+/* Of what was sent with the last batch. */
+static void take_refused(struct state *st)
+{
+	struct cursor *c = &st->tail.at;
+	uint64_t n = st->l->sink->refused;
+
+	st->l->sink->refused = 0;
+	c->dropped += n;
+	c->delivered -= n < c->delivered ? n : c->delivered;
+}
+
 /* Fills and sends one batch. 1: there may be more at once, 0: not, -errno. */
 static int send_batch(struct state *st, struct err *err)
 {
@@ -284,8 +300,12 @@ static int send_batch(struct state *st, struct err *err)
 		err_sysnum(err, rc, "read the log");
 		return rc;
 	}
-	if ((sent = sink_flush(s, err)) < 0)
+	sent = sink_flush(s, err);
+	st->failing = sent < 0;
+	if (sent < 0)
 		return sent;
+	set_state(st, FORWARD_CONNECTED, NULL);
+	take_refused(st);
 	if (memcmp(&before, &st->tail.at, sizeof(before)) != 0)
 		marks_add(&st->marks, s->written, &st->tail.at, mono_ns(), MARK_NS);
 	return rc;

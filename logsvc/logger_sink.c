@@ -5,6 +5,7 @@
  *	syslog	a stream of framed messages, or one datagram per message
  *	gelf	JSON texts with a NUL behind each (tcp); one compressed datagram or chunks each (udp)
  *	fluentd	PackedForward batches; with fluentd-request-ack each waits for its ack
+ *	otlp	HTTP requests, each with its answer (logger_otlp.c)
  *
  * What "the sink has it" means: an ack where the protocol has one; for a stream the peer's kernel has
  * acknowledged the bytes, its window says that they have been read, and the connection is still whole; a datagram is sent, and
@@ -26,6 +27,8 @@
 #include "jget.h"
 #include "log.h"
 #include "log_addr.h"
+#include "log_files.h"
+#include "logger_otlp.h"
 #include "str.h"
 
 #define GELF_DEFAULT_LEVEL 1
@@ -87,14 +90,49 @@ static bool opt_bool(const json_t *opts, const char *key)
 	return b;
 }
 
-static void set_addr(struct sink *s, const struct log_addr *a)
+static int set_addr(struct sink *s, const struct log_addr *a, const struct sink_env *env, struct err *err)
 {
-	s->addr.kind = a->kind == LOG_ADDR_UDP ? NET_UDP : a->kind == LOG_ADDR_TLS ? NET_TLS : NET_TCP;
+	static const enum net_kind kinds[] = { [LOG_ADDR_TCP] = NET_TCP,
+					       [LOG_ADDR_UDP] = NET_UDP,
+					       [LOG_ADDR_TLS] = NET_TLS,
+					       [LOG_ADDR_UNIX] = NET_UNIX,
+					       [LOG_ADDR_UNIXGRAM] = NET_UNIXGRAM };
+
+	s->addr.kind = kinds[a->kind];
 	s->addr.host = xstrdup(a->host);
 	s->addr.port = xstrdup(a->port);
+	return log_unix_check(env->unix_sockets, a, err);
 }
 
-static int init_syslog(struct sink *s, const json_t *opts, struct err *err)
+static int read_pem(const json_t *opts, const char *prefix, const char *name, const struct sink_env *env, char **out, struct err *err)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	char option[64];
+	int rc;
+
+	(void)!str_fmt(option, sizeof(option), "%s-tls-%s", prefix, name);
+	if (str_empty(jget_str(opts, option, NULL)))
+		return 0;
+	if ((rc = log_tls_read(env->tls_dir, option, jget_str(opts, option, ""), &text, err)) < 0)
+		return rc;
+	*out = xstrdup(buf_str(&text));
+	return 0;
+}
+
+static int read_tls(struct sink *s, const json_t *opts, const char *prefix, const struct sink_env *env, struct err *err)
+{
+	int rc;
+
+	if (s->addr.kind != NET_TLS)
+		return 0;
+	if ((rc = read_pem(opts, prefix, "ca-cert", env, &s->tls.ca_cert, err)) < 0 ||
+	    (rc = read_pem(opts, prefix, "cert", env, &s->tls.cert, err)) < 0 ||
+	    (rc = read_pem(opts, prefix, "key", env, &s->tls.key, err)) < 0)
+		return rc;
+	return 0;
+}
+
+static int init_syslog(struct sink *s, const json_t *opts, const struct sink_env *env, struct err *err)
 {
 	int format = syslog_format(jget_str(opts, "syslog-format", ""));
 	int facility = syslog_facility(jget_str(opts, "syslog-facility", ""));
@@ -103,32 +141,28 @@ static int init_syslog(struct sink *s, const json_t *opts, struct err *err)
 	bool octet;
 	int rc;
 
-	if ((rc = log_addr_syslog(jget_str(opts, "syslog-address", ""), &addr, err)) < 0)
+	if ((rc = log_addr_syslog(jget_str(opts, "syslog-address", ""), &addr, err)) < 0 ||
+	    (rc = set_addr(s, &addr, env, err)) < 0 || (rc = read_tls(s, opts, "syslog", env, err)) < 0)
 		return rc;
-	set_addr(s, &addr);
 	if (format < 0 || facility < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid syslog options");
 	octet = s->addr.kind == NET_TLS && format >= SYSLOG_RFC5424;
 	if (framing[0])
-		octet = str_eq(framing, "octet") && s->addr.kind != NET_UDP;
-	s->tls.ca_cert = jget_str(opts, "syslog-tls-ca-cert", NULL);
-	s->tls.cert = jget_str(opts, "syslog-tls-cert", NULL);
-	s->tls.key = jget_str(opts, "syslog-tls-key", NULL);
+		octet = str_eq(framing, "octet") && !sink_is_gram(s);
 	s->tls.skip_verify = json_object_get(opts, "syslog-tls-skip-verify") != NULL;
 	syslog_enc_init(&s->syslog, (enum syslog_format)format, facility, octet, &s->src);
 	return 0;
 }
 
-static int init_gelf(struct sink *s, const json_t *opts, struct err *err)
+static int init_gelf(struct sink *s, const json_t *opts, const struct sink_env *env, struct err *err)
 {
 	const char *type = jget_str(opts, "gelf-compression-type", "gzip");
 	int64_t level = GELF_DEFAULT_LEVEL;
 	struct log_addr addr;
 	int rc;
 
-	if ((rc = log_addr_gelf(jget_str(opts, "gelf-address", ""), &addr, err)) < 0)
+	if ((rc = log_addr_gelf(jget_str(opts, "gelf-address", ""), &addr, err)) < 0 || (rc = set_addr(s, &addr, env, err)) < 0)
 		return rc;
-	set_addr(s, &addr);
 	(void)parse_i64(jget_str(opts, "gelf-compression-level", "1"), -1, 9, &level);
 	s->level = (int)level;
 	s->compression = str_eq(type, "none") ? GELF_NONE : str_eq(type, "zlib") ? GELF_ZLIB : GELF_GZIP;
@@ -138,45 +172,61 @@ static int init_gelf(struct sink *s, const json_t *opts, struct err *err)
 	return 0;
 }
 
-static int init_fluentd(struct sink *s, const json_t *opts, struct err *err)
+static int init_fluentd(struct sink *s, const json_t *opts, const struct sink_env *env, struct err *err)
 {
 	struct log_addr addr;
 	int64_t ns = 0;
 	int rc;
 
-	if ((rc = log_addr_fluentd(jget_str(opts, "fluentd-address", ""), &addr, err)) < 0)
+	if ((rc = log_addr_fluentd(jget_str(opts, "fluentd-address", ""), &addr, err)) < 0 ||
+	    (rc = set_addr(s, &addr, env, err)) < 0 || (rc = read_tls(s, opts, "fluentd", env, err)) < 0)
 		return rc;
-	set_addr(s, &addr);
 	s->want_ack = opt_bool(opts, "fluentd-request-ack");
 	s->ack_timeout_ms = ACK_TIMEOUT_MS;
 	if (parse_duration_ns(jget_str(opts, "fluentd-read-timeout", "0s"), &ns) == 0 && ns > 0)
 		s->ack_timeout_ms = (int)(ns / 1000000 > 600000 ? 600000 : ns / 1000000 + 1);
-	s->tls.ca_cert = jget_str(opts, "fluentd-tls-ca-cert", NULL);
-	s->tls.cert = jget_str(opts, "fluentd-tls-cert", NULL);
-	s->tls.key = jget_str(opts, "fluentd-tls-key", NULL);
 	s->shared_key = jget_str(opts, "fluentd-shared-key", NULL);
 	fluentd_enc_init(&s->fluentd, opt_bool(opts, "fluentd-sub-second-precision"), &s->src);
 	return 0;
 }
 
-int sink_init(struct sink *s, const json_t *conf, int pid, struct err *err)
+static int init_otlp(struct sink *s, const json_t *conf, const struct sink_env *env, struct err *err)
+{
+	const json_t *opts = jget_obj(conf, "opts");
+	struct log_addr addr;
+	cleanup_free char *url = NULL;
+	int rc;
+
+	if ((rc = log_addr_otlp(jget_str(opts, "otlp-endpoint", ""), &addr, &url, err)) < 0 ||
+	    (rc = set_addr(s, &addr, env, err)) < 0 || (rc = read_tls(s, opts, "otlp", env, err)) < 0)
+		return rc;
+	s->want_ack = true;
+	s->otlp = otlp_sink_new(conf, &s->src, &s->tls, err);
+	return s->otlp ? 0 : err->code;
+}
+
+int sink_init(struct sink *s, const json_t *conf, const struct sink_env *env, struct err *err)
 {
 	const char *driver = jget_str(conf, "driver", "");
 	const json_t *opts = jget_obj(conf, "opts");
 
 	memset(s, 0, sizeof(*s));
-	init_source(s, conf, pid);
+	init_source(s, conf, env->pid);
 	if (str_eq(driver, "syslog")) {
 		s->driver = SINK_SYSLOG;
-		return init_syslog(s, opts, err);
+		return init_syslog(s, opts, env, err);
 	}
 	if (str_eq(driver, "gelf")) {
 		s->driver = SINK_GELF;
-		return init_gelf(s, opts, err);
+		return init_gelf(s, opts, env, err);
 	}
 	if (str_eq(driver, "fluentd")) {
 		s->driver = SINK_FLUENTD;
-		return init_fluentd(s, opts, err);
+		return init_fluentd(s, opts, env, err);
+	}
+	if (str_eq(driver, "otlp")) {
+		s->driver = SINK_OTLP;
+		return init_otlp(s, conf, env, err);
 	}
 	return err_kind(err, ERR_BAD_PARAM, "driver %s does not forward", driver);
 }
@@ -187,6 +237,8 @@ void sink_fini(struct sink *s)
 	net_addr_fini(&s->addr);
 	gelf_enc_fini(&s->gelf);
 	fluentd_enc_fini(&s->fluentd);
+	otlp_sink_free(s->otlp);
+	net_tls_conf_fini(&s->tls);
 	buf_fini(&s->batch);
 	buf_fini(&s->out);
 	free(s->attrs);
@@ -235,9 +287,11 @@ int sink_connect(struct sink *s, struct err *err)
 	int rc;
 
 	sink_close(s);
+	s->written = s->acked = 0;
+	if (s->driver == SINK_OTLP)
+		return 0; /* the first request connects */
 	if ((rc = net_connect(&s->conn, &s->addr, &s->tls, err)) < 0)
 		return rc;
-	s->written = s->acked = 0;
 	if (s->driver == SINK_FLUENTD && s->shared_key && (rc = handshake(s, err)) < 0) {
 		sink_close(s);
 		return rc;
@@ -248,6 +302,8 @@ int sink_connect(struct sink *s, struct err *err)
 void sink_close(struct sink *s)
 {
 	net_close(take_ptr(&s->conn));
+	if (s->otlp)
+		otlp_sink_close(s->otlp);
 	buf_reset(&s->batch);
 	s->n = 0;
 }
@@ -261,6 +317,8 @@ int64_t sink_accepted(struct sink *s)
 {
 	size_t unacked, unread;
 
+	if (s->driver == SINK_OTLP)
+		return (int64_t)s->written;
 	if (s->driver == SINK_FLUENTD && s->want_ack)
 		return net_alive(s->conn, false) ? (int64_t)s->written : -EPIPE;
 	unacked = net_unacked(s->conn); /* before the look: a reset empties the queue */
@@ -292,6 +350,11 @@ void sink_add(struct sink *s, const struct sink_msg *m)
 {
 	size_t before = s->batch.len;
 
+	if (s->driver == SINK_OTLP) {
+		otlp_sink_add(s->otlp, m);
+		s->n++;
+		return;
+	}
 	switch (s->driver) {
 	case SINK_SYSLOG:
 		syslog_encode(&s->syslog, m, &s->batch);
@@ -310,6 +373,8 @@ void sink_add(struct sink *s, const struct sink_msg *m)
 		if (!sink_is_gram(s) && s->batch.len > before)
 			buf_addch(&s->batch, '\0');
 		break;
+	case SINK_OTLP:
+		break;
 	}
 	if (s->batch.len > before)
 		s->ends[s->n++] = s->batch.len;
@@ -317,6 +382,8 @@ void sink_add(struct sink *s, const struct sink_msg *m)
 
 bool sink_full(const struct sink *s)
 {
+	if (s->driver == SINK_OTLP)
+		return s->n >= SINK_BATCH_LINES || otlp_sink_bytes(s->otlp) >= SINK_OTLP_BYTES;
 	return s->n >= SINK_BATCH_LINES || s->batch.len >= SINK_BATCH_BYTES - 4096;
 }
 
@@ -401,13 +468,27 @@ static int flush_fluentd(struct sink *s, struct err *err)
 	return s->want_ack ? wait_ack(s, chunk, err) : 0;
 }
 
+static int flush_otlp(struct sink *s, struct err *err)
+{
+	struct otlp_result got;
+	int rc = otlp_sink_flush(s->otlp, &got, err);
+
+	if (rc == 0)
+		s->written += s->n;
+	s->refused += got.refused;
+	s->retry_after_ms = got.retry_after_ms;
+	return rc;
+}
+
 int sink_flush(struct sink *s, struct err *err)
 {
 	int rc = 0;
 
 	if (!s->n)
 		return 0;
-	if (s->driver == SINK_FLUENTD) {
+	if (s->driver == SINK_OTLP) {
+		rc = flush_otlp(s, err);
+	} else if (s->driver == SINK_FLUENTD) {
 		rc = flush_fluentd(s, err);
 	} else {
 		if (sink_is_gram(s)) {

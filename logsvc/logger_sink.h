@@ -19,9 +19,18 @@
 #include "sink_syslog.h"
 
 #define SINK_BATCH_BYTES (64 * 1024)
+#define SINK_OTLP_BYTES	 (256 * 1024) /* a request, before it is compressed */
 #define SINK_BATCH_LINES 1024
 
-enum sink_driver { SINK_SYSLOG, SINK_FLUENTD, SINK_GELF };
+enum sink_driver { SINK_SYSLOG, SINK_FLUENTD, SINK_GELF, SINK_OTLP };
+
+struct otlp_sink;
+
+/* What the operator lets a sink use, and what it says. */
+struct sink_env {
+	int pid; /* of the zone's first process */
+	const char *tls_dir, *unix_sockets; /* log_files.h */
+};
 
 struct sink {
 	enum sink_driver driver;
@@ -38,16 +47,19 @@ struct sink {
 	bool want_ack;
 	int ack_timeout_ms;
 	const char *shared_key;
+	struct otlp_sink *otlp;
 	struct buf batch, out; /* encoded messages; scratch */
 	size_t ends[SINK_BATCH_LINES]; /* of datagrams in batch */
 	size_t n; /* messages in batch */
 	uint64_t written; /* bytes since the connection was made */
 	uint64_t acked;	  /* of them by the peer's kernel, when last seen alive */
 	uint64_t too_large;
+	uint64_t refused;   /* messages that the sink will never take; the reader sets it back */
+	int retry_after_ms; /* the sink does not want to hear from us before; the reader sets it back */
 };
 
-/* conf is log.json's, and kept as long as the sink. */
-int sink_init(struct sink *s, const json_t *conf, int pid, struct err *err);
+/* conf is log.json's, and kept as long as the sink. Reads certificates and keys: before rights are given up. */
+int sink_init(struct sink *s, const json_t *conf, const struct sink_env *env, struct err *err);
 void sink_fini(struct sink *s);
 int sink_connect(struct sink *s, struct err *err);
 void sink_close(struct sink *s); /* and forgets the batch */

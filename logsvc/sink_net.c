@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
@@ -48,6 +49,14 @@ void net_addr_fini(struct net_addr *a)
 	free(a->host);
 	free(a->port);
 	a->host = a->port = NULL;
+}
+
+void net_tls_conf_fini(struct net_tls_conf *t)
+{
+	free(t->ca_cert);
+	free(t->cert);
+	free(t->key);
+	memset(t, 0, sizeof(*t));
 }
 
 static int wait_fd(int fd, short events, int64_t deadline_ns)
@@ -195,6 +204,45 @@ static int tls_error(struct err *err, const char *what)
 	return err_kind(err, ERR_SYSTEM, "%s: %s", what, text);
 }
 
+/* Every certificate of a PEM text: how many. */
+static int each_cert(const char *pem, int (*use)(SSL_CTX *ctx, X509 *x, int i), SSL_CTX *ctx)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x;
+	int n = 0;
+
+	while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		n += use(ctx, x, n) == 1;
+		X509_free(x);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return n;
+}
+
+static int use_ca(SSL_CTX *ctx, X509 *x, int i)
+{
+	(void)i;
+	return X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), x);
+}
+
+static int use_cert(SSL_CTX *ctx, X509 *x, int i)
+{
+	return i ? (int)SSL_CTX_add1_chain_cert(ctx, x) : SSL_CTX_use_certificate(ctx, x);
+}
+
+static bool use_key(SSL_CTX *ctx, const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)(uintptr_t)"") : NULL;
+	bool ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	ERR_clear_error();
+	return ok;
+}
+
 static int tls_context(struct net_conn *c, const struct net_tls_conf *t, struct err *err)
 {
 	c->ctx = SSL_CTX_new(TLS_client_method());
@@ -202,16 +250,14 @@ static int tls_context(struct net_conn *c, const struct net_tls_conf *t, struct 
 		return tls_error(err, "tls");
 	SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION);
 	SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	if (!str_empty(t->ca_cert)) {
-		if (SSL_CTX_load_verify_locations(c->ctx, t->ca_cert, NULL) != 1)
-			return err_kind(err, ERR_SYSTEM, "could not read CA certificate \"%s\"", t->ca_cert);
-	} else {
+	if (!t->ca_cert)
 		SSL_CTX_set_default_verify_paths(c->ctx);
-	}
-	if (!str_empty(t->cert) && SSL_CTX_use_certificate_chain_file(c->ctx, t->cert) != 1)
-		return err_kind(err, ERR_SYSTEM, "could not load X509 certificate \"%s\"", t->cert);
-	if (!str_empty(t->key) && SSL_CTX_use_PrivateKey_file(c->ctx, t->key, SSL_FILETYPE_PEM) != 1)
-		return err_kind(err, ERR_SYSTEM, "could not load X509 key \"%s\"", t->key);
+	else if (each_cert(t->ca_cert, use_ca, c->ctx) < 1)
+		return err_kind(err, ERR_SYSTEM, "the CA file holds no certificate");
+	if (t->cert && each_cert(t->cert, use_cert, c->ctx) < 1)
+		return err_kind(err, ERR_SYSTEM, "the client's certificate file holds none");
+	if (t->key && !use_key(c->ctx, t->key))
+		return err_kind(err, ERR_SYSTEM, "the client's key cannot be used: it does not fit the certificate, or needs a password");
 	SSL_CTX_set_verify(c->ctx, t->skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	return 0;
 }

@@ -13,13 +13,15 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "otlp.pb-c.h"
 #include "str.h"
 #include "version.h"
 
-#define MAX_ATTRS 64
+#define OUR_ATTRS 6 /* of a resource */
 
 static void add_varint(struct buf *b, uint64_t v)
 {
@@ -51,33 +53,54 @@ static void add_message(struct buf *b, unsigned number, const ProtobufCMessage *
 }
 
 struct attrs {
-	Otlp__KeyValue kv[MAX_ATTRS];
-	Otlp__AnyValue v[MAX_ATTRS];
-	Otlp__KeyValue *list[MAX_ATTRS];
-	size_t n;
+	Otlp__KeyValue *kv;
+	Otlp__AnyValue *v;
+	Otlp__KeyValue **list;
+	size_t n, max;
 };
+
+static void attrs_init(struct attrs *a, size_t max)
+{
+	a->kv = xcalloc(max, sizeof(*a->kv));
+	a->v = xcalloc(max, sizeof(*a->v));
+	a->list = xcalloc(max, sizeof(*a->list));
+	a->n = 0;
+	a->max = max;
+}
+
+static void attrs_fini(struct attrs *a)
+{
+	free(a->kv);
+	free(a->v);
+	free(a->list);
+}
 
 static bool attrs_has(const struct attrs *a, const char *key)
 {
-	size_t i;
-
-	for (i = 0; i < a->n; i++)
+	for (size_t i = 0; i < a->n; i++)
 		if (!strcmp(a->kv[i].key, key))
 			return true;
 	return false;
 }
 
+static void set_text(Otlp__AnyValue *v, const char *text, size_t len)
+{
+	v->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	v->string_value.data = (uint8_t *)(uintptr_t)text;
+	v->string_value.len = len;
+}
+
+/* The first of a key counts. */
 static void attrs_add(struct attrs *a, const char *key, const char *value)
 {
 	size_t i = a->n;
 
-	if (i == MAX_ATTRS || attrs_has(a, key))
+	if (i == a->max || attrs_has(a, key))
 		return;
 	otlp__key_value__init(&a->kv[i]);
 	otlp__any_value__init(&a->v[i]);
-	a->v[i].value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-	a->v[i].string_value = (char *)value;
-	a->kv[i].key = (char *)key;
+	set_text(&a->v[i], value, strlen(value));
+	a->kv[i].key = (char *)(uintptr_t)key;
 	a->kv[i].value = &a->v[i];
 	a->list[i] = &a->kv[i];
 	a->n++;
@@ -86,10 +109,13 @@ static void attrs_add(struct attrs *a, const char *key, const char *value)
 void otlp_enc_init(struct otlp_enc *e, const struct sink_source *src, const char *service_name)
 {
 	Otlp__Resource r = OTLP__RESOURCE__INIT;
-	struct attrs a = { .n = 0 };
-	size_t i;
+	struct attrs a;
+	size_t i, n = 0;
 
 	memset(e, 0, sizeof(*e));
+	while (src->attrs && src->attrs[n])
+		n++;
+	attrs_init(&a, OUR_ATTRS + n / 2);
 	attrs_add(&a, "container.id", src->container_id);
 	attrs_add(&a, "container.name", src->container_name);
 	attrs_add(&a, "container.image.name", src->image_name);
@@ -101,6 +127,7 @@ void otlp_enc_init(struct otlp_enc *e, const struct sink_source *src, const char
 	r.n_attributes = a.n;
 	r.attributes = a.list;
 	add_message(&e->resource, 1, &r.base);
+	attrs_fini(&a);
 }
 
 void otlp_enc_fini(struct otlp_enc *e)
@@ -112,19 +139,18 @@ void otlp_enc_fini(struct otlp_enc *e)
 void otlp_record(struct otlp_enc *e, const struct sink_msg *m)
 {
 	Otlp__LogRecord r = OTLP__LOG_RECORD__INIT;
-	Otlp__AnyValue body = OTLP__ANY_VALUE__INIT;
-	struct attrs a;
+	Otlp__AnyValue body;
+	Otlp__KeyValue kv[4], *list[4];
+	Otlp__AnyValue v[4];
+	struct attrs a = { .kv = kv, .v = v, .list = list, .max = ARRAY_SIZE(kv) };
 	char ordinal[12];
-	struct buf text = BUF_INIT;
 
-	a.n = 0;
-	buf_add(&text, m->line, m->len); /* protobuf-c wants a NUL behind strings */
-	body.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-	body.string_value = (char *)buf_str(&text);
+	otlp__any_value__init(&body);
+	set_text(&body, m->line, m->len);
 	r.time_unix_nano = (uint64_t)m->time_ns;
 	r.observed_time_unix_nano = (uint64_t)m->time_ns;
 	r.severity_number = m->is_stderr ? 17 : 9;
-	r.severity_text = (char *)(m->is_stderr ? "ERROR" : "INFO");
+	r.severity_text = (char *)(uintptr_t)(m->is_stderr ? "ERROR" : "INFO");
 	r.body = &body;
 	attrs_add(&a, "log.iostream", m->is_stderr ? "stderr" : "stdout");
 	if (m->partial) {
@@ -137,7 +163,6 @@ void otlp_record(struct otlp_enc *e, const struct sink_msg *m)
 	r.attributes = a.list;
 	add_message(&e->records, 2, &r.base);
 	e->n++;
-	buf_fini(&text);
 }
 
 void otlp_request(const struct otlp_enc *e, struct buf *out)

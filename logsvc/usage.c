@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "forward_page.h"
 #include "fs.h"
 #include "jget.h"
 #include "str.h"
@@ -78,6 +79,8 @@ static void measure(Logsvc__ZoneUsage *z, struct logset *set)
 	z->lines = set->counters.lines;
 	z->lines_bytes = set->counters.bytes;
 	z->rotations = set->counters.rotations;
+	if (set->forward)
+		z->dropped = atomic_load(&set->forward->dropped);
 	pthread_mutex_unlock(&set->lock);
 	z->errors = atomic_load(&set->errors) + atomic_load(&set->damaged);
 }

@@ -34,6 +34,7 @@
 #include "fs.h"
 #include "jget.h"
 #include "log.h"
+#include "log_addr.h"
 #include "str.h"
 #include "zone.pb-c.h"
 
@@ -436,7 +437,7 @@ static void forward_zone(struct zone *z, const Zone__Stdio *stdio)
 	struct zones *zs = z->zones;
 	struct err err = { 0 };
 
-	if (!forward_driver(z->driver))
+	if (!log_driver_forwards(z->driver))
 		return;
 	if (!z->forward)
 		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, &err);
@@ -654,7 +655,7 @@ static void adopt_ended(struct zones *zs, const char *uuid)
 	forward_settle(zs->paths, uuid);
 	z = zone_new(zs, uuid);
 	z->removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
-	if (forward_driver(z->driver))
+	if (log_driver_forwards(z->driver))
 		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, &err);
 	if (z->forward)
 		forward_resume(z->forward);

@@ -52,7 +52,7 @@ t_framing() {
 	eq "${l%% *}" $((${#text} + 1)) "octets: the count has the newline"
 }
 t_inside_the_network() {
-	out D run -d --name "$C" busybox sh -c 'mkdir /r; nc -l -p 7000 >/r/out & for i in 1 2 3; do sleep 1; echo line-$i; done; sleep 100'
+	out D run -d --name "$C" busybox sh -c 'mkdir /r; sleep 1000 | nc -l -p 7000 >/r/out & for i in 1 2 3; do sleep 1; echo line-$i; done; sleep 100'
 	out D run -d --name "${C}b" --network "container:$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:7000 busybox \
 		sh -c 'for i in 1 2 3; do echo line-$i; done; sleep 100'
 	UNTIL=15 until_ok sh -c "docker exec $C grep -q line-3 /r/out" || fail "nothing over the zone's own loopback"

@@ -2,7 +2,7 @@
 # Receivers that other people wrote take what the log drivers send: rsyslog, syslog-ng, FluentServer, graygelf.
 . "$(dirname "$0")/lib.sh"
 need docker curl busybox python3 openssl rsyslogd
-engine_root; echo "FORWARD_GRACE = 15" >"$ROOT.t/conf"
+engine_root; printf 'FORWARD_GRACE = 15\nlog-tls-dir = %s\n' "$ROOT.t/r" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"; busybox_image
 R=$ROOT.t/r # the receivers' folder
 NPM=$top/build/npm/node_modules

@@ -308,11 +308,14 @@ static void test_otlp(void **state)
 	rl = r->resource_logs[0];
 	assert_int_equal(rl->resource->n_attributes, 7);
 	assert_string_equal(rl->resource->attributes[0]->key, "container.id");
-	assert_string_equal(rl->resource->attributes[0]->value->string_value, CID);
-	assert_string_equal(rl->resource->attributes[5]->value->string_value, "web");
+	assert_int_equal(rl->resource->attributes[0]->value->string_value.len, strlen(CID));
+	assert_memory_equal(rl->resource->attributes[0]->value->string_value.data, CID, strlen(CID));
+	assert_int_equal(rl->resource->attributes[5]->value->string_value.len, strlen("web"));
+	assert_memory_equal(rl->resource->attributes[5]->value->string_value.data, "web", strlen("web"));
 	assert_int_equal(rl->scope_logs[0]->n_log_records, 2);
 	assert_true(rl->scope_logs[0]->log_records[0]->time_unix_nano == T0);
-	assert_string_equal(rl->scope_logs[0]->log_records[0]->body->string_value, "hello");
+	assert_int_equal(rl->scope_logs[0]->log_records[0]->body->string_value.len, strlen("hello"));
+	assert_memory_equal(rl->scope_logs[0]->log_records[0]->body->string_value.data, "hello", strlen("hello"));
 	assert_int_equal(rl->scope_logs[0]->log_records[1]->severity_number, 17);
 	otlp__export_logs_request__free_unpacked(r, NULL);
 	otlp_reset(&e);
