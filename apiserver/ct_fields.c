@@ -299,6 +299,7 @@ const struct go_struct ct_fields_create = { "CreateRequest", "container.CreateRe
 static const struct go_field update_fields[] = {
 	RESOURCES_FIELDS
 	{ "RestartPolicy", GO_STRUCT, false, NULL, &restart_policy },
+	{ "LogConfig", GO_STRUCT, false, NULL, &log_config }, /* ours; Docker ignores it */
 	{ .name = NULL },
 };
 const struct go_struct ct_fields_update = { "UpdateConfig", "container.UpdateConfig", update_fields };

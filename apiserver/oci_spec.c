@@ -31,6 +31,8 @@
 #include "seccomp_filter.h"
 #include "str.h"
 
+#define LOG_JSON_MAX (4 * 1024 * 1024)
+
 const char *oci_conf(const char *key, const char *def)
 {
 	const struct conf_key *k;
@@ -328,6 +330,23 @@ int oci_write_log_json(const struct ct_spec *spec, struct err *err)
 
 	if ((rc = oci_log_json(spec, &b, err)) < 0)
 		return rc;
+	return write_file(spec, "log.json", &b, err);
+}
+
+int oci_refresh_log_json(const struct ct_spec *spec, bool *changed, struct err *err)
+{
+	cleanup_buf struct buf old = BUF_INIT, b = BUF_INIT;
+	struct err ignored = { 0 };
+	char path[1024];
+	int rc;
+
+	*changed = false;
+	if ((rc = oci_log_json(spec, &b, err)) < 0)
+		return rc;
+	paths_zone(&engine->paths, spec->uuid, "config/log.json", path);
+	if (fs_read_file(path, LOG_JSON_MAX, &old, &ignored) == 0 && str_eq(buf_str(&old), buf_str(&b)))
+		return 0;
+	*changed = true;
 	return write_file(spec, "log.json", &b, err);
 }
 

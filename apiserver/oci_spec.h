@@ -34,5 +34,7 @@ int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec
 		   size_t n_from, struct err *err);
 /* log.json alone (create, update). */
 int oci_write_log_json(const struct ct_spec *spec, struct err *err);
+/* The same where the file says something else; *changed. */
+int oci_refresh_log_json(const struct ct_spec *spec, bool *changed, struct err *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * op_update.c - changes to a container in place: limits and restart policy, pause, name.
+ * op_update.c - changes to a container in place: limits, restart policy and log options, pause, name.
  *
  * Each is one job that does the outside change and writes the record; the loop's copy changes when
  * it has worked. Dying in between leaves the record as the next start will have it.
@@ -34,10 +34,30 @@ struct update_job {
 	struct ct_spec *spec; /* with the new host_config */
 	bool live;	      /* has cgroups to write to */
 	bool has_zone;	      /* has a policy to tell */
+	struct ct_spec *old;  /* LogConfig is another: what it was */
 	char **warnings;
 	op_update_fn *done;
 	void *arg;
 };
+
+/* log.json first, then the record: who dies in between has not answered, and recovery makes log.json anew
+ * from the record. logsvc reads it when it is told, and whenever it starts. */
+static int save_with_log(const struct ct_spec *spec, const struct ct_spec *old, struct err *err)
+{
+	struct err why = { 0 };
+	bool changed;
+	int rc;
+
+	if ((rc = oci_refresh_log_json(spec, &changed, err)) < 0)
+		return rc;
+	if ((rc = ct_spec_save(spec, err)) < 0) {
+		(void)oci_refresh_log_json(old, &changed, &why);
+		return rc;
+	}
+	if (changed && logclient_reconfigure(spec->uuid, &why) < 0)
+		log_warn("logsvc hears of new log options later", "zone=%s error=%s", spec->uuid, log_q(why.msg));
+	return 0;
+}
 
 static int update_run(struct job *job, struct err *err)
 {
@@ -55,7 +75,7 @@ static int update_run(struct job *job, struct err *err)
 				  uj->spec->st.stopped_by_user, err)) < 0 &&
 	    rc != ZONE_GONE)
 		return rc;
-	return ct_spec_save(uj->spec, err);
+	return uj->old ? save_with_log(uj->spec, uj->old, err) : ct_spec_save(uj->spec, err);
 }
 
 static void update_done(struct job *job)
@@ -74,6 +94,7 @@ static void update_done(struct job *job)
 	uj->done(uj->arg, uj->warnings, job->rc ? &job->err : NULL);
 	strv_free(uj->warnings);
 	ct_spec_free(uj->spec);
+	ct_spec_free(uj->old);
 	container_unref(ct);
 	free(uj);
 }
@@ -104,6 +125,8 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 		free(uj);
 		return;
 	}
+	if (!json_equal(jget_obj(ct->host_config, "LogConfig"), jget_obj(uj->spec->host_config, "LogConfig")))
+		uj->old = container_spec(ct);
 	job_submit(LANE_LIFECYCLE, &uj->job);
 }
 

@@ -36,6 +36,7 @@
 #include "apiserver/lifecycle.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
+#include "apiserver/oci_spec.h"
 #include "apiserver/store.h"
 #include "apiserver/volume.h"
 #include "apiserver/zone_rpc.h"
@@ -128,6 +129,18 @@ static void exit_soon(struct container *ct, const struct zone_exit *ex)
 	loop_post(on_post_exit, pe);
 }
 
+/* We may have died between log.json and the record of an update: the record holds. */
+static void refresh_log(const struct container *ct)
+{
+	struct ct_spec *spec = container_spec(ct);
+	struct err err = { 0 };
+	bool changed = false;
+
+	if (oci_refresh_log_json(spec, &changed, &err) < 0 || (changed && logclient_reconfigure(ct->uuid, &err) < 0))
+		log_warn("log options of a running container", "ct=%.12s error=%s", ct->id, log_q(err.msg));
+	ct_spec_free(spec);
+}
+
 static void take_over(struct container *ct, struct zone_conn *conn, const struct zone_state *zs)
 {
 	if (ct->st.status != CT_PAUSED || ct->st.pid != zs->pid)
@@ -138,6 +151,7 @@ static void take_over(struct container *ct, struct zone_conn *conn, const struct
 	ct->st.restart_count = zs->restart_count;
 	ct->st.started_once = true;
 	adopt_resources(ct);
+	refresh_log(ct);
 	zone_watch_conn(ct, conn);
 	if (zs->status == ZS_EXITED && zs->has_exit) {
 		zone_mark_ended(ct->zone);

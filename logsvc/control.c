@@ -322,9 +322,12 @@ static void handle_reconfigure(struct client *c, uint64_t seq, const char *uuid)
 {
 	struct zone *z = zones_find(c->control->zones, uuid);
 
-	if (z)
-		zone_load_conf(z);
-	reply(c->control, c->id, seq, NULL);
+	if (!z) {
+		reply(c->control, c->id, seq, NULL);
+		return;
+	}
+	zone_load_conf(z);
+	loop_post(stream_capture(z->stream)->loop, in_capture_answer, pending_new(c, seq, NULL)); /* behind the change */
 }
 
 static void handle_set_defaults(struct client *c, uint64_t seq, const Logsvc__SetDefaults *op)

@@ -29,6 +29,7 @@ static void usage(FILE *f)
 	      "       sdc-dockeradm [--root DIR] logs rotate CONTAINER...|--all\n"
 	      "       sdc-dockeradm [--root DIR] logs prune [--older-than DURATION] [--keep N] [--dry-run]\n"
 	      "                     [CONTAINER...]\n"
+	      "       sdc-dockeradm [--root DIR] logs set [--driver NAME] CONTAINER KEY=VALUE...\n"
 	      "       sdc-dockeradm [--root DIR] health\n"
 	      "       sdc-dockeradm --version\n",
 	      f);

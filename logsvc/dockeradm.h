@@ -28,10 +28,17 @@ struct adm_usage {
 /* An answer in parts is collected when usage is not NULL. */
 int adm_logsvc(const struct paths *p, Logsvc__Request *req, struct adm_usage *usage, struct err *err);
 void adm_usage_free(struct adm_usage *u);
+int adm_usage_all(const struct paths *p, struct adm_usage *out, struct err *err);
+json_t *adm_names(const struct paths *p); /* UUID -> name, of all containers; empty without apiserver; owned */
+const char *adm_human(int64_t bytes, char out[24]); /* as Docker writes sizes: units of 1000 */
 
 /* Commands: argv[0] is the command's name; the program's status. */
 int adm_metadata(const struct paths *p, int argc, char **argv);
 int adm_logs(const struct paths *p, int argc, char **argv);
+/* dockeradm_keep.c: `logs` with a verb */
+int adm_rotate(const struct paths *p, int argc, char **argv);
+int adm_prune(const struct paths *p, int argc, char **argv);
+int adm_set(const struct paths *p, int argc, char **argv);
 int adm_health(const struct paths *p, int argc, char **argv);
 
 #define ADM_USAGE 2 /* status: the usage is to be shown */

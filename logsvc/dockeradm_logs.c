@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * dockeradm_logs.c - sdc-dockeradm logs: the table of all zones' logs, rotating and pruning them.
+ * dockeradm_logs.c - sdc-dockeradm logs: the table of all zones' logs.
  *
- * logsvc does the work and knows zones by UUID only; names are apiserver's, and without it the table
- * shows UUIDs.
+ * logsvc knows zones by UUID only; names are apiserver's, and without it the table shows UUIDs.
  */
 #include "dockeradm.h"
 
@@ -88,7 +87,7 @@ int adm_logsvc(const struct paths *p, Logsvc__Request *req, struct adm_usage *us
 	return rc;
 }
 
-static int ask_usage(const struct paths *p, struct adm_usage *out, struct err *err)
+int adm_usage_all(const struct paths *p, struct adm_usage *out, struct err *err)
 {
 	Logsvc__Request req = LOGSVC__REQUEST__INIT;
 	Logsvc__Usage op = LOGSVC__USAGE__INIT;
@@ -101,7 +100,7 @@ static int ask_usage(const struct paths *p, struct adm_usage *out, struct err *e
 /* ---- names ------------------------------------------------------------------------------------ */
 
 /* UUID -> name, of all containers; empty without apiserver. */
-static json_t *load_names(const struct paths *p)
+json_t *adm_names(const struct paths *p)
 {
 	cleanup_json json_t *list = NULL;
 	json_t *names = json_object(), *row;
@@ -123,31 +122,6 @@ static json_t *load_names(const struct paths *p)
 	return names;
 }
 
-static bool is_uuid(const char *s)
-{
-	return strlen(s) == 36 && s[8] == '-' && s[13] == '-' && s[18] == '-' && s[23] == '-' &&
-	       strspn(s, "0123456789abcdef-") == 36;
-}
-
-/* A container's name, ID or the start of one; or a zone's UUID, which needs no apiserver. */
-static int resolve(const struct paths *p, const char *name, char uuid[37], struct err *err)
-{
-	cleanup_free char *target = adm_target("/containers/", name, "/json");
-	cleanup_json json_t *o = NULL;
-	int rc;
-
-	if (is_uuid(name)) {
-		str_copy(uuid, 37, name);
-		return 0;
-	}
-	if ((rc = adm_http(p->api_sock, "GET", target, NULL, &o, err)) < 0)
-		return rc;
-	if (strlen(jget_str(o, "Id", "")) != 64)
-		return err_kind(err, ERR_SYSTEM, "apiserver: no ID in its answer");
-	id_to_uuid(uuid, jget_str(o, "Id", ""));
-	return 0;
-}
-
 /* ---- the table -------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
@@ -161,7 +135,7 @@ static int by_size(const void *a, const void *b)
 }
 
 /* As Docker writes sizes: units of 1000. */
-static const char *human(int64_t bytes, char out[24])
+const char *adm_human(int64_t bytes, char out[24])
 {
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
 	double n = (double)bytes;
@@ -231,7 +205,7 @@ static void print_table(const struct adm_usage *u, const json_t *names,
 		char size[24], time[RFC3339NANO_MAX];
 
 		printf("%-24s %-10s %9s %6u %12llu ", jget_str(names, z->uuid, z->uuid), z->driver,
-		       human(z->bytes, size), z->files, (unsigned long long)z->lines);
+		       adm_human(z->bytes, size), z->files, (unsigned long long)z->lines);
 		if (before) {
 			uint64_t was = lines_of(before, z->uuid);
 
@@ -249,13 +223,13 @@ static int show(const struct paths *p, bool json, bool watch)
 	bool again = false;
 
 	do {
-		cleanup_json json_t *names = load_names(p);
+		cleanup_json json_t *names = adm_names(p);
 		struct adm_usage u = { 0 };
 		struct err err = { 0 };
 
 		if (again)
 			sleep(WATCH_S);
-		if (ask_usage(p, &u, &err) < 0) {
+		if (adm_usage_all(p, &u, &err) < 0) {
 			adm_usage_free(&u);
 			adm_usage_free(&before);
 			return adm_fail(&err);
@@ -276,161 +250,18 @@ static int show(const struct paths *p, bool json, bool watch)
 	return 0;
 }
 
-/* ---- rotate, prune ---------------------------------------------------------------------------- */
-
-static int rotate_one(const struct paths *p, const char *uuid, struct err *err)
-{
-	Logsvc__Request req = LOGSVC__REQUEST__INIT;
-	Logsvc__Rotate op = LOGSVC__ROTATE__INIT;
-
-	op.uuid = (char *)uuid;
-	req.op_case = LOGSVC__REQUEST__OP_ROTATE;
-	req.rotate = &op;
-	return adm_logsvc(p, &req, NULL, err);
-}
-
-static int rotate_all(const struct paths *p)
-{
-	struct adm_usage u = { 0 };
-	struct err err = { 0 };
-	int status = 0;
-
-	if (ask_usage(p, &u, &err) < 0)
-		status = adm_fail(&err);
-	for (size_t i = 0; i < u.n; i++) {
-		if (rotate_one(p, u.items[i]->uuid, &err) < 0)
-			status = adm_fail(&err);
-	}
-	adm_usage_free(&u);
-	return status;
-}
-
-static int rotate(const struct paths *p, int argc, char **argv)
-{
-	struct err err = { 0 };
-	int status = 0;
-
-	if (argc == 2 && str_eq(argv[1], "--all"))
-		return rotate_all(p);
-	if (argc < 2 || argv[1][0] == '-')
-		return ADM_USAGE;
-	for (int i = 1; i < argc; i++) {
-		char uuid[37];
-
-		if (resolve(p, argv[i], uuid, &err) < 0 || rotate_one(p, uuid, &err) < 0)
-			status = adm_fail(&err);
-	}
-	return status;
-}
-
-/* Go's durations, and whole days: 7d. */
-static int parse_age(const char *s, int64_t *ns)
-{
-	cleanup_free char *number = xstrndup(s, strlen(s) ? strlen(s) - 1 : 0);
-	int64_t days;
-
-	if (str_ends(s, "d") && parse_i64(number, 1, 36500, &days) == 0) {
-		*ns = days * 86400 * 1000000000;
-		return 0;
-	}
-	return parse_duration_ns(s, ns) < 0 || *ns <= 0 ? -EINVAL : 0;
-}
-
-static int prune_one(const struct paths *p, const Logsvc__Prune *op, const json_t *names,
-		     int64_t *total, struct err *err)
-{
-	Logsvc__Request req = LOGSVC__REQUEST__INIT;
-	struct adm_usage u = { 0 };
-	char size[24];
-	int rc;
-
-	req.op_case = LOGSVC__REQUEST__OP_PRUNE;
-	req.prune = (Logsvc__Prune *)(uintptr_t)op;
-	rc = adm_logsvc(p, &req, &u, err);
-	for (size_t i = 0; rc == 0 && i < u.n; i++) {
-		const Logsvc__ZoneUsage *z = u.items[i];
-
-		if (!z->files)
-			continue;
-		printf("%-24s %6u files %9s\n", jget_str(names, z->uuid, z->uuid), z->files,
-		       human(z->bytes, size));
-		*total += z->bytes;
-	}
-	adm_usage_free(&u);
-	return rc;
-}
-
-static int prune_these(const struct paths *p, Logsvc__Prune *op, int n, char **containers)
-{
-	cleanup_json json_t *names = load_names(p);
-	struct err err = { 0 };
-	int64_t total = 0;
-	int status = 0;
-	char size[24];
-
-	if (n == 0 && prune_one(p, op, names, &total, &err) < 0)
-		status = adm_fail(&err);
-	for (int i = 0; i < n; i++) {
-		char uuid[37];
-
-		op->uuid = uuid;
-		if (resolve(p, containers[i], uuid, &err) < 0 ||
-		    prune_one(p, op, names, &total, &err) < 0)
-			status = adm_fail(&err);
-	}
-	printf("%s: %s\n", op->dry_run ? "Would be reclaimed" : "Total reclaimed space",
-	       human(total, size));
-	return status;
-}
-
-static int prune(const struct paths *p, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "older-than", required_argument, NULL, 'o' },
-		{ "keep", required_argument, NULL, 'k' },
-		{ "dry-run", no_argument, NULL, 'n' },
-		{ NULL, 0, NULL, 0 },
-	};
-	Logsvc__Prune op = LOGSVC__PRUNE__INIT;
-	struct err err = { 0 };
-	bool limited = false;
-	int64_t keep;
-	int c;
-
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'o' && parse_age(optarg, &op.older_ns) < 0) {
-			err_kind(&err, ERR_BAD_PARAM, "--older-than: not a duration such as 12h or 7d: '%s'",
-				 optarg);
-			return adm_fail(&err);
-		}
-		if (c == 'k' && parse_i64(optarg, 0, 1000000, &keep) < 0) {
-			err_kind(&err, ERR_BAD_PARAM, "--keep: not a number of files: '%s'", optarg);
-			return adm_fail(&err);
-		}
-		if (c == 'k')
-			op.keep = (uint32_t)keep;
-		else if (c == 'n')
-			op.dry_run = true;
-		else if (c != 'o')
-			return ADM_USAGE;
-		limited |= c == 'k' || c == 'o';
-	}
-	if (!limited) {
-		err_kind(&err, ERR_BAD_PARAM, "logs prune needs --older-than or --keep");
-		return adm_fail(&err);
-	}
-	return prune_these(p, &op, argc - optind, argv + optind);
-}
-
 int adm_logs(const struct paths *p, int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		int (*run)(const struct paths *p, int argc, char **argv);
+	} verbs[] = { { "rotate", adm_rotate }, { "prune", adm_prune }, { "set", adm_set } };
 	bool json = false, watch = false;
 
-	if (argc > 1 && str_eq(argv[1], "rotate"))
-		return rotate(p, argc - 1, argv + 1);
-	if (argc > 1 && str_eq(argv[1], "prune"))
-		return prune(p, argc - 1, argv + 1);
+	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++) {
+		if (str_eq(argv[1], verbs[i].name))
+			return verbs[i].run(p, argc - 1, argv + 1);
+	}
 	for (int i = 1; i < argc; i++) {
 		if (str_eq(argv[i], "--json"))
 			json = true;

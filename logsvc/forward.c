@@ -50,6 +50,7 @@
 #define WAIT_TICK_NS	(10 * MS)
 #define PAUSE_MIN_NS	(250 * MS)
 #define PAUSE_MAX_NS	(10000 * MS)
+#define REPLACE_NS	(50 * MS)
 #define GOOD_RUN_NS	(10000 * MS)
 #define IMPATIENT_NS	(2000 * MS) /* a sink away for so long is not waited for */
 #define CONFIG_MAX	(16 * 1024 * 1024)
@@ -78,6 +79,7 @@ struct forward {
 	uint64_t logger_net; /* which network the logger is in */
 	uint64_t drains;     /* of the set when the run began: one more is its end. Under the set's lock */
 	int zone_pid;
+	uint64_t conf_hash; /* of log.json as it is now */
 	pid_t pid;
 	struct source pidfd; /* fd -1: no logger */
 	int64_t started_ns, pause_ns;
@@ -353,6 +355,7 @@ static void spawn(struct forward *f)
 	if (exe_path(exe) < 0)
 		return;
 	atomic_store(&f->status->since_ns, 0);
+	atomic_store(&f->page->conf, f->conf_hash);
 	pid = fork();
 	if (pid == 0)
 		child(f, exe, argv);
@@ -492,6 +495,16 @@ static void kill_logger_of(struct forward *f)
 	close(take_fd(&f->pidfd.fd));
 }
 
+/* The next one waits for its lock to be free. */
+static void replace_logger(struct forward *f)
+{
+	kill_logger_of(f);
+	f->pausing = true;
+	f->started_ns = mono_ns();
+	f->pause_ns = REPLACE_NS;
+	arm(f);
+}
+
 void forward_free(struct forward *f, bool kill_logger)
 {
 	struct waiting *w;
@@ -537,10 +550,7 @@ void forward_run(struct forward *f, int pid)
 	wake_logger(f->page, f->status);
 	set_netns(f);
 	if (f->pidfd.fd >= 0 && f->logger_net != net_id(f->netns_fd)) {
-		kill_logger_of(f); /* the next one waits for its lock to be free */
-		f->pausing = true;
-		f->started_ns = mono_ns();
-		f->pause_ns = 50 * MS;
+		replace_logger(f);
 	} else if (f->pidfd.fd < 0) {
 		f->pause_ns = 0;
 		spawn(f);
@@ -559,6 +569,15 @@ void forward_resume(struct forward *f)
 	set_netns(f);
 	spawn(f);
 	arm(f);
+}
+
+void forward_set_conf(struct forward *f, uint64_t hash)
+{
+	f->conf_hash = hash;
+	if (f->pidfd.fd < 0 || atomic_load(&f->page->conf) == hash)
+		return;
+	log_info("logger started anew with other options", "zone=%s pid=%d", f->set->uuid, (int)f->pid);
+	replace_logger(f);
 }
 
 bool forward_is_busy(const struct forward *f)

@@ -29,6 +29,9 @@ void forward_run(struct forward *f, int pid);
 /* The zone has ended, and logsvc finds it so: starts a logger for what is not delivered, if none lives and
  * the grace is not over. */
 void forward_resume(struct forward *f);
+/* What the logger reads of log.json is this now, as a hash: one that was started with another is replaced, and
+ * its successor goes on from the cursor. */
+void forward_set_conf(struct forward *f, uint64_t hash);
 bool forward_is_busy(const struct forward *f);
 bool forward_is_owed(const struct forward *f); /* busy, with something that is not delivered */
 /* Calls done, once, when all is delivered, or after timeout_ms; see ForwardWait. */

@@ -83,6 +83,29 @@ static char *attrs_text(const json_t *attrs)
 	return buf_steal(&b);
 }
 
+/* Of what a logger reads: all but what capture alone looks at. */
+static uint64_t logger_conf(const json_t *conf)
+{
+	static const char *const ours[] = { "max_size", "max_file", "compress", "cache_disabled" };
+	cleanup_json json_t *o = conf ? json_deep_copy(conf) : json_object();
+	cleanup_free char *text = NULL;
+	json_t *opts = jget_obj(o, "opts"), *value;
+	const char *name;
+	uint64_t h = 0xcbf29ce484222325ULL; /* FNV-1a */
+	void *next;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		json_object_del(o, ours[i]);
+	json_object_foreach_safe (opts, next, name, value) {
+		if (str_starts(name, "cache-"))
+			json_object_del(opts, name);
+	}
+	text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
+	for (const char *p = text; p && *p; p++)
+		h = (h ^ (unsigned char)*p) * 0x100000001b3ULL;
+	return h;
+}
+
 static void read_conf(struct zone *z, struct stream_conf *sc)
 {
 	const struct conf *conf = z->zones->conf;
@@ -109,6 +132,9 @@ static void read_conf(struct zone *z, struct stream_conf *sc)
 	sc->compress = jget_bool(o, "compress", false);
 	z->no_file = sc->no_file;
 	z->tty = jget_bool(o, "tty", false);
+	z->logger_conf = logger_conf(o);
+	if (z->forward)
+		forward_set_conf(z->forward, z->logger_conf);
 	str_copy(z->driver, sizeof(z->driver), driver);
 	z->no_reads = jget_bool(o, "cache_disabled", false) && !str_eq(driver, "json-file") &&
 		      !str_eq(driver, "local");
@@ -431,16 +457,24 @@ static void on_forward_idle(void *owner)
 	zone_release(owner);
 }
 
+static void start_forward(struct zone *z, struct err *err)
+{
+	const struct zones *zs = z->zones;
+
+	if (!z->forward)
+		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, err);
+	if (z->forward) /* one that lives may have been started with what log.json said before */
+		forward_set_conf(z->forward, z->logger_conf);
+}
+
 /* A run goes on, or a new one begins: the log driver's logger with it. */
 static void forward_zone(struct zone *z, const Zone__Stdio *stdio)
 {
-	struct zones *zs = z->zones;
 	struct err err = { 0 };
 
 	if (!log_driver_forwards(z->driver))
 		return;
-	if (!z->forward)
-		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, &err);
+	start_forward(z, &err);
 	if (!z->forward)
 		log_err("nothing is forwarded", "zone=%s: %s", z->uuid, err.msg);
 	else if (stdio->run && !stdio->ended)
@@ -656,7 +690,7 @@ static void adopt_ended(struct zones *zs, const char *uuid)
 	z = zone_new(zs, uuid);
 	z->removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
 	if (log_driver_forwards(z->driver))
-		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, &err);
+		start_forward(z, &err);
 	if (z->forward)
 		forward_resume(z->forward);
 	zone_release(z);

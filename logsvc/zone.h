@@ -44,6 +44,7 @@ struct zone {
 	bool removed;	/* the container has gone; the log goes when it is delivered, or forward's grace is over */
 	bool forgotten; /* out of the table; freed when the capture thread is done with it */
 	unsigned readers;
+	uint64_t logger_conf;	/* hash of what a logger reads of log.json */
 	struct forward *forward; /* NULL: the driver has no sink, or it was not opened yet */
 	struct source link; /* fd -1: none */
 	uint64_t link_seq;

@@ -6,25 +6,7 @@ need docker curl busybox python3
 engine_root; echo "FORWARD_GRACE = 15" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"; busybox_image
 
-sink() { python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 0.3; }
-unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
-holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
-got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
-# every number once or more, in order of its first appearance
-in_order() {
-	python3 - "$1" "$2" <<'P' || fail "numbers"
-import re, sys
-last, seen = 0, set()
-for l in open(sys.argv[1], errors='replace'):
-    m = re.search(r'line-(\d+)\b', l)
-    if not m: continue
-    n = int(m.group(1))
-    if n not in seen:
-        assert n == last + 1, (n, last)
-        last = n; seen.add(n)
-assert last == int(sys.argv[2]), last
-P
-}
+. "$(dirname "$0")/sinks.sh"
 
 t_syslog_tcp() {
 	sink tcp 5514 "$T/out"
@@ -162,5 +144,4 @@ docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
 printf "FORWARD_MAX_BACKLOG = 400k\nFORWARD_GRACE = 3\n" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"
 check "too much waits: the oldest is dropped, and told" t_dropped
-while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"
-true
+unsink_all

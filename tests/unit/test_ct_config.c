@@ -688,12 +688,28 @@ static void test_update(void **state)
 		  "invalid JSON: json: cannot unmarshal string into Go struct field "
 		  "UpdateConfig.Memory of type int64" },
 		{ "", NULL, "invalid JSON: got EOF while reading request body" },
+		{ "{\"CpuShares\":5}", "LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}}" },
+		{ "{\"LogConfig\":{}}", "LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}}" },
+		{ "{\"LogConfig\":{\"Config\":{\"max-file\":\"2\"}}}", "LogConfig",
+		  "{\"Type\":\"json-file\",\"Config\":{\"max-file\":\"2\",\"max-size\":\"1m\"}}" },
+		{ "{\"LogConfig\":{\"Config\":{\"max-size\":\"\"}}}", "LogConfig",
+		  "{\"Type\":\"json-file\",\"Config\":{}}" },
+		{ "{\"LogConfig\":{\"Type\":\"local\",\"Config\":{\"max-file\":\"3\"}}}", "LogConfig",
+		  "{\"Type\":\"local\",\"Config\":{\"max-file\":\"3\"}}" },
+		{ "{\"LogConfig\":{\"Config\":{\"max-size\":\"x\"}}}", NULL, "invalid size: 'x'" },
+		{ "{\"LogConfig\":{\"Config\":{\"a\":\"x\"}}}", NULL, "unknown log opt 'a' for json-file log driver" },
+		{ "{\"LogConfig\":{\"Type\":\"gelf\",\"Config\":{\"gelf-address\":\"udp://h:1\"}}}", NULL,
+		  "the log driver of a container cannot be changed from json-file to gelf" },
+		{ "{\"LogConfig\":[]}", NULL,
+		  "invalid JSON: json: cannot unmarshal array into Go struct field UpdateConfig.LogConfig of type "
+		  "container.LogConfig" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct create_request cr =
-			parse_ok(HOST("\"Memory\":67108864,\"NanoCpus\":1000000000"), 151);
+		struct create_request cr = parse_ok(
+			HOST("\"Memory\":67108864,\"NanoCpus\":1000000000,\"LogConfig\":{\"Config\":{\"max-size\":\"1m\"}}"),
+			151);
 		struct err err = { 0 };
 		char **warnings = NULL;
 		int rc = update_request_apply(rows[i].body, strlen(rows[i].body), cr.host_config,

@@ -1,0 +1,23 @@
+# shellcheck shell=bash disable=SC2154 # top and ROOT are lib.sh's
+# sinks.sh - receivers of forwarded logs (sink.py), and what must be in them. Sourced after engine_root.
+
+sink() { python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 0.3; }
+unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
+holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
+got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
+# every number once or more, in order of its first appearance
+in_order() {
+	python3 - "$1" "$2" <<'P' || fail "numbers"
+import re, sys
+last, seen = 0, set()
+for l in open(sys.argv[1], errors='replace'):
+    m = re.search(r'line-(\d+)\b', l)
+    if not m: continue
+    n = int(m.group(1))
+    if n not in seen:
+        assert n == last + 1, (n, last)
+        last = n; seen.add(n)
+assert last == int(sys.argv[2]), last
+P
+}
+unsink_all() { local p; while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"; true; }
