@@ -169,13 +169,32 @@ static const char *tag_template(const json_t *opts, const char *driver)
 	return opt(opts, name);
 }
 
+/* What one driver has that is worked out here. */
+static int driver_members(const struct ct_spec *spec, const char *driver, const json_t *opts, const char *command,
+			  struct jw *w, struct err *err)
+{
+	const char *tmpl = opt(opts, "syslog-hostname");
+	cleanup_buf struct buf host = BUF_INIT;
+	cleanup_free char *service = NULL;
+	int rc;
+
+	if (str_eq(driver, "otlp")) {
+		service = service_name(spec);
+		jw_str(w, "service_name", service);
+	} else if (str_eq(driver, "syslog") && tmpl) {
+		if ((rc = log_tag_expand(tmpl, spec, command, &host, err)) < 0)
+			return rc;
+		jw_str(w, "syslog_hostname", buf_str(&host));
+	}
+	return 0;
+}
+
 int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 {
 	const json_t *lc = jget_obj(spec->host_config, "LogConfig"), *opts = jget_obj(lc, "Config");
 	const char *driver = jget_str(lc, "Type", ""), *tmpl;
 	cleanup_json json_t *attrs = json_object();
 	cleanup_free char *command = command_text(spec);
-	cleanup_free char *service = service_name(spec);
 	cleanup_free char *text = NULL;
 	cleanup_buf struct buf tag = BUF_INIT;
 	struct jw w = JW(out);
@@ -210,8 +229,8 @@ int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 	text = opts ? json_dumps(opts, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	jw_raw(&w, "opts", text ? text : "{}");
 	jw_str(&w, "tag", buf_str(&tag));
-	if (str_eq(driver, "otlp"))
-		jw_str(&w, "service_name", service);
+	if ((rc = driver_members(spec, driver, opts, command, &w, err)) < 0)
+		return rc;
 	jw_str(&w, "image_id", spec->image_id);
 	jw_str(&w, "image_name", spec->image_ref ? spec->image_ref : "");
 	jw_str(&w, "command", command);

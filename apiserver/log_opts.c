@@ -178,9 +178,9 @@ static const struct log_driver *find_driver(const char *name)
 	return NULL;
 }
 
-static const struct log_option *find_option(const struct log_driver *d, const char *name)
+static const struct log_option *find_option(const struct log_option *options, const char *name)
 {
-	for (const struct log_option *o = d->options; o && o->name; o++)
+	for (const struct log_option *o = options; o && o->name; o++)
 		if (strcmp(o->name, name) == 0)
 			return o;
 	return NULL;
@@ -188,11 +188,21 @@ static const struct log_option *find_option(const struct log_driver *d, const ch
 
 /* ---- what every driver has ------------------------------------------------------------------- */
 
-static bool is_common(const char *name)
-{
-	return strcmp(name, "mode") == 0 || strcmp(name, "max-buffer-size") == 0 ||
-	       str_starts(name, "cache-");
-}
+/* cache-X is X of what Docker keeps for drivers that cannot be read: here the log itself. */
+static const struct log_option common_options[] = {
+	{ "mode", NULL },
+	{ "max-buffer-size", NULL },
+	{ "cache-disabled", NULL },
+	{ "cache-max-size", check_max_size },
+	{ "cache-max-file", check_max_file },
+	{ "cache-compress", log_check_bool },
+	{ "cache-labels", NULL },
+	{ "cache-labels-regex", NULL },
+	{ "cache-env", NULL },
+	{ "cache-env-regex", NULL },
+	{ "cache-tag", NULL },
+	{ NULL, NULL },
+};
 
 static int check_common(const json_t *opts, struct err *err)
 {
@@ -228,10 +238,10 @@ static int check_options(const struct log_driver *d, const json_t *opts, struct 
 	int rc;
 
 	json_object_foreach (sorted, name, value) {
-		const struct log_option *o = find_option(d, name);
+		const struct log_option *o = find_option(d->options, name);
 
-		if (is_common(name))
-			continue;
+		if (!o)
+			o = find_option(common_options, name);
 		if (!o)
 			return err_kind(err, ERR_BAD_PARAM, d->unknown, name);
 		if (o->check && (rc = o->check(name, json_string_value(value), err)) < 0)

@@ -135,6 +135,9 @@ int log_check_fluentd(const json_t *opts, struct err *err)
 	struct log_addr addr;
 	int rc;
 
+	if (json_object_get(opts, "fluentd-async") && json_object_get(opts, "fluentd-async-connect"))
+		return err_kind(err, ERR_BAD_PARAM, "conflicting options: cannot specify both 'fluentd-async' and "
+						    "'fluentd-async-connect' options");
 	if ((rc = log_addr_fluentd(jget_str(opts, "fluentd-address", ""), &addr, err)) < 0 || (rc = check_unix(&addr, err)) < 0)
 		return rc;
 	return check_tls(opts, "fluentd", &addr, err);
@@ -202,7 +205,8 @@ const struct log_option log_syslog_options[] = {
 	{ "syslog-format", NULL },	{ "syslog-framing", NULL },
 	{ "syslog-tls-ca-cert", NULL }, { "syslog-tls-cert", NULL },
 	{ "syslog-tls-key", NULL },	{ "syslog-tls-skip-verify", NULL },
-	{ "syslog-tag", log_check_tag },	COMMON_OPTIONS,
+	{ "syslog-tag", log_check_tag },	{ "syslog-hostname", log_check_tag },
+	COMMON_OPTIONS,
 };
 
 const struct log_option log_fluentd_options[] = {

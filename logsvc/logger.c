@@ -203,7 +203,8 @@ static int become_nobody(struct err *err)
 static int run_child(const struct args *a, struct opened *o, int sock, pid_t parent)
 {
 	static struct sink sink;
-	struct logger l = { .files_sock = sock,
+	struct logger l = { .uuid = a->uuid,
+			    .files_sock = sock,
 			    .cursor_fd = o->cursor_fd,
 			    .page = o->page,
 			    .status = o->status,
@@ -217,6 +218,7 @@ static int run_child(const struct args *a, struct opened *o, int sock, pid_t par
 
 	sigaction(SIGTERM, &sa, NULL);
 	tzset();
+	(void)setenv("RES_OPTIONS", "timeout:2 attempts:2", 1); /* a name server that is away does not hold us for long */
 	if (sink_init(&sink, o->conf, &env, &err) < 0 || private_etc(a, &err) < 0 ||
 	    become_nobody(&err) < 0)
 		goto fail;

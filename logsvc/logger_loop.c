@@ -41,8 +41,8 @@
 #define SETTLE_READ_NS	(500 * MS)  /* it has read: to do something with it */
 #define SETTLE_END_NS	(50 * MS) /* when the zone has ended */
 #define RESOLVE_NS	(60000 * MS)
-#define BACKOFF_MIN_MS	250
-#define BACKOFF_MAX_MS	30000
+#define LOOK_NS		(1000 * MS)
+#define IDLE_NS		(5000 * MS) /* a sink that closes is noticed then, or with the next line */
 #define MARK_NS		(20 * MS)
 
 struct state {
@@ -54,7 +54,9 @@ struct state {
 	bool failing; /* what was sent last was not taken */
 	bool dirty; /* cursor is not saved */
 	int64_t saved_ns, looked_ns;
-	int backoff_ms;
+	int64_t resolved_ns; /* when the sink's name was last looked up */
+	unsigned errors;     /* in a row: since the sink last had something */
+	unsigned over;	     /* looks in a row at which too much waited */
 	int64_t ended_ns; /* since when the zone does not run; 0: it does */
 	struct log_limit complaint;
 };
@@ -94,7 +96,7 @@ static void save(struct state *st)
 	rc = cursor_save(st->l->cursor_fd, &st->cursor);
 	if (rc < 0) {
 		if (log_limit_ok(&st->complaint, 10000, &suppressed))
-			log_warn("cursor not saved", "suppressed=%u error=%s", suppressed, strerror(-rc));
+			log_warn("cursor not saved", "zone=%s suppressed=%u error=%s", st->l->uuid, suppressed, strerror(-rc));
 		return;
 	}
 	st->dirty = false;
@@ -134,6 +136,7 @@ static void take(struct state *st, int64_t got, int64_t until_ns)
 		return;
 	st->cursor = *c;
 	st->dirty = true;
+	st->errors = 0;
 	if (st->l->sink->want_ack)
 		save(st); /* what is acknowledged is not sent again */
 }
@@ -174,7 +177,7 @@ static void disconnect(struct state *st, const char *why)
 	tail_seek(&st->tail, &st->cursor);
 	set_state(st, FORWARD_CONNECTING, why);
 	if (why && log_limit_ok(&st->complaint, 10000, &suppressed))
-		log_warn("sink not reached", "suppressed=%u error=%s", suppressed, log_q(why));
+		log_warn("sink not reached", "zone=%s suppressed=%u error=%s", st->l->uuid, suppressed, log_q(why));
 }
 
 /* The zone has ended and so has the time to deliver what it left. */
@@ -187,42 +190,66 @@ static bool is_over(struct state *st)
 	return st->ended_ns && mono_ns() - st->ended_ns > st->l->grace_ns;
 }
 
-/* While the sink is away the oldest files are given up once there is too much. */
+static int64_t backlog_limit(const struct state *st)
+{
+	const struct sink_policy *p = &st->l->sink->policy;
+
+	if (p->block)
+		return INT64_MAX; /* capture waits for us instead */
+	return p->buffer_bytes && p->buffer_bytes < st->l->max_backlog ? p->buffer_bytes : st->l->max_backlog;
+}
+
+/* Gives up the oldest of what is not sent yet, all but keep bytes of it. */
+static void drop_oldest(struct state *st, int64_t keep, const char *why)
+{
+	struct cursor *at = st->connected ? &st->tail.at : &st->cursor, next = *at;
+	int files = 0;
+	int64_t n = tail_behind(&st->tail, at, &files);
+
+	if (n <= keep || tail_drop(&st->tail, &next, n - keep) <= 0)
+		return;
+	log_warn(why, "zone=%s lines=%llu bytes=%llu", st->l->uuid, (unsigned long long)(next.untold_lines - at->untold_lines),
+		 (unsigned long long)(next.untold_bytes - at->untold_bytes));
+	*at = next;
+	if (st->connected)
+		return; /* told and saved with what comes next */
+	st->dirty = true;
+	save(st);
+}
+
+/* The oldest is given up once too much waits; of a sink that takes lines, not for a burst. Between batches. */
 static void bound_backlog(struct state *st)
 {
-	int files = 0, rc;
-
-	while (tail_behind(&st->tail, &st->cursor, &files) > st->l->max_backlog && files > 1) {
-		uint64_t lines = st->cursor.untold_lines, bytes = st->cursor.untold_bytes;
-
-		rc = tail_drop_file(&st->tail, &st->cursor);
-		if (rc <= 0)
-			break;
-		st->dirty = true;
-		save(st);
-		log_warn("too much waits for the sink: the oldest is dropped", "lines=%llu bytes=%llu",
-			 (unsigned long long)(st->cursor.untold_lines - lines),
-			 (unsigned long long)(st->cursor.untold_bytes - bytes));
-	}
-	tail_seek(&st->tail, &st->cursor);
+	st->over = look_behind(st) > backlog_limit(st) ? st->over + 1 : 0;
+	if (!st->over || (st->connected && st->over == 1))
+		return;
+	drop_oldest(st, backlog_limit(st), "too much waits for the sink: the oldest is dropped");
+	if (!st->connected)
+		tail_seek(&st->tail, &st->cursor);
 	look_behind(st);
 }
 
 /* Sleeps with jitter; a signal ends it. */
 static void back_off(struct state *st)
 {
+	const struct sink_policy *p = &st->l->sink->policy;
 	unsigned char r;
-	int ms = st->backoff_ms < BACKOFF_MIN_MS ? BACKOFF_MIN_MS : st->backoff_ms;
+	int ms = policy_wait_ms(p, ++st->errors);
 
+	if (p->max_retries >= 0 && st->errors > p->max_retries) {
+		drop_oldest(st, 0, "the sink was tried as often as its options say: what waits is dropped");
+		tail_seek(&st->tail, &st->cursor);
+		st->errors = 0;
+	}
 	random_bytes(&r, 1);
-	st->backoff_ms = ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : ms * 2;
-	ms += ms * (r - 128) / 1024; /* an eighth to either side */
+	if (!p->retry_ms)
+		ms += ms * (r - 128) / 1024; /* an eighth to either side */
 	if (ms < st->l->sink->retry_after_ms)
 		ms = st->l->sink->retry_after_ms;
 	st->l->sink->retry_after_ms = 0;
 	for (; ms > 0 && !*st->l->stop && !is_over(st); ms -= 250) {
 		(void)poll(NULL, 0, ms < 250 ? ms : 250);
-		if (mono_ns() - st->looked_ns > 1000 * MS)
+		if (mono_ns() - st->looked_ns > LOOK_NS)
 			bound_backlog(st);
 	}
 }
@@ -238,6 +265,7 @@ static void connect_sink(struct state *st)
 		return;
 	}
 	st->connected = true;
+	st->resolved_ns = mono_ns();
 	marks_reset(&st->marks, &st->cursor);
 	if (!st->failing)
 		set_state(st, FORWARD_CONNECTED, NULL);
@@ -269,6 +297,22 @@ static void tell_dropped(struct state *st)
 	sink_add(st->l->sink, &m);
 }
 
+/* The connection is as old as it may be: ends it so that nothing need be sent twice. */
+static void renew(struct state *st)
+{
+	if (pending(st) && sink_finish(st->l->sink))
+		take(st, INT64_MAX, INT64_MAX); /* the peer has read all */
+	disconnect(st, NULL);
+}
+
+static bool is_old(const struct state *st)
+{
+	const struct sink *s = st->l->sink;
+	int64_t age = s->conn ? mono_ns() - net_since_ns(s->conn) : 0;
+
+	return s->policy.reconnect_ns && age > s->policy.reconnect_ns;
+}
+
 /* Of what was sent with the last batch. */
 static void take_refused(struct state *st)
 {
@@ -288,6 +332,10 @@ static int send_batch(struct state *st, struct err *err)
 	struct cursor before = st->tail.at;
 	int rc = 1, sent;
 
+	if (is_old(st) && tail_more(&st->tail)) {
+		renew(st);
+		return 1;
+	}
 	tell_dropped(st);
 	for (int i = 0; i < SINK_BATCH_LINES && !sink_full(s); i++) {
 		if ((rc = tail_next(&st->tail, &m)) <= 0)
@@ -314,7 +362,7 @@ static int send_batch(struct state *st, struct err *err)
 static void wait_for_more(struct state *st, uint32_t seen)
 {
 	struct forward_status *s = st->l->status;
-	int64_t ns = pending(st) || st->dirty ? 50 * MS : 1000 * MS;
+	int64_t ns = pending(st) || st->dirty ? 50 * MS : IDLE_NS;
 	struct timespec ts;
 
 	if (pending(st) && !atomic_load(&st->l->page->running))
@@ -337,6 +385,7 @@ static bool on_idle(struct state *st, uint32_t seen, bool running)
 	if (pending(st) || st->dirty)
 		return false;
 	atomic_store(&s->behind_bytes, 0);
+	st->looked_ns = mono_ns();
 	atomic_store(&s->done, seen);
 	atomic_store(&s->done_valid, 1);
 	return !running;
@@ -347,19 +396,25 @@ static int broken(const struct state *st, int rc, struct err *err)
 	return err_sysnum(err, rc, "connection to %s:%s", st->l->sink->addr.host, st->l->sink->addr.port);
 }
 
+/* Once a minute: a name that does not lead to where we are connected leads elsewhere now. */
+static void look_up(struct state *st)
+{
+	if (mono_ns() - st->resolved_ns < RESOLVE_NS)
+		return;
+	st->resolved_ns = mono_ns();
+	if (sink_has_moved(st->l->sink)) {
+		log_info("the sink has moved", "zone=%s host=%s", st->l->uuid, st->l->sink->addr.host);
+		renew(st);
+	}
+}
+
 /* Nothing can be sent now: looks after the connection. 1: all is done, 0, -errno. */
 static int rest(struct state *st, uint32_t seen, bool running, struct err *err)
 {
-	const struct sink *s = st->l->sink;
-
 	if (on_idle(st, seen, running))
 		return 1;
 	wait_for_more(st, seen);
-	if (sink_is_gram(s) && !pending(st) && mono_ns() - net_since_ns(s->conn) > RESOLVE_NS)
-		disconnect(st, NULL);
-	else if (sink_accepted(st->l->sink) < 0)
-		return broken(st, -EPIPE, err);
-	return 0;
+	return sink_accepted(st->l->sink) < 0 ? broken(st, -EPIPE, err) : 0;
 }
 
 static int step(struct state *st, struct err *err)
@@ -376,8 +431,9 @@ static int step(struct state *st, struct err *err)
 		return rc;
 	if (st->dirty && mono_ns() - st->saved_ns >= SAVE_NS)
 		save(st);
-	if (mono_ns() - st->looked_ns > 1000 * MS)
-		look_behind(st);
+	if (mono_ns() - st->looked_ns > LOOK_NS)
+		bound_backlog(st);
+	look_up(st);
 	return 0;
 }
 
@@ -405,8 +461,6 @@ int logger_run(struct logger *l)
 			disconnect(st, err.msg);
 			back_off(st);
 			rc = 0;
-		} else if (!pending(st) && st->connected) {
-			st->backoff_ms = 0; /* it has taken all that we had */
 		}
 	}
 	save(st);

@@ -12,6 +12,7 @@
 #include "logger_sink.h"
 
 struct logger {
+	const char *uuid;
 	int files_sock;
 	int cursor_fd;
 	const struct forward_commit *page;

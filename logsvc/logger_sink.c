@@ -32,8 +32,8 @@
 #include "str.h"
 
 #define GELF_DEFAULT_LEVEL 1
-#define ACK_TIMEOUT_MS	   30000
 #define HANDSHAKE_MS	   5000
+#define FINISH_MS	   1000
 
 static char hostname[256];
 
@@ -132,8 +132,9 @@ static int read_tls(struct sink *s, const json_t *opts, const char *prefix, cons
 	return 0;
 }
 
-static int init_syslog(struct sink *s, const json_t *opts, const struct sink_env *env, struct err *err)
+static int init_syslog(struct sink *s, const json_t *conf, const struct sink_env *env, struct err *err)
 {
+	const json_t *opts = jget_obj(conf, "opts");
 	int format = syslog_format(jget_str(opts, "syslog-format", ""));
 	int facility = syslog_facility(jget_str(opts, "syslog-facility", ""));
 	const char *framing = jget_str(opts, "syslog-framing", "");
@@ -150,6 +151,8 @@ static int init_syslog(struct sink *s, const json_t *opts, const struct sink_env
 	if (framing[0])
 		octet = str_eq(framing, "octet") && !sink_is_gram(s);
 	s->tls.skip_verify = json_object_get(opts, "syslog-tls-skip-verify") != NULL;
+	if (!str_empty(jget_str(conf, "syslog_hostname", NULL)))
+		s->src.hostname = jget_str(conf, "syslog_hostname", "");
 	syslog_enc_init(&s->syslog, (enum syslog_format)format, facility, octet, &s->src);
 	return 0;
 }
@@ -175,16 +178,12 @@ static int init_gelf(struct sink *s, const json_t *opts, const struct sink_env *
 static int init_fluentd(struct sink *s, const json_t *opts, const struct sink_env *env, struct err *err)
 {
 	struct log_addr addr;
-	int64_t ns = 0;
 	int rc;
 
 	if ((rc = log_addr_fluentd(jget_str(opts, "fluentd-address", ""), &addr, err)) < 0 ||
 	    (rc = set_addr(s, &addr, env, err)) < 0 || (rc = read_tls(s, opts, "fluentd", env, err)) < 0)
 		return rc;
 	s->want_ack = opt_bool(opts, "fluentd-request-ack");
-	s->ack_timeout_ms = ACK_TIMEOUT_MS;
-	if (parse_duration_ns(jget_str(opts, "fluentd-read-timeout", "0s"), &ns) == 0 && ns > 0)
-		s->ack_timeout_ms = (int)(ns / 1000000 > 600000 ? 600000 : ns / 1000000 + 1);
 	s->shared_key = jget_str(opts, "fluentd-shared-key", NULL);
 	fluentd_enc_init(&s->fluentd, opt_bool(opts, "fluentd-sub-second-precision"), &s->src);
 	return 0;
@@ -212,9 +211,10 @@ int sink_init(struct sink *s, const json_t *conf, const struct sink_env *env, st
 
 	memset(s, 0, sizeof(*s));
 	init_source(s, conf, env->pid);
+	policy_read(&s->policy, driver, opts);
 	if (str_eq(driver, "syslog")) {
 		s->driver = SINK_SYSLOG;
-		return init_syslog(s, opts, env, err);
+		return init_syslog(s, conf, env, err);
 	}
 	if (str_eq(driver, "gelf")) {
 		s->driver = SINK_GELF;
@@ -273,7 +273,7 @@ static int handshake(struct sink *s, struct err *err)
 	hex_encode(salt, raw, sizeof(raw)); /* some servers take it for text */
 	buf_reset(&s->out);
 	fluentd_ping(s->src.hostname, s->shared_key, nonce, nonce_len, salt, &s->out);
-	if ((rc = net_write(s->conn, s->out.p, s->out.len, NET_WRITE_MS)) < 0)
+	if ((rc = net_write(s->conn, s->out.p, s->out.len, s->policy.write_ms)) < 0)
 		return err_sysnum(err, rc, "fluentd handshake");
 	len = 0;
 	while ((rc = fluentd_pong(in, len, err)) == -EAGAIN)
@@ -339,6 +339,16 @@ int64_t sink_certain(struct sink *s)
 	return unread >= s->acked ? 0 : (int64_t)(s->acked - unread);
 }
 
+bool sink_finish(struct sink *s)
+{
+	return s->conn && !sink_is_gram(s) && net_finish(s->conn, FINISH_MS);
+}
+
+bool sink_has_moved(const struct sink *s)
+{
+	return s->conn && net_has_moved(s->conn, &s->addr);
+}
+
 bool sink_has_read(const struct sink *s)
 {
 	return s->conn && !s->want_ack && !sink_is_gram(s) && net_has_ended(s->conn);
@@ -391,7 +401,7 @@ static int send_gram(void *arg, const void *head, size_t head_len, const void *b
 {
 	struct sink *s = arg;
 
-	return net_send_gram(s->conn, head, head_len, body, body_len, NET_WRITE_MS);
+	return net_send_gram(s->conn, head, head_len, body, body_len, s->policy.write_ms);
 }
 
 /* The datagrams of batch from message i on; ends relative to the first one's begin. */
@@ -409,7 +419,7 @@ static int send_some(struct sink *s, size_t i)
 		if (s->driver == SINK_GELF && ends[n] - (n ? ends[n - 1] : 0) > GELF_PLAIN_MAX)
 			break;
 	}
-	return net_send_grams(s->conn, s->batch.p + at, ends, n, NET_WRITE_MS);
+	return net_send_grams(s->conn, s->batch.p + at, ends, n, s->policy.write_ms);
 }
 
 static int flush_grams(struct sink *s)
@@ -438,7 +448,7 @@ static int wait_ack(struct sink *s, const char *chunk, struct err *err)
 	int rc;
 
 	for (;;) {
-		n = net_read(s->conn, in + len, sizeof(in) - len, s->ack_timeout_ms);
+		n = net_read(s->conn, in + len, sizeof(in) - len, s->policy.read_ms);
 		if (n <= 0)
 			return err_sysnum(err, n == -EAGAIN ? -ETIMEDOUT : n ? (int)n : -EPIPE, "fluentd ack");
 		len += (size_t)n;
@@ -462,7 +472,7 @@ static int flush_fluentd(struct sink *s, struct err *err)
 	}
 	buf_reset(&s->out);
 	fluentd_pack(&s->fluentd, &s->batch, s->n, s->want_ack ? chunk : NULL, &s->out);
-	if ((rc = net_write(s->conn, s->out.p, s->out.len, NET_WRITE_MS)) < 0)
+	if ((rc = net_write(s->conn, s->out.p, s->out.len, s->policy.write_ms)) < 0)
 		return err_sysnum(err, rc, "write to %s:%s", s->addr.host, s->addr.port);
 	s->written += s->out.len;
 	return s->want_ack ? wait_ack(s, chunk, err) : 0;
@@ -493,7 +503,7 @@ int sink_flush(struct sink *s, struct err *err)
 	} else {
 		if (sink_is_gram(s)) {
 			rc = flush_grams(s);
-		} else if ((rc = net_write(s->conn, s->batch.p, s->batch.len, NET_WRITE_MS)) == 0) {
+		} else if ((rc = net_write(s->conn, s->batch.p, s->batch.len, s->policy.write_ms)) == 0) {
 			s->written += s->batch.len;
 		}
 		if (rc < 0)

@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "logger_policy.h"
 #include "sink_fluentd.h"
 #include "sink_gelf.h"
 #include "sink_msg.h"
@@ -45,7 +46,7 @@ struct sink {
 	int level;
 	struct fluentd_enc fluentd;
 	bool want_ack;
-	int ack_timeout_ms;
+	struct sink_policy policy;
 	const char *shared_key;
 	struct otlp_sink *otlp;
 	struct buf batch, out; /* encoded messages; scratch */
@@ -72,6 +73,10 @@ int sink_flush(struct sink *s, struct err *err);
 int64_t sink_accepted(struct sink *s);
 /* Of a broken connection: bytes of written that cannot have been lost in the peer's receive queue. */
 int64_t sink_certain(struct sink *s);
+/* No more is sent over this connection: true when the sink says, by closing it, that it has read all. */
+bool sink_finish(struct sink *s);
+/* Its name leads elsewhere than where we are connected; false also when it cannot be looked up. */
+bool sink_has_moved(const struct sink *s);
 /* The connection has ended in order: its program had read all of acked. */
 bool sink_has_read(const struct sink *s);
 

@@ -365,30 +365,41 @@ int64_t tail_behind(struct tail *t, const struct cursor *at, int *files)
 	return sum;
 }
 
-int tail_drop_file(struct tail *t, struct cursor *at)
+int tail_drop(struct tail *t, struct cursor *at, int64_t bytes)
 {
-	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
-	int n = files_list(t->sock, items, FILES_MAX), i;
+	struct cursor next = *at;
 	struct sink_msg m;
-	struct cursor next;
+	int rc = 0;
 
-	i = n > 0 ? at->ino ? find_item(items, n, at) : 0 : -1;
-	if (i < 0 || i + 1 >= n)
-		return n < 0 ? n : 0;
-	next = *at;
-	next.ino = items[i + 1].ino;
-	next.born_ns = items[i + 1].born_ns;
-	next.off = 0;
 	tail_seek(t, at);
-	while (tail_next(t, &m) > 0 && t->at.ino != next.ino) {
+	while (bytes > 0) {
+		uint64_t ino = t->at.ino;
+		int64_t off = t->at.off;
+
+		if ((rc = tail_next(t, &m)) <= 0)
+			break;
+		bytes -= t->at.ino == ino ? t->at.off - off : t->at.off;
 		next.untold_lines++;
 		next.untold_bytes += m.len;
 		next.dropped++;
-		next.time_ns = t->at.time_ns;
 	}
-	memset(next.split, 0, sizeof(next.split));
-	next.delivered = at->delivered;
-	*at = next;
-	tail_seek(t, at);
+	if (next.dropped == at->dropped)
+		return rc < 0 ? rc : 0;
+	t->at.untold_lines = next.untold_lines;
+	t->at.untold_bytes = next.untold_bytes;
+	t->at.dropped = next.dropped;
+	t->at.delivered = next.delivered;
+	*at = t->at;
 	return 1;
+}
+
+bool tail_more(const struct tail *t)
+{
+	uint64_t ino;
+	int64_t off;
+
+	if (t->have > t->pos || t->complete)
+		return true;
+	read_page(t->page, &ino, &off);
+	return ino && (ino != t->at.ino || off > t->at.off);
 }

@@ -39,8 +39,9 @@ void tail_seek(struct tail *t, const struct cursor *at);
 int tail_next(struct tail *t, struct sink_msg *m);
 /* Bytes from the cursor at to the end; how many files hold them in *files. -errno. */
 int64_t tail_behind(struct tail *t, const struct cursor *at, int *files);
-/* Moves at to the beginning of the file behind its own, and counts what is left out. 1, 0: it is in the
- * last one, -errno. */
-int tail_drop_file(struct tail *t, struct cursor *at);
+/* Moves at over the next records, so many bytes of the log or a little more, and counts them as dropped and not told.
+ * Reading goes on there. 1, 0: there were none, -errno. */
+int tail_drop(struct tail *t, struct cursor *at, int64_t bytes);
+bool tail_more(const struct tail *t); /* something is there to be read */
 
 #endif

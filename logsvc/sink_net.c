@@ -533,6 +533,56 @@ bool net_has_ended(struct net_conn *c)
 	return n == 0;
 }
 
+bool net_finish(struct net_conn *c, int timeout_ms)
+{
+	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
+	char b[4096];
+	ssize_t n;
+
+	if (c->ssl) {
+		(void)SSL_shutdown(c->ssl);
+		ERR_clear_error();
+	}
+	if (shutdown(c->fd, SHUT_WR) < 0)
+		return false;
+	for (;;) {
+		if (wait_fd(c->fd, POLLIN, deadline) < 0)
+			return false;
+		n = recv(c->fd, b, sizeof(b), MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return n == 0;
+	}
+}
+
+static bool same_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+	if (a->sa_family != b->sa_family)
+		return false;
+	if (a->sa_family == AF_INET)
+		return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
+		       ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
+	return memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+		      &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+bool net_has_moved(const struct net_conn *c, const struct net_addr *a)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *list = NULL;
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	unsigned char ip[16];
+	bool found = false;
+
+	if (c->kind == NET_UNIX || c->kind == NET_UNIXGRAM || inet_pton(AF_INET, a->host, ip) == 1 || inet_pton(AF_INET6, a->host, ip) == 1)
+		return false;
+	if (getpeername(c->fd, (struct sockaddr *)&peer, &len) < 0 || getaddrinfo(a->host, a->port, &hints, &list) != 0)
+		return false;
+	for (struct addrinfo *ai = list; ai && !found; ai = ai->ai_next)
+		found = same_host(ai->ai_addr, (struct sockaddr *)&peer);
+	freeaddrinfo(list);
+	return !found;
+}
+
 int64_t net_since_ns(const struct net_conn *c)
 {
 	return c->since_ns;

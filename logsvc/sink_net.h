@@ -55,7 +55,11 @@ bool net_is_still(struct net_conn *c);
 bool net_alive(struct net_conn *c, bool drain);
 /* The peer has closed in order: it had read all that its kernel has acknowledged. */
 bool net_has_ended(struct net_conn *c);
-/* When the address was resolved (CLOCK_MONOTONIC): udp senders do it again every minute. */
+/* Ends our direction and waits for the peer to end its own, which it does when it has read all: true. */
+bool net_finish(struct net_conn *c, int timeout_ms);
+/* Looks the name up again: true when the address that we are connected to is not among its own any more. */
+bool net_has_moved(const struct net_conn *c, const struct net_addr *a);
+/* When the connection was made (CLOCK_MONOTONIC). */
 int64_t net_since_ns(const struct net_conn *c);
 
 #endif

@@ -17,6 +17,10 @@
 #include "log_addr.h"
 #include "logsvc/cursor.h"
 #include "logsvc/logger_marks.h"
+#include "logsvc/logger_policy.h"
+#include "log_otlp.h"
+#include "str.h"
+#include "cleanup.h"
 
 typedef int (*parse_fn)(const char *value, struct log_addr *out, struct err *err);
 
@@ -133,10 +137,110 @@ static void test_marks(void **state)
 	assert_int_equal(marks_pending(&m), 0);
 }
 
+static void test_policy(void **state)
+{
+	static const struct {
+		const char *driver, *opts, *want; /* write read reconnect retries buffer block, waits */
+	} rows[] = {
+		{ "syslog", "{}", "10000 30000 0 -1 0 0: 250 500 1000 30000" },
+		{ "syslog", "{\"max-buffer-size\":\"4m\",\"spool-full\":\"block\"}", "10000 30000 0 -1 4194304 1: 250 500 1000 30000" },
+		{ "fluentd", "{\"fluentd-retry-wait\":\"1s\",\"fluentd-max-retries\":\"5\"}", "10000 30000 0 5 0 0: 1000 1500 2250 60000" },
+		{ "fluentd", "{\"fluentd-max-retries\":\"0\",\"fluentd-buffer-limit\":\"1k\",\"max-buffer-size\":\"2k\"}",
+		  "10000 30000 0 13 1024 0: 250 500 1000 30000" },
+		{ "fluentd", "{\"fluentd-write-timeout\":\"1s\",\"fluentd-read-timeout\":\"100us\",\"fluentd-async-reconnect-interval\":\"250ms\"}",
+		  "1000 1 250 -1 0 0: 250 500 1000 30000" },
+		{ "gelf", "{\"gelf-tcp-max-reconnect\":\"0\",\"gelf-tcp-reconnect-delay\":\"2\"}", "10000 30000 0 0 0 0: 2000 2000 2000 2000" },
+		{ "gelf", "{\"fluentd-max-retries\":\"1\",\"gelf-tcp-reconnect-delay\":\"x\"}", "10000 30000 0 -1 0 0: 250 500 1000 30000" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *opts = json_loads(rows[i].opts, 0, NULL);
+		struct sink_policy p;
+		char got[200];
+
+		assert_non_null(opts);
+		policy_read(&p, rows[i].driver, opts);
+		snprintf(got, sizeof(got), "%d %d %lld %lld %lld %d: %d %d %d %d", p.write_ms, p.read_ms, (long long)p.reconnect_ns / 1000000,
+			 (long long)p.max_retries, (long long)p.buffer_bytes, p.block, policy_wait_ms(&p, 1), policy_wait_ms(&p, 2),
+			 policy_wait_ms(&p, 3), policy_wait_ms(&p, 4000000000u));
+		assert_string_equal(got, rows[i].want);
+		json_decref(opts);
+	}
+}
+
+static void test_otlp_options(void **state)
+{
+	static const struct {
+		const char *value, *want; /* the address and the url, or the message behind "invalid otlp-endpoint (...): " */
+	} urls[] = {
+		{ "http://h", "0 h 80 http://h:80/v1/logs" },
+		{ "https://H.x/", "2 H.x 443 https://H.x:443/v1/logs" },
+		{ "http://[::1]:4318/otlp/", "0 ::1 4318 http://[::1]:4318/otlp/v1/logs" },
+		{ "http://h:1/a/v1/logs", "0 h 1 http://h:1/a/v1/logs" },
+		{ "h:4318", "must be http://host[:port][/path] or https://" },
+		{ "http://", "no host" },
+		{ "http://h/a b", "invalid character in the path" },
+		{ "http://h?x=1", "invalid character in the path" },
+		{ "http://u:p@h", "parse \"http://u:p@h\": invalid port \":p@h\" after host" },
+	};
+	static const struct {
+		const char *value, *want; /* joined by |, or the message */
+	} headers[] = {
+		{ "", "" },
+		{ "a=b, C-d = e%20f ,", "a: b|C-d: e f" },
+		{ "a=x=y", "a: x=y" },
+		{ "a", "otlp-headers: 'a' is not name=value" },
+		{ "a b=c", "otlp-headers: 'a b' is no header's name" },
+		{ "=c", "otlp-headers: '' is no header's name" },
+		{ "content-TYPE=c", "otlp-headers: content-TYPE is not for you to set" },
+		{ "a=%0d%0aX: y", "otlp-headers: the value of a is not percent-encoded text" },
+		{ "a=%zz", "otlp-headers: the value of a is not percent-encoded text" },
+		{ "a=%4", "otlp-headers: the value of a is not percent-encoded text" },
+	};
+	static const struct {
+		const char *value;
+		int want;
+	} timeouts[] = { { "", 10000 }, { "500", 500 }, { "2s", 2000 }, { "1ms", -1 }, { "11m", -1 }, { "x", -1 }, { "-1", -1 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+		cleanup_free char *url = NULL;
+		struct log_addr a = { 0 };
+		struct err err = { 0 };
+		char got[2000];
+
+		if (log_addr_otlp(urls[i].value, &a, &url, &err) < 0)
+			str_copy(got, sizeof(got), strstr(err.msg, "): ") ? strstr(err.msg, "): ") + 3 : err.msg);
+		else
+			snprintf(got, sizeof(got), "%d %s %s %s", a.kind, a.host, a.port, url);
+		assert_string_equal(got, urls[i].want);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
+		cleanup_strv char **v = NULL;
+		struct err err = { 0 };
+		char got[2000] = "";
+
+		if (log_otlp_headers(headers[i].value, &v, &err) < 0)
+			str_copy(got, sizeof(got), err.msg);
+		for (char **p = v; p && *p; p++)
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", p == v ? "" : "|", *p);
+		assert_string_equal(got, headers[i].want);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(timeouts); i++) {
+		struct err err = { 0 };
+		int ms = 0, rc = log_otlp_timeout(timeouts[i].value, &ms, &err);
+
+		assert_int_equal(rc < 0 ? -1 : ms, timeouts[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_otlp_options),
 		cmocka_unit_test(test_cursor),
 		cmocka_unit_test(test_marks),
 	};
