@@ -22,6 +22,8 @@ int log_opts_check_defaults(struct err *err);
 int log_opts_check_defaults_of(const struct conf *c, struct err *err);
 /* The check alone, for the engine's own configuration and for starts. */
 int log_opts_check(const char *driver, const json_t *opts, struct err *err);
+/* The user wants starts to wait for the sink: fluentd-async=false, given explicitly. */
+bool log_opts_want_sink(const json_t *log_config);
 /* NULL-terminated, for /info's Plugins.Log. */
 const char *const *log_driver_names(void);
 

@@ -143,6 +143,15 @@ int log_check_fluentd(const json_t *opts, struct err *err)
 	return check_tls(opts, "fluentd", &addr, err);
 }
 
+bool log_opts_want_sink(const json_t *log_config)
+{
+	const json_t *opts = jget_obj(log_config, "Config");
+	const char *async = jget_str(opts, "fluentd-async", jget_str(opts, "fluentd-async-connect", "true"));
+	bool is_async = true;
+
+	return str_eq(jget_str(log_config, "Type", ""), "fluentd") && parse_bool(async, &is_async) == 0 && !is_async;
+}
+
 /* Options that only one of the two transports has. */
 static int check_gelf_option(const char *name, const char *value, bool udp, struct err *err)
 {

@@ -43,6 +43,7 @@
 #include "str.h"
 
 #define CALL_MS		15000
+#define CONNECT_SINK_MS 12000 /* look-up, connect and handshake have deadlines of their own */
 #define RETRY_MS	3
 #define CONNECT_TICK_MS 3
 #define CONNECT_MAX_MS	2000
@@ -309,6 +310,18 @@ int logclient_forward_wait(const char *uuid, unsigned timeout_ms, bool patient, 
 	op.patient = patient;
 	req.op_case = LOGSVC__REQUEST__OP_FORWARD_WAIT;
 	req.forward_wait = &op;
+	return call_ok(&req, -1, err);
+}
+
+int logclient_forward_connect(const char *uuid, struct err *err)
+{
+	Logsvc__Request req = LOGSVC__REQUEST__INIT;
+	Logsvc__ForwardConnect op = LOGSVC__FORWARD_CONNECT__INIT;
+
+	op.uuid = (char *)uuid;
+	op.timeout_ms = CONNECT_SINK_MS;
+	req.op_case = LOGSVC__REQUEST__OP_FORWARD_CONNECT;
+	req.forward_connect = &op;
 	return call_ok(&req, -1, err);
 }
 

@@ -44,5 +44,7 @@ int logclient_rotate(const char *uuid, struct err *err);
 /* Returns when all that the zone has printed is with its log driver's sink, or the time (at most 10 s) is
  * over; unless patient also when the sink has been away for a while. May wait: not for a lane's worker. */
 int logclient_forward_wait(const char *uuid, unsigned timeout_ms, bool patient, struct err *err);
+/* After logclient_open, before the zone's start: waits until the log driver's sink is reached. Its reason in err. */
+int logclient_forward_connect(const char *uuid, struct err *err);
 
 #endif

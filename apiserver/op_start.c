@@ -31,6 +31,7 @@
 #include "apiserver/job.h"
 #include "apiserver/lifecycle.h"
 #include "apiserver/link_env.h"
+#include "apiserver/log_opts.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
 #include "apiserver/oci_spec.h"
@@ -243,6 +244,9 @@ static int step_run(struct start_job *sj, struct undo *u, struct err *err)
 		return err_kind(err, ERR_SYSTEM, "failpoint start.log");
 	if ((rc = logclient_open(sj->spec->uuid, err)) < 0)
 		return rc;
+	if (log_opts_want_sink(jget_obj(sj->spec->host_config, "LogConfig")) &&
+	    (rc = logclient_forward_connect(sj->spec->uuid, err)) < 0)
+		return err_wrap(err, rc, "failed to create task for container: failed to initialize logging driver");
 	if (failpoint("start.run"))
 		return err_kind(err, ERR_SYSTEM, "failpoint start.run");
 	stamp(sj);

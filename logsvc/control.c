@@ -308,6 +308,15 @@ static void handle_remove(struct client *c, uint64_t seq, const char *uuid)
 	loop_post(loop, in_capture_answer, p); /* behind the removal */
 }
 
+static void on_forward(void *arg, const char *why)
+{
+	struct pending *p = arg;
+
+	if (why)
+		err_kind(&p->err, ERR_SYSTEM, "%s", why);
+	answer(p);
+}
+
 static void handle_forward_wait(struct client *c, uint64_t seq, const Logsvc__ForwardWait *op)
 {
 	struct zone *z = zones_find(c->control->zones, op->uuid);
@@ -315,7 +324,19 @@ static void handle_forward_wait(struct client *c, uint64_t seq, const Logsvc__Fo
 	if (!z || !z->forward)
 		reply(c->control, c->id, seq, NULL);
 	else
-		forward_wait(z->forward, op->timeout_ms, op->patient, answer, pending_new(c, seq, NULL));
+		forward_wait(z->forward, op->timeout_ms, op->patient, on_forward, pending_new(c, seq, NULL));
+}
+
+static void handle_forward_connect(struct client *c, uint64_t seq, const Logsvc__ForwardConnect *op)
+{
+	struct err err = { 0 };
+	struct zone *z = zones_get(c->control->zones, op->uuid, &err);
+	struct forward *f = z ? zone_forward(z, &err) : NULL;
+
+	if (!f)
+		reply(c->control, c->id, seq, &err);
+	else
+		forward_connect(f, op->timeout_ms, on_forward, pending_new(c, seq, NULL));
 }
 
 static void handle_reconfigure(struct client *c, uint64_t seq, const char *uuid)
@@ -453,6 +474,9 @@ static void dispatch(struct client *c, const Logsvc__Request *req, struct frame 
 		return;
 	case LOGSVC__REQUEST__OP_FORWARD_WAIT:
 		handle_forward_wait(c, req->seq, req->forward_wait);
+		return;
+	case LOGSVC__REQUEST__OP_FORWARD_CONNECT:
+		handle_forward_connect(c, req->seq, req->forward_connect);
 		return;
 	case LOGSVC__REQUEST__OP_SET_DEFAULTS:
 		handle_set_defaults(c, req->seq, req->set_defaults);

@@ -59,7 +59,8 @@ struct waiting {
 	struct waiting *next;
 	int64_t until_ns;
 	bool patient;
-	void (*done)(void *arg);
+	bool connect; /* waits for the sink to be reached, else for it to have all */
+	forward_done_fn *done;
 	void *arg;
 };
 
@@ -368,21 +369,48 @@ static void spawn(struct forward *f)
 	log_debug("logger started", "zone=%s pid=%d", f->set->uuid, (int)pid);
 }
 
-static void answer(struct forward *f)
+/* True: the wait is over, and why says how. */
+static bool is_connected(struct forward *f, const struct waiting *w, const char **why)
 {
-	struct waiting **p = &f->waiting, *w;
-	bool none = f->pidfd.fd < 0 && !f->pausing, done = none || is_done(f);
+	struct forward_status *st = f->status;
+
+	if (f->pidfd.fd >= 0 && atomic_load(&st->since_ns) && atomic_load(&st->state) == FORWARD_CONNECTED)
+		return true;
+	st->error[sizeof(st->error) - 1] = '\0';
+	if (st->error[0])
+		*why = st->error;
+	else if (mono_ns() >= w->until_ns)
+		*why = "i/o timeout";
+	else if (f->pidfd.fd < 0 && !f->pausing)
+		*why = "the logger does not run";
+	return *why;
+}
+
+static bool is_delivered(struct forward *f, const struct waiting *w)
+{
+	bool none = f->pidfd.fd < 0 && !f->pausing;
 	int64_t since = atomic_load(&f->status->since_ns); /* 0: the logger comes up */
 	bool away = atomic_load(&f->status->state) == FORWARD_CONNECTING && since &&
 		    now_ns() - since > IMPATIENT_NS;
 
+	return none || is_done(f) || mono_ns() >= w->until_ns || (away && !w->patient);
+}
+
+static void answer(struct forward *f)
+{
+	struct waiting **p = &f->waiting, *w;
+
 	while ((w = *p)) {
-		if (!done && mono_ns() < w->until_ns && (w->patient || !away)) {
+		const char *why = NULL;
+
+		if (w->connect ? !is_connected(f, w, &why) : !is_delivered(f, w)) {
 			p = &w->next;
 			continue;
 		}
 		*p = w->next;
-		w->done(w->arg);
+		w->done(w->arg, why);
+		if (why)
+			forward_abandon(f);
 		free(w);
 	}
 }
@@ -499,6 +527,7 @@ static void kill_logger_of(struct forward *f)
 static void replace_logger(struct forward *f)
 {
 	kill_logger_of(f);
+	f->status->error[0] = '\0';
 	f->pausing = true;
 	f->started_ns = mono_ns();
 	f->pause_ns = REPLACE_NS;
@@ -525,7 +554,7 @@ void forward_free(struct forward *f, bool kill_logger)
 	}
 	while ((w = f->waiting)) {
 		f->waiting = w->next;
-		w->done(w->arg);
+		w->done(w->arg, w->connect ? "the zone has gone" : NULL);
 		free(w);
 	}
 	if (f->page)
@@ -540,9 +569,9 @@ void forward_free(struct forward *f, bool kill_logger)
 	loop_free_later(f->loop, f); /* an event in hand may name it */
 }
 
-void forward_run(struct forward *f, int pid)
+/* A run begins, or is about to: a logger in the zone's network as it is now. */
+static void begin(struct forward *f)
 {
-	f->zone_pid = pid;
 	pthread_mutex_lock(&f->set->lock);
 	f->drains = f->set->drains;
 	set_running(f->page, true);
@@ -551,19 +580,32 @@ void forward_run(struct forward *f, int pid)
 	set_netns(f);
 	if (f->pidfd.fd >= 0 && f->logger_net != net_id(f->netns_fd)) {
 		replace_logger(f);
-	} else if (f->pidfd.fd < 0) {
+	} else if (f->pidfd.fd < 0 && !(f->pausing && f->pause_ns == REPLACE_NS)) {
 		f->pause_ns = 0;
 		spawn(f);
 	}
+}
+
+void forward_run(struct forward *f, int pid)
+{
+	f->zone_pid = pid;
+	begin(f);
 	arm(f);
+}
+
+void forward_abandon(struct forward *f)
+{
+	pthread_mutex_lock(&f->set->lock);
+	if (!f->set->running) {
+		set_running(f->page, false);
+		wake_logger(f->page, f->status);
+	}
+	pthread_mutex_unlock(&f->set->lock);
 }
 
 void forward_resume(struct forward *f)
 {
-	pthread_mutex_lock(&f->set->lock);
-	if (!f->set->running) /* it may have ended while no logsvc was there */
-		set_running(f->page, false);
-	pthread_mutex_unlock(&f->set->lock);
+	forward_abandon(f); /* it may have ended while no logsvc was there */
 	if (f->pidfd.fd >= 0 || f->pausing || is_done(f) || grace_left_s(f) == 0)
 		return;
 	set_netns(f);
@@ -590,15 +632,26 @@ bool forward_is_owed(const struct forward *f)
 	return f && (f->pidfd.fd >= 0 || f->pausing) && !is_done(f);
 }
 
-void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, void (*done)(void *arg), void *arg)
+static void add_waiting(struct forward *f, const struct waiting *proto, unsigned timeout_ms)
 {
 	struct waiting *w = xcalloc(1, sizeof(*w));
 
+	*w = *proto;
 	w->until_ns = mono_ns() + timeout_ms * MS;
-	w->patient = patient;
-	w->done = done;
-	w->arg = arg;
 	w->next = f->waiting;
 	f->waiting = w;
 	settle(f);
+}
+
+void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, forward_done_fn *done, void *arg)
+{
+	add_waiting(f, &(struct waiting){ .patient = patient, .done = done, .arg = arg }, timeout_ms);
+}
+
+void forward_connect(struct forward *f, unsigned timeout_ms, forward_done_fn *done, void *arg)
+{
+	if (f->pidfd.fd >= 0 && atomic_load(&f->status->state) != FORWARD_CONNECTED)
+		replace_logger(f); /* it may pause for long, and says what was */
+	begin(f);
+	add_waiting(f, &(struct waiting){ .connect = true, .done = done, .arg = arg }, timeout_ms);
 }

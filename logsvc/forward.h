@@ -34,8 +34,14 @@ void forward_resume(struct forward *f);
 void forward_set_conf(struct forward *f, uint64_t hash);
 bool forward_is_busy(const struct forward *f);
 bool forward_is_owed(const struct forward *f); /* busy, with something that is not delivered */
-/* Calls done, once, when all is delivered, or after timeout_ms; see ForwardWait. */
-void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, void (*done)(void *arg), void *arg);
+/* Of those who wait: why NULL, or what went wrong. Called once. */
+typedef void forward_done_fn(void *arg, const char *why);
+/* Tells when all is delivered, or timeout_ms are over; see ForwardWait. */
+void forward_wait(struct forward *f, unsigned timeout_ms, bool patient, forward_done_fn *done, void *arg);
+/* Starts the logger before the run; see ForwardConnect. */
+void forward_connect(struct forward *f, unsigned timeout_ms, forward_done_fn *done, void *arg);
+/* The zone's zoneadmd has gone: if no run is being captured, none will come. */
+void forward_abandon(struct forward *f);
 /* A zone that ended while no logsvc was there: its logger may end too. */
 void forward_settle(const struct paths *paths, const char *uuid);
 

@@ -180,14 +180,16 @@ static void disconnect(struct state *st, const char *why)
 		log_warn("sink not reached", "zone=%s suppressed=%u error=%s", st->l->uuid, suppressed, log_q(why));
 }
 
-/* The zone has ended and so has the time to deliver what it left. */
+/* The zone has ended and so has the time to deliver what it left, or there is nothing to deliver. */
 static bool is_over(struct state *st)
 {
-	if (atomic_load(&st->l->page->running))
+	if (atomic_load(&st->l->page->running)) {
 		st->ended_ns = 0;
-	else if (!st->ended_ns)
+		return false;
+	}
+	if (!st->ended_ns)
 		st->ended_ns = mono_ns();
-	return st->ended_ns && mono_ns() - st->ended_ns > st->l->grace_ns;
+	return mono_ns() - st->ended_ns > st->l->grace_ns || (!st->connected && look_behind(st) == 0);
 }
 
 static int64_t backlog_limit(const struct state *st)

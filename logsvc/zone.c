@@ -389,6 +389,8 @@ static void lost_link(struct zone *z, const struct err *err)
 		return;
 	}
 	tell_openers(z, err);
+	if (z->forward)
+		forward_abandon(z->forward);
 	loop_post(stream_capture(z->stream)->loop, in_capture_orphan, z);
 }
 
@@ -457,14 +459,17 @@ static void on_forward_idle(void *owner)
 	zone_release(owner);
 }
 
-static void start_forward(struct zone *z, struct err *err)
+struct forward *zone_forward(struct zone *z, struct err *err)
 {
 	const struct zones *zs = z->zones;
 
-	if (!z->forward)
+	if (!z->forward && !log_driver_forwards(z->driver))
+		err_kind(err, ERR_BAD_PARAM, "log driver %s has no sink", z->driver);
+	else if (!z->forward)
 		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, err);
 	if (z->forward) /* one that lives may have been started with what log.json said before */
 		forward_set_conf(z->forward, z->logger_conf);
+	return z->forward;
 }
 
 /* A run goes on, or a new one begins: the log driver's logger with it. */
@@ -474,8 +479,7 @@ static void forward_zone(struct zone *z, const Zone__Stdio *stdio)
 
 	if (!log_driver_forwards(z->driver))
 		return;
-	start_forward(z, &err);
-	if (!z->forward)
+	if (!zone_forward(z, &err))
 		log_err("nothing is forwarded", "zone=%s: %s", z->uuid, err.msg);
 	else if (stdio->run && !stdio->ended)
 		forward_run(z->forward, stdio->pid);
@@ -689,9 +693,7 @@ static void adopt_ended(struct zones *zs, const char *uuid)
 	forward_settle(zs->paths, uuid);
 	z = zone_new(zs, uuid);
 	z->removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
-	if (log_driver_forwards(z->driver))
-		start_forward(z, &err);
-	if (z->forward)
+	if (zone_forward(z, &err))
 		forward_resume(z->forward);
 	zone_release(z);
 }

@@ -72,6 +72,8 @@ void zones_load_conf(struct zones *zs); /* of all */
  * in the run folder, and logsvc removes the zone's folders itself later. */
 void zone_remove(struct zone *z);
 void zone_reader_done(struct zone *z); /* readers was counted up before */
+/* Made when it is not there yet. NULL with err: the driver has no sink, or no memory for its pages. */
+struct forward *zone_forward(struct zone *z, struct err *err);
 /* Lets go of a zone that nothing happens in. */
 void zone_release(struct zone *z);
 

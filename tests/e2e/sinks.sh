@@ -1,8 +1,12 @@
 # shellcheck shell=bash disable=SC2154 # top and ROOT are lib.sh's
 # sinks.sh - receivers of forwarded logs (sink.py), and what must be in them. Sourced after engine_root.
 
-sink() { python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; sleep 0.3; }
-unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
+listens() { [ -n "$(ss -Hln "sport = :$1")" ]; }
+sink() {
+	python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"
+	until_ok listens "$2" || fail "no sink on $2: $(tail -1 "$ROOT.t/sink.log")"
+}
+unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; return 0; }
 holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
 # every number once or more, in order of its first appearance

@@ -6,11 +6,8 @@ engine_root
 printf 'FORWARD_GRACE = 2\nlog-unix-sockets = %s, %s\n' "$ROOT.t/dg" "$ROOT.t/st" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"; busybox_image
 
-listens() { [ -n "$(ss -Hln "sport = :$1")" ]; }
-sink() { python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"; until_ok listens "$2" || fail "no sink"; }
-unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; return 0; }
-holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
-got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
+. "$(dirname "$0")/sinks.sh"
+
 says() { grep -F "zone=$ZONE" "$ROOT.t/apiserver.log" | grep -qE "$1"; }
 told() { UNTIL=${UNTIL:-10} until_ok says "$1" || fail "not told: $1; $(tail -3 "$ROOT.t/apiserver.log")"; }
 run() { out D run -d --network host --name "$C" --log-driver "$@"; ZONE=$(uuid_of "$C"); }
@@ -88,6 +85,26 @@ P
 	rm -f "$ROOT.t/st"; rc 127 D run --log-driver fluentd --log-opt "fluentd-address=unix://$ROOT.t/st" busybox true
 	has "$ERR" "stat $ROOT.t/st: no such file or directory"
 }
+# a start that waits for its sink, where that is asked for
+t_async_false() {
+	local o="--log-driver fluentd --log-opt fluentd-address=127.0.0.1:6607 --network host" k a
+	for k in fluentd-async fluentd-async-connect; do
+		# shellcheck disable=SC2086 # options
+		rc 125 D run -d --name "$C$k" $o --log-opt $k=false busybox sleep 100
+		has "$ERR" "failed to create task for container: failed to initialize logging driver: dial tcp 127.0.0.1:6607: connect: connection refused"
+		eq "$(i "$C$k" '{{.State.Status}} {{.State.ExitCode}}')" "created 128"; D rm "$C$k" >/dev/null
+	done
+	# shellcheck disable=SC2086
+	out D create --name "$C" $o --log-opt fluentd-async=false busybox sh -c 'echo line-1; sleep 100'
+	rc 1 D start "$C"; has "$ERR" "failed to initialize logging driver: dial tcp"
+	sink fluentd 6607 "$T/out"; out D start "$C"; got "$T/out" '"line-1"' 1; out D restart -t 0 "$C"; got "$T/out" '"line-1"' 2; unsink
+	D kill "$C" >/dev/null; rc 1 D start "$C"; has "$ERR" "failed to initialize logging driver: "
+	a=$SECONDS # in a network of its own, where packets get no answer
+	rc 125 D run -d --name "${C}b" --log-driver fluentd --log-opt fluentd-address=192.0.2.1:1 --log-opt fluentd-async=false busybox sleep 100
+	like "$ERR" "failed to initialize logging driver: (dial tcp 192.0.2.1:1: connect: |i/o timeout)"; [ $((SECONDS - a)) -lt 15 ] || fail "$((SECONDS - a)) s"
+	# shellcheck disable=SC2086
+	for k in true 1; do out D run -d --name "${C}c" $o --log-opt fluentd-async=$k busybox sleep 100; D rm -f "${C}c" >/dev/null; done
+}
 refused() { rc 125 D run --log-driver "${@:2}" busybox true; has "$ERR" "$1"; }
 t_refused() {
 	local f="fluentd --log-opt fluentd-address=h" g="gelf --log-opt gelf-address=udp://h:1" t="gelf --log-opt gelf-address=tcp://h:1"
@@ -108,7 +125,7 @@ t_refused() {
 	refused "unknown log opt 'cache-foo' for fluentd log driver" $f --log-opt cache-foo=1
 	refused "invalid size: 'x'" $f --log-opt cache-max-size=x
 	}
-	refused "template: log-tag:1: unclosed action" syslog --log-opt syslog-address=udp://h --log-opt syslog-hostname={{.Name
+	refused "template: log-tag:1: unclosed action" syslog --log-opt syslog-address=udp://h --log-opt 'syslog-hostname={{.Name'
 	refused "error parsing regexp" syslog --log-opt syslog-address=udp://h --log-opt 'env-regex=('
 }
 check "max-buffer-size: the newest are kept" t_buffer syslog 6600 tcp --log-opt syslog-address=tcp://127.0.0.1:6600 --log-opt mode=non-blocking --log-opt max-buffer-size=100k
@@ -119,8 +136,8 @@ check "fluentd-async-reconnect-interval" t_reconnect
 check "fluentd-write-timeout" t_write_timeout
 check "syslog-hostname, syslog-tag" t_hostname
 check "unix sockets that the operator lists" t_unix
+check "fluentd-async=false: a start waits for its sink" t_async_false
 check "options are checked" t_refused
 no_loggers() { [ -z "$(pids_of logger)" ]; }
 UNTIL=25 until_ok no_loggers
-while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"
-true
+unsink_all
