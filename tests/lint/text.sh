@@ -16,6 +16,20 @@ for m in $(git ls-files man); do
 	mandoc -Tlint -Wwarning "$m" || bad=1
 done
 for p in apiserver logsvc zoneadmd dockerinit sdc-dockeradm; do [ -e man/$p.8 ] || { echo "no man/$p.8"; bad=1; }; done
+# a page of ours that is named is there, and each is named by another
+for x in $(sed -n 's/^\.Xr \(sdc-docker[a-z.-]*\|apiserver\|logsvc\|zoneadmd\|dockerinit\|mdata-[a-z]*\) \([1-8]\).*/\1.\2/p' man/*.[1-8] | sort -u); do
+	[ -e "man/$x" ] || { echo "man/$x is named, and not there"; bad=1; }
+done
+for m in man/*.[578]; do
+	n=$(basename "$m"); x=".Xr ${n%.*} ${n##*.}"
+	[ "$(grep -lF -- "$x" man/*.[1-8] | grep -cvxF "$m")" -gt 0 ] || { echo "no page names $m"; bad=1; }
+done
+# the commands of sdc-dockeradm
+for k in $(sed -n 's/.*usage: //; s/^.*sdc-dockeradm \[--root DIR\] \([a-z]*\) \{0,1\}\([a-z]*\).*/\1_\2/p' logsvc/dockeradm.c | sort -u); do
+	k=$(echo "$k" | tr _ ' ' | sed 's/ $//')
+	grep -qF -- "$k" man/sdc-dockeradm.8 || { echo "sdc-dockeradm(8) lacks $k"; bad=1; }
+	case $k in logs\ [a-z]*) grep -qF -- "$k" man/sdc-docker-logs.7 || { echo "sdc-docker-logs(7) lacks $k"; bad=1; } ;; esac
+done
 for k in $(sed -n 's/^\t{ "\([^"]*\)", CONF_.*/\1/p' lib/conf_keys.c); do
 	grep -qE "^#?$k =" etc/sdc-docker.conf || { echo "etc/sdc-docker.conf lacks $k"; bad=1; }
 	grep -qF -- "$k" man/sdc-docker.conf.5 || { echo "sdc-docker.conf(5) lacks $k"; bad=1; }
