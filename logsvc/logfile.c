@@ -29,7 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "archive.h"
+#include "compress.h"
 #include "cleanup.h"
 #include "failpoint.h"
 #include "forward_page.h"
@@ -364,7 +364,7 @@ unsigned logfile_retain_set(struct logset *set)
 		else
 			logset_drop_locked(set, 0);
 		if (fd >= 0)
-			archive_close(fd); /* the blocks are freed elsewhere */
+			compress_close(fd); /* the blocks are freed elsewhere */
 		if (rc < 0 && errno != ENOENT)
 			break;
 		passed--;
@@ -373,7 +373,7 @@ unsigned logfile_retain_set(struct logset *set)
 	compress = compress && passed > 0;
 	pthread_mutex_unlock(&set->lock);
 	if (compress)
-		archive_submit(set);
+		compress_submit(set);
 	return errors;
 }
 

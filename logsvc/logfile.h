@@ -38,7 +38,7 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 /* Renames the live file and starts a new one. The caller commits {ino, off, gen} and then calls
  * logfile_retain. */
 int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err);
-/* Unlinks what is beyond max_files; hands the rest to the archiver when it is to be compressed. */
+/* Unlinks what is beyond max_files; hands the rest to the compressor when it is to be compressed. */
 void logfile_retain(struct logfile *lf);
 /* The same from any thread; how many could not be unlinked. */
 unsigned logfile_retain_set(struct logset *set);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * logset.c - the files of one zone's log, shared by its writer, readers and the archiver.
+ * logset.c - the files of one zone's log, shared by its writer, readers and the compressor.
  *
- * Design. Names change while logs are read: a rotation renames the live file, the archiver replaces
+ * Design. Names change while logs are read: a rotation renames the live file, the compressor replaces
  * a file by its .gz, retention unlinks the oldest. All three happen under the set's lock together
  * with the change of the table, and readers open files under the same lock; what they have open
  * they keep. So a reader never meets a name that is not there, and goes from file to file by number.
@@ -270,7 +270,7 @@ int logset_make_dir(struct logset *set, const char *dir_path, struct err *err)
 		set->dir_fd = fd;
 		scan_locked(set);
 	}
-	if (!set->archiving)
+	if (!set->compressing)
 		(void)unlinkat(set->dir_fd, LOG_GZ_TMP, 0);
 	pthread_mutex_unlock(&set->lock);
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * logset.h - the files of one zone's log: what the writer, the readers and the archiver share.
+ * logset.h - the files of one zone's log: what the writer, the readers and the compressor share.
  *
  * The live file is stdio.log; rotated ones are stdio.log.YYYYmmddTHHMMSSZ, or that with .gz. Files
  * have sequence numbers (in memory only): rotated ones in order of their names, then the live one.
@@ -55,7 +55,7 @@ struct logset {
 	uint64_t drains;    /* runs that were */
 	bool removed;
 	bool compress;
-	bool archiving;	    /* in the archiver's queue */
+	bool compressing;	    /* in the compressor's queue */
 	uint32_t max_files; /* live one included; 0: no limit */
 	uint64_t live_ino;  /* of the live file while it is captured; 0: not known yet */
 	int64_t live_born_ns;

@@ -28,7 +28,7 @@
 
 #include <jansson.h>
 
-#include "archive.h"
+#include "compress.h"
 #include "cleanup.h"
 #include "conf.h"
 #include "control.h"
@@ -121,7 +121,7 @@ static int start(struct conf *conf, struct err *err)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	if ((rc = archive_start(err)) < 0 || (rc = readers_start(err)) < 0)
+	if ((rc = compress_start(err)) < 0 || (rc = readers_start(err)) < 0)
 		return rc;
 	control_loop = loop_new("control", err);
 	if (!control_loop)
@@ -206,6 +206,6 @@ int main(int argc, char **argv)
 	loop_stop(control_loop);
 	zones_stop(&zones);
 	readers_stop();
-	archive_stop();
+	compress_stop();
 	return 0;
 }

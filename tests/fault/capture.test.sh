@@ -25,7 +25,7 @@ done
 for point in ring.read.intent ring.read.done ring.read.advanced ring.commit.slot-written \
 	stream.written stream.committed \
 	rotate.new-made rotate.old-renamed rotate.new-renamed rotate.committed \
-	archive.block archive.written archive.renamed archive.unlinked; do
+	compress.block compress.written compress.renamed compress.unlinked; do
 	for nth in 1 2 5; do
 		kill_test asan --kills $((3 * times)) --failpoint "$point=$nth*kill" --mode mixed \
 			--max-size 300000 --compress

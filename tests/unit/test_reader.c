@@ -21,7 +21,7 @@
 #include "buf.h"
 #include "cleanup.h"
 #include "fs.h"
-#include "logsvc/archive.h"
+#include "logsvc/compress.h"
 #include "logsvc/readers.h"
 #include "logsvc/stream.h"
 #include "str.h"
@@ -760,11 +760,11 @@ int main(void)
 	int rc;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (!(capture = capture_new(&err)) || readers_start(&err) < 0 || archive_start(&err) < 0)
+	if (!(capture = capture_new(&err)) || readers_start(&err) < 0 || compress_start(&err) < 0)
 		return 1;
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
 	readers_stop();
 	loop_stop(capture->loop);
-	archive_stop();
+	compress_stop();
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * archive.c - one thread that turns rotated logs into .gz files.
+ * compress.c - one thread that turns rotated logs into .gz files.
  *
  * The file is written under a temporary name, brought to disk, and renamed under the set's lock;
  * only then is the plain one unlinked. Who dies in between leaves both (the plain one counts and is
@@ -8,12 +8,12 @@
  * field holds Docker's {"lastTime":"..."}, so that a reader with a later `since` need not inflate.
  *
  * Unlinking a large file takes tens of milliseconds, for its pages are freed: whoever unlinks one holds
- * it open meanwhile, so that only the name goes, and has it closed here (archive_close).
+ * it open meanwhile, so that only the name goes, and has it closed here (compress_close).
  *
  * Threads: its own, at the lowest priority; sets queue up once each. Another one closes.
  */
-#define LOG_MODULE "archive"
-#include "archive.h"
+#define LOG_MODULE "compress"
+#include "compress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,7 +91,7 @@ static int deflate_file(z_stream *z, int in_fd, int out_fd, struct err *err)
 			if ((rc = fs_write_all(out_fd, out, BLOCK - z->avail_out)) < 0)
 				return err_sysnum(err, rc, "write");
 		} while (z->avail_out == 0);
-		(void)failpoint("archive.block");
+		(void)failpoint("compress.block");
 	} while (flush != Z_FINISH);
 	return 0;
 }
@@ -133,9 +133,9 @@ static void replace(struct logset *set, uint64_t seq)
 		if (str_fmt(gz_name, LOG_NAME_MAX, "%s.gz", e->name) < 0 ||
 		    renameat(set->dir_fd, LOG_GZ_TMP, set->dir_fd, gz_name) < 0)
 			break;
-		(void)failpoint("archive.renamed");
+		(void)failpoint("compress.renamed");
 		(void)unlinkat(set->dir_fd, e->name, 0);
-		(void)failpoint("archive.unlinked");
+		(void)failpoint("compress.unlinked");
 		str_copy(e->name, sizeof(e->name), gz_name);
 		e->gz = true;
 		break;
@@ -164,12 +164,12 @@ static uint64_t pick(struct logset *set, int *in_fd, int *out_fd)
 		*out_fd = openat(set->dir_fd, LOG_GZ_TMP,
 				 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	else
-		set->archiving = false;
+		set->compressing = false;
 	pthread_mutex_unlock(&set->lock);
 	return seq;
 }
 
-static void archive_set(struct logset *set)
+static void compress_set(struct logset *set)
 {
 	struct err err = { 0 };
 	uint64_t seq;
@@ -185,11 +185,11 @@ static void archive_set(struct logset *set)
 				 out_fd < 0 ? strerror(errno) : err.msg);
 			atomic_fetch_add(&set->errors, 1);
 			pthread_mutex_lock(&set->lock);
-			set->archiving = false;
+			set->compressing = false;
 			pthread_mutex_unlock(&set->lock);
 			return;
 		}
-		(void)failpoint("archive.written");
+		(void)failpoint("compress.written");
 		replace(set, seq);
 	}
 }
@@ -212,7 +212,7 @@ static void *run(void *arg)
 		if (!head)
 			tail = &head;
 		pthread_mutex_unlock(&lock);
-		archive_set(it->set);
+		compress_set(it->set);
 		logset_unref(it->set);
 		free(it);
 		pthread_mutex_lock(&lock);
@@ -221,7 +221,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int archive_start(struct err *err)
+int compress_start(struct err *err)
 {
 	int rc;
 
@@ -229,12 +229,12 @@ int archive_start(struct err *err)
 		return err->code;
 	rc = pthread_create(&thread, NULL, run, NULL);
 	if (rc)
-		return err_sysnum(err, rc, "start the archiver");
+		return err_sysnum(err, rc, "start the compressor");
 	started = true;
 	return 0;
 }
 
-void archive_stop(void)
+void compress_stop(void)
 {
 	if (!started)
 		return;
@@ -252,7 +252,7 @@ static void close_it(void *arg)
 	close((int)(intptr_t)arg);
 }
 
-void archive_close(int fd)
+void compress_close(int fd)
 {
 	if (reaper)
 		loop_post(reaper, close_it, (void *)(intptr_t)fd);
@@ -260,14 +260,14 @@ void archive_close(int fd)
 		close(fd);
 }
 
-void archive_submit(struct logset *set)
+void compress_submit(struct logset *set)
 {
 	struct item *it;
 	bool queued;
 
 	pthread_mutex_lock(&set->lock);
-	queued = set->archiving;
-	set->archiving = true;
+	queued = set->compressing;
+	set->compressing = true;
 	pthread_mutex_unlock(&set->lock);
 	if (queued)
 		return;
