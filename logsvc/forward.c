@@ -365,6 +365,7 @@ static void spawn(struct forward *f)
 		return;
 	}
 	f->logger_net = net_id(f->netns_fd);
+	f->pid = pid;
 	watch(f, pid);
 	log_debug("logger started", "zone=%s pid=%d", f->set->uuid, (int)pid);
 }
@@ -373,11 +374,12 @@ static void spawn(struct forward *f)
 static bool is_connected(struct forward *f, const struct waiting *w, const char **why)
 {
 	struct forward_status *st = f->status;
+	bool ours = f->pid && atomic_load(&st->pid) == (uint32_t)f->pid; /* else the page is the last one's still */
 
-	if (f->pidfd.fd >= 0 && atomic_load(&st->since_ns) && atomic_load(&st->state) == FORWARD_CONNECTED)
+	if (ours && f->pidfd.fd >= 0 && atomic_load(&st->since_ns) && atomic_load(&st->state) == FORWARD_CONNECTED)
 		return true;
 	st->error[sizeof(st->error) - 1] = '\0';
-	if (st->error[0])
+	if (ours && st->error[0])
 		*why = st->error;
 	else if (mono_ns() >= w->until_ns)
 		*why = "i/o timeout";
@@ -527,7 +529,7 @@ static void kill_logger_of(struct forward *f)
 static void replace_logger(struct forward *f)
 {
 	kill_logger_of(f);
-	f->status->error[0] = '\0';
+	f->pid = 0;
 	f->pausing = true;
 	f->started_ns = mono_ns();
 	f->pause_ns = REPLACE_NS;

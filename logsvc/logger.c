@@ -144,6 +144,9 @@ static int open_all(const struct args *a, struct opened *o, struct err *err)
 		return err->code;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) /* held by both processes until they end */
 		return err_sysnum(err, EBUSY, "another logger forwards this zone");
+	o->status->error[0] = '\0'; /* from here on the page says what we do, not the last one */
+	atomic_store(&o->status->since_ns, 0);
+	atomic_store(&o->status->pid, (uint32_t)getpid());
 	if (!(o->page = map_page(dir, FORWARD_COMMIT_NAME, false, FORWARD_COMMIT_MAGIC, &fd, err)))
 		return err->code;
 	close(fd);
@@ -264,7 +267,6 @@ static int run_both(const struct args *a, struct opened *o)
 		exit(run_child(a, o, sv[1], parent));
 	}
 	close(sv[1]);
-	atomic_store(&o->status->pid, (uint32_t)parent);
 	/* the child is somebody else's now: without CAP_KILL it would not hear of our death */
 	if (drop_caps(1u << CAP_KILL, &err) < 0)
 		log_warn("capabilities kept", "zone=%s: %s", a->uuid, err.msg);

@@ -215,6 +215,7 @@ static void drop_oldest(struct state *st, int64_t keep, const char *why)
 	*at = next;
 	if (st->connected)
 		return; /* told and saved with what comes next */
+	marks_reset(&st->marks, &st->cursor);
 	st->dirty = true;
 	save(st);
 }
