@@ -50,10 +50,13 @@ obj      = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB_SRC       := $(wildcard lib/*.c)
 PROTO_SRC     := $(wildcard proto/*.c)
 APISERVER_SRC := $(wildcard apiserver/*.c)
-# logsvc/ holds three programs: what is not the logger's own or the admin tool's is the daemon's
+# logsvc/ holds four programs: what is not the logger's own, the archiver's or the admin tool's is the daemon's
 LOGGER_SRC    := $(wildcard logsvc/logger*.c logsvc/sink_*.c)
 ADM_SRC       := $(wildcard logsvc/dockeradm*.c)
-LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ADM_SRC),$(wildcard logsvc/*.c))
+ARCHIVER_SRC  := $(wildcard logsvc/archiver*.c logsvc/store_*.c)
+# what the two share that talk to servers outside
+CHILD_SRC     := logsvc/fence.c logsvc/http_name.c
+LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ARCHIVER_SRC) $(CHILD_SRC) $(ADM_SRC),$(wildcard logsvc/*.c))
 
 # what the logger reads the log with
 LOGGER_SHARED := logsvc/cursor.c logsvc/logset.c logsvc/record.c
@@ -63,11 +66,12 @@ LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -l
 	-larchive -lmnl -lnftables -lseccomp -lpcre2-8
 LIBS_logsvc    := -lprotobuf-c -ljansson -lz
 LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lseccomp -ldl
+LIBS_archiver  := -ljansson -lcurl -lz -lssl -lcrypto -lseccomp
 LIBS_adm       := -lprotobuf-c -ljansson
 
 # without its main.c a daemon is only compiled
 daemon = $(if $(wildcard $(1)/main.c),$(B)/bin/$(1),$(call obj,$(2)))
-BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC)) $(B)/bin/logger $(B)/bin/sdc-dockeradm
+BINS := $(call daemon,apiserver,$(APISERVER_SRC)) $(call daemon,logsvc,$(LOGSVC_SRC)) $(B)/bin/logger $(B)/bin/archiver $(B)/bin/sdc-dockeradm
 
 all: bins
 .PHONY: all bins help deps deps-run bench run start stop install clean
@@ -107,7 +111,8 @@ $(B)/bin/$(1): $$(call obj,$(2)) $$(LIB_A)
 endef
 $(eval $(call program,apiserver,$(APISERVER_SRC),$(LIBS_apiserver)))
 $(eval $(call program,logsvc,$(LOGSVC_SRC),$(LIBS_logsvc)))
-$(eval $(call program,logger,$(LOGGER_SRC) $(LOGGER_SHARED),$(LIBS_logger)))
+$(eval $(call program,logger,$(LOGGER_SRC) $(CHILD_SRC) $(LOGGER_SHARED),$(LIBS_logger)))
+$(eval $(call program,archiver,$(ARCHIVER_SRC) $(CHILD_SRC) logsvc/record.c,$(LIBS_archiver)))
 $(eval $(call program,sdc-dockeradm,$(ADM_SRC),$(LIBS_adm)))
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -56,16 +56,16 @@ if ! command -v docker >/dev/null 2>&1; then
 	rm -rf "$tmp"
 fi
 [ "${1:-run}" = run ] && exit 0
-# receivers of the forwarding tests: of npm, and syslog-ng, whose package excludes rsyslog's and so is only unpacked
+# receivers of the forwarding tests and an object store: of npm, and syslog-ng, whose package excludes rsyslog's and so is only unpacked
 if ! [ -d build/npm/node_modules/graygelf ] || ! [ -d build/npm/node_modules/@fluent-org/logger ] ||
-	! [ -d build/npm/node_modules/@opentelemetry/otlp-transformer ]; then
+	! [ -d build/npm/node_modules/@opentelemetry/otlp-transformer ] || ! [ -d build/npm/node_modules/s3rver ]; then
 	if ! command -v npm >/dev/null 2>&1; then
 		echo "installing: npm"
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm >/dev/null 2>&1 || true
 	fi
 	mkdir -p build/npm
 	npm install --silent --no-fund --no-audit --prefix build/npm @fluent-org/logger@1 graygelf@2 \
-		@opentelemetry/otlp-transformer@0.208.0 >/dev/null 2>&1 ||
+		@opentelemetry/otlp-transformer@0.208.0 s3rver@3.7.1 >/dev/null 2>&1 ||
 		echo "no receivers from npm: the tests that need them fail where STRICT is set" >&2
 fi
 if ! [ -x build/syslog-ng/usr/sbin/syslog-ng ]; then

@@ -25,6 +25,8 @@ int parse_bool(const char *s, bool *out);
 int parse_size(const char *s, unsigned base, int64_t *out);
 /* Go's ParseDuration: 300ms, 1.5h, 2h45m; nanoseconds. */
 int parse_duration_ns(const char *s, int64_t *out);
+/* An age: a positive duration, or whole days ("7d"); nanoseconds. */
+int parse_age_ns(const char *s, int64_t *out);
 /* "sec[.nanos]" as Docker's since and until (contract 6.3). */
 int parse_unix_time_ns(const char *s, int64_t *out_ns);
 /* RFC 3339 with optional fraction and Z or offset. */

@@ -231,3 +231,22 @@ int parse_duration_ns(const char *s, int64_t *out)
 	*out = neg ? -total : total;
 	return 0;
 }
+
+int parse_age_ns(const char *s, int64_t *out)
+{
+	size_t len = strlen(s);
+	char number[24];
+	int64_t n;
+
+	if (len > 1 && len < sizeof(number) && s[len - 1] == 'd') {
+		(void)str_copy(number, len, s);
+		if (parse_i64(number, 1, 36500, &n) == 0) {
+			*out = n * 86400 * 1000000000;
+			return 0;
+		}
+	}
+	if (parse_duration_ns(s, &n) < 0 || n <= 0)
+		return -EINVAL;
+	*out = n;
+	return 0;
+}

@@ -90,19 +90,6 @@ int adm_rotate(const struct paths *p, int argc, char **argv)
 	return status;
 }
 
-/* Go's durations, and whole days: 7d. */
-static int parse_age(const char *s, int64_t *ns)
-{
-	cleanup_free char *number = xstrndup(s, strlen(s) ? strlen(s) - 1 : 0);
-	int64_t days;
-
-	if (str_ends(s, "d") && parse_i64(number, 1, 36500, &days) == 0) {
-		*ns = days * 86400 * 1000000000;
-		return 0;
-	}
-	return parse_duration_ns(s, ns) < 0 || *ns <= 0 ? -EINVAL : 0;
-}
-
 static int prune_one(const struct paths *p, const Logsvc__Prune *op, const json_t *names,
 		     int64_t *total, struct err *err)
 {
@@ -166,7 +153,7 @@ int adm_prune(const struct paths *p, int argc, char **argv)
 
 	optind = 0;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'o' && parse_age(optarg, &op.older_ns) < 0) {
+		if (c == 'o' && parse_age_ns(optarg, &op.older_ns) < 0) {
 			err_kind(&err, ERR_BAD_PARAM, "--older-than: not a duration such as 12h or 7d: '%s'",
 				 optarg);
 			return adm_fail(&err);

@@ -36,6 +36,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "cleanup.h"
 #include "cursor.h"
 #include "forward_page.h"
@@ -280,33 +281,6 @@ static void adopt(struct forward *f)
 		log_info("logger kept", "zone=%s pid=%d", f->set->uuid, (int)pid);
 }
 
-static void child(struct forward *f, const char *exe, char *const argv[])
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
-	(void)syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */); /* also what we inherited */
-	if (f->netns_fd >= 0)
-		(void)fcntl(f->netns_fd, F_SETFD, 0);
-	execv(exe, argv);
-	_exit(127);
-}
-
-static int exe_path(char out[1024])
-{
-	ssize_t n = readlink("/proc/self/exe", out, 1000);
-	char *slash;
-
-	if (n <= 0)
-		return -1;
-	out[n] = '\0';
-	slash = strrchr(out, '/');
-	return slash ? str_fmt(slash + 1, (size_t)(out + 1024 - slash - 1), "logger") : -1;
-}
-
 static bool is_done(const struct forward *f)
 {
 	return atomic_load(&f->status->done_valid) &&
@@ -330,7 +304,7 @@ static int64_t grace_left_s(const struct forward *f)
 
 static void spawn(struct forward *f)
 {
-	char exe[1024], fd_text[16], pid_text[16], max_text[24], grace_text[24];
+	char fd_text[16], pid_text[16], max_text[24], grace_text[24];
 	char *argv[] = { (char[]){ "logger" },
 			 (char[]){ "--uuid" },	      f->set->uuid,
 			 (char[]){ "--zones" },	      (char *)(uintptr_t)f->paths->zones,
@@ -353,15 +327,11 @@ static void spawn(struct forward *f)
 		log_warn("not forwarded: its network has gone", "zone=%s", f->set->uuid);
 		return;
 	}
-	if (exe_path(exe) < 0)
-		return;
 	atomic_store(&f->status->since_ns, 0);
 	atomic_store(&f->page->conf, f->conf_hash);
-	pid = fork();
-	if (pid == 0)
-		child(f, exe, argv);
+	pid = child_spawn(argv, f->netns_fd);
 	if (pid < 0) {
-		log_err("logger not started", "zone=%s: %s", f->set->uuid, strerror(errno));
+		log_err("logger not started", "zone=%s: %s", f->set->uuid, strerror((int)-pid));
 		return;
 	}
 	f->logger_net = net_id(f->netns_fd);

@@ -7,7 +7,7 @@
  * zone could reach itself. Two processes: the parent opens the log's files and nothing else
  * (logger_files.c); the child, which talks to the sink, has the zone's resolv.conf and hosts over /etc's in a
  * mount namespace of its own, is nobody, has no capabilities, and is fenced by a list of system calls
- * (logger_fence.c). Each ends with the other.
+ * (fence.c). Each ends with the other.
  *
  * Failure: either may be killed at any time: the cursor file says where a successor goes on. logsvc's death
  * changes nothing: the pages in the run folder outlive it, and the next logsvc finds a live logger by the
@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
@@ -36,15 +35,14 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "fence.h"
 #include "fs.h"
 #include "jget.h"
 #include "log.h"
-#include "logger_fence.h"
 #include "logger_files.h"
 #include "logger_loop.h"
 #include "str.h"
 
-#define NOBODY	     65534
 #define LOG_JSON_MAX (4 * 1024 * 1024)
 #define EXIT_TAKEN   75 /* another logger has the zone */
 
@@ -181,26 +179,6 @@ static int private_etc(const struct args *a, struct err *err)
 	return 0;
 }
 
-/* keep: a bit mask of capabilities that stay. */
-static int drop_caps(uint32_t keep, struct err *err)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2] = { { .effective = keep, .permitted = keep } };
-
-	if (syscall(SYS_capset, &head, caps) < 0)
-		return err_sys(err, "capset");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(err, "no_new_privs");
-	return 0;
-}
-
-static int become_nobody(struct err *err)
-{
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
-		return err_sys(err, "become nobody");
-	return drop_caps(0, err);
-}
-
 /* ---- the two processes ------------------------------------------------------------------------ */
 
 static int run_child(const struct args *a, struct opened *o, int sock, pid_t parent)
@@ -223,7 +201,7 @@ static int run_child(const struct args *a, struct opened *o, int sock, pid_t par
 	tzset();
 	(void)setenv("RES_OPTIONS", "timeout:2 attempts:2", 1); /* a name server that is away does not hold us for long */
 	if (sink_init(&sink, o->conf, &env, &err) < 0 || private_etc(a, &err) < 0 ||
-	    become_nobody(&err) < 0)
+	    fence_become_nobody(&err) < 0)
 		goto fail;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
@@ -268,7 +246,7 @@ static int run_both(const struct args *a, struct opened *o)
 	}
 	close(sv[1]);
 	/* the child is somebody else's now: without CAP_KILL it would not hear of our death */
-	if (drop_caps(1u << CAP_KILL, &err) < 0)
+	if (fence_drop_caps(1u << CAP_KILL, &err) < 0)
 		log_warn("capabilities kept", "zone=%s: %s", a->uuid, err.msg);
 	files_serve(sv[0], o->logs_dir, still_needed, (void *)(uintptr_t)a);
 	kill(pid, SIGTERM);

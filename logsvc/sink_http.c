@@ -9,15 +9,14 @@
  */
 #include "sink_http.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <dlfcn.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "buf.h"
 #include "cleanup.h"
+#include "http_name.h"
 #include "str.h"
 
 #define CURL_SO		"libcurl.so.4"
@@ -167,30 +166,20 @@ void http_free(struct http *h)
 
 static int resolve(struct http *h, struct err *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *list = NULL;
 	cleanup_buf struct buf line = BUF_INIT;
-	char host[NI_MAXHOST];
-	unsigned char ip[16];
 	int rc;
 
-	if (inet_pton(AF_INET, h->conf->host, ip) == 1 || inet_pton(AF_INET6, h->conf->host, ip) == 1)
-		return 0;
 	if (h->resolved_ns && mono_ns() - h->resolved_ns < RESOLVE_S * 1000000000LL)
 		return 0;
-	rc = getaddrinfo(h->conf->host, h->conf->port, &hints, &list);
-	if (rc)
-		return err_kind(err, ERR_SYSTEM, "dial tcp: lookup %s: %s", h->conf->host,
-				rc == EAI_NONAME ? "no such host" : gai_strerror(rc));
-	buf_printf(&line, "%s:%s:", h->conf->host, h->conf->port);
-	for (struct addrinfo *ai = list; ai; ai = ai->ai_next)
-		if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST) == 0)
-			buf_printf(&line, ai->ai_family == AF_INET6 ? "%s[%s]" : "%s%s", ai == list ? "" : ",", host);
-	freeaddrinfo(list);
+	if ((rc = http_name_resolve(h->conf->host, h->conf->port, &line, err)) < 0)
+		return rc;
+	h->resolved_ns = mono_ns();
+	if (!line.len)
+		return 0;
 	(*curl.curl_slist_free_all)(h->addresses);
 	h->addresses = NULL;
 	add(&h->addresses, buf_str(&line));
 	SET(h, RESOLVE, h->addresses);
-	h->resolved_ns = mono_ns();
 	return 0;
 }
 

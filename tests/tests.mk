@@ -11,11 +11,11 @@ FUZZ_BINS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(FUZZ_SRC))
 links_of = $(word 3,$(shell sed -n '1,12s|.*/\* *links: *\([a-z]*\) *\*/.*|/* links: \1 */|p' $(1) | head -1) lib)
 DOCKERINIT_TEST_SRC ?=
 objs_apiserver  := $(call obj,$(filter-out apiserver/main.c,$(APISERVER_SRC)))
-objs_logsvc     := $(call obj,$(filter-out logsvc/main.c logsvc/logger.c,$(LOGSVC_SRC) $(LOGGER_SRC)))
+objs_logsvc     := $(call obj,$(filter-out logsvc/main.c logsvc/logger.c logsvc/archiver.c,$(LOGSVC_SRC) $(LOGGER_SRC) $(ARCHIVER_SRC) $(CHILD_SRC)))
 objs_dockerinit  = $(call obj,$(DOCKERINIT_TEST_SRC))
 objs_lib        :=
 libs_apiserver  := $(LIBS_apiserver)
-libs_logsvc     := $(LIBS_logsvc) $(LIBS_logger)
+libs_logsvc     := $(LIBS_logsvc) $(LIBS_logger) $(LIBS_archiver)
 libs_dockerinit := -lprotobuf-c -ljansson -lz
 libs_lib        := -lprotobuf-c -ljansson
 

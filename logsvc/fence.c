@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * logger_fence.c - a list of what is allowed: sockets, reading files (resolv.conf, certificates), the
+ * fence.c - a list of what is allowed: sockets, reading files (resolv.conf, certificates), the
  * cursor, memory, time. No exec, no new processes or namespaces, no writing by path.
  *
  * To extend: what a new libc or OpenSSL needs is found by running the forwarding tests under
  * `strace -f -e inject` or by EPERM in the log, and becomes a row here.
  */
-#include "logger_fence.h"
+#include "fence.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <seccomp.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cleanup.h"
+
+#define NOBODY 65534
 
 static const int allowed[] = {
 	/* descriptors */
@@ -63,4 +70,23 @@ int fence_enter(struct err *err)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return rc < 0 ? err_sysnum(err, rc, "seccomp") : 0;
+}
+
+int fence_drop_caps(uint32_t keep, struct err *err)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2] = { { .effective = keep, .permitted = keep } };
+
+	if (syscall(SYS_capset, &head, caps) < 0)
+		return err_sys(err, "capset");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(err, "no_new_privs");
+	return 0;
+}
+
+int fence_become_nobody(struct err *err)
+{
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		return err_sys(err, "become nobody");
+	return fence_drop_caps(0, err);
 }
