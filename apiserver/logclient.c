@@ -7,8 +7,8 @@
  * within milliseconds, and nothing was lost meanwhile, since zoneadmd holds the pipes. A descriptor
  * that rides along stays ours until the reply, so that it can ride again.
  *
- * Supervisor: one connection on the loop, on which logsvc is told the operators' settings and then
- * nothing more; its end is logsvc's end.
+ * Supervisor: one connection on the loop, on which logsvc is told the operators' settings, and tells us what
+ * output was lost (an event); its end is logsvc's end.
  *
  *	watching --end--> spawn --> connecting --socket answers--> watching
  *	                    ^           | (2 s without an answer)
@@ -32,7 +32,9 @@
 #include <uv.h>
 
 #include "apiserver/child.h"
+#include "apiserver/container.h"
 #include "apiserver/engine.h"
+#include "apiserver/events.h"
 #include "apiserver/job.h"
 #include "cleanup.h"
 #include "failpoint.h"
@@ -427,13 +429,50 @@ static void on_watch_closed(uv_handle_t *h)
 	sv_enter_connecting();
 }
 
+/* An event of the container, or of an id that is no container's any more. */
+static void tell_lost(const Logsvc__Lost *lost)
+{
+	char id[40], lines[24], bytes[24]; /* the first half of the container's id */
+	size_t n = 0;
+	struct err none = { 0 };
+	struct container *ct;
+	const char *attrs[] = { "bytes", bytes, "cause", lost->cause, "lines", lines, NULL };
+
+	for (const char *p = lost->uuid; *p && n < sizeof(id) - 1; p++)
+		if (*p != '-')
+			id[n++] = *p;
+	id[n] = '\0';
+	ct = n == 32 ? container_find(id, &none) : NULL;
+	snprintf(lines, sizeof(lines), "%llu", (unsigned long long)lost->lines);
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)lost->bytes);
+	log_warn("output was lost", "zone=%s lines=%s bytes=%s cause=%s", lost->uuid, lines, bytes, log_q(lost->cause));
+	if (ct)
+		event_container(ct, "log_lost", attrs);
+	else
+		event_emit("container", "log_lost", id, attrs);
+}
+
+/* One message of the connection that is watched: answers are of no interest. > 0, 0 at its end, -errno. */
+static int take_told(void)
+{
+	cleanup_frame struct frame f = FRAME_INIT;
+	cleanup_reply Logsvc__Reply *r = NULL;
+	int rc = frame_recv(sv.fd, &f, 0);
+
+	if (rc <= 0)
+		return rc;
+	r = logsvc__reply__unpack(NULL, f.data.len, (const uint8_t *)f.data.p);
+	if (r && r->body_case == LOGSVC__REPLY__BODY_LOST)
+		tell_lost(r->lost);
+	return 1;
+}
+
 static void on_watch(uv_poll_t *p, int status, int events)
 {
-	char b[64];
-	ssize_t n = status < 0 ? 0 : recv(sv.fd, b, sizeof(b), MSG_DONTWAIT);
+	int rc = status < 0 ? 0 : take_told();
 
 	(void)events;
-	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+	if (rc > 0 || rc == -EAGAIN)
 		return;
 	log_warn("logsvc is gone, starting it again", "pid=%d lived_ms=%lld", (int)sv.pid,
 		 (long long)(mono_ns() - sv.since_ns) / 1000000);
@@ -446,10 +485,13 @@ static void on_watch(uv_poll_t *p, int status, int events)
 	uv_close((uv_handle_t *)p, on_watch_closed);
 }
 
-/* On the connection that is watched; the answer is read and dropped there. */
-static void sv_send_defaults(int fd)
+/* On the connection that is watched; the answers are read and dropped there. */
+static void sv_greet(int fd)
 {
 	cleanup_buf struct buf packet = BUF_INIT;
+	Logsvc__Request watch = LOGSVC__REQUEST__INIT;
+	Logsvc__Watch op = LOGSVC__WATCH__INIT;
+	uint8_t out[16];
 	struct defaults d;
 	size_t len;
 	int rc;
@@ -460,6 +502,12 @@ static void sv_send_defaults(int fd)
 	logsvc__request__pack(&d.req, (uint8_t *)packet.p);
 	if ((rc = frame_send(fd, packet.p, len, NULL, 0, 0)) < 0)
 		log_warn("logsvc was not told the defaults", "rc=%d", rc);
+	watch.seq = 2;
+	watch.op_case = LOGSVC__REQUEST__OP_WATCH;
+	watch.watch = &op;
+	len = logsvc__request__pack(&watch, out);
+	if ((rc = frame_send(fd, out, len, NULL, 0, 0)) < 0)
+		log_warn("logsvc will not tell of losses", "rc=%d", rc);
 }
 
 static void sv_watch(int fd)
@@ -472,7 +520,7 @@ static void sv_watch(int fd)
 	sv.fd = fd;
 	sv.state = SV_WATCHING;
 	sv.since_ns = mono_ns();
-	sv_send_defaults(fd);
+	sv_greet(fd);
 	uv_poll_init(uv_default_loop(), &sv.poll, fd);
 	uv_unref((uv_handle_t *)&sv.poll);
 	uv_poll_start(&sv.poll, UV_READABLE | UV_DISCONNECT, on_watch);

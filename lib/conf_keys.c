@@ -46,6 +46,7 @@ const struct conf_key conf_keys[] = {
 	{ "DEFAULT_LOG_DRIVER", CONF_STR, "json-file", "log driver of containers that name none" },
 	{ "DEFAULT_LOG_OPTS", CONF_LIST, "", "options of that driver: key=value, comma-separated" },
 	{ "ENABLED_LOG_DRIVERS", CONF_LIST, "", "log drivers that users may choose; empty: all" },
+	{ "LOG_FULL_WAIT", CONF_INT, "5", "seconds that a container waits for a log that cannot be written, before its output is dropped" },
 	{ "FORWARD_MAX_BACKLOG", CONF_SIZE, "1g", "log kept for a sink that is away; beyond it the oldest files are dropped" },
 	{ "log-tls-dir", CONF_STR, "/etc/sdc-docker/log-tls", "folder of the certificates and keys that log options may name" },
 	{ "log-unix-sockets", CONF_LIST, "", "unix sockets of the host that log drivers may send to, paths" },

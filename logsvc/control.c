@@ -37,6 +37,7 @@ struct client {
 	struct source src;
 	struct control *control;
 	uint64_t id;
+	bool watches;
 };
 
 struct control {
@@ -124,6 +125,29 @@ static void reply(struct control *ct, uint64_t client_id, uint64_t seq, const st
 		r.ok = &ok;
 	}
 	send_reply(ct, client_id, &r);
+}
+
+/* True: somebody was told. */
+static bool tell_lost(void *owner, const char *uuid, const char *cause, uint64_t lines, uint64_t bytes)
+{
+	struct control *ct = owner;
+	Logsvc__Reply r = LOGSVC__REPLY__INIT;
+	Logsvc__Lost lost = LOGSVC__LOST__INIT;
+	bool told = false;
+
+	lost.uuid = (char *)(uintptr_t)uuid;
+	lost.cause = (char *)(uintptr_t)cause;
+	lost.lines = lines;
+	lost.bytes = bytes;
+	r.body_case = LOGSVC__REPLY__BODY_LOST;
+	r.lost = &lost;
+	for (struct client *c = ct->clients, *next; c; c = next) {
+		next = c->next;
+		told |= c->watches;
+		if (c->watches)
+			send_reply(ct, c->id, &r);
+	}
+	return told;
 }
 
 static struct pending *pending_new(struct client *c, uint64_t seq, struct zone *z)
@@ -484,6 +508,11 @@ static void dispatch(struct client *c, const Logsvc__Request *req, struct frame 
 	case LOGSVC__REQUEST__OP_PRUNE:
 		handle_prune(c, req->seq, req->prune);
 		return;
+	case LOGSVC__REQUEST__OP_WATCH:
+		c->watches = true;
+		losses_retry(&c->control->zones->losses);
+		reply(c->control, c->id, req->seq, NULL);
+		return;
 	case LOGSVC__REQUEST__OP__NOT_SET:
 	case _LOGSVC__REQUEST__OP__CASE_IS_INT_SIZE:
 		break;
@@ -576,6 +605,9 @@ struct control *control_new(struct loop *loop, struct zones *zones, const struct
 	ct->adopt_until_ns = mono_ns() + ADOPT_NS;
 	zones->on_opened = on_opened;
 	zones->owner = ct;
+	zones->losses.loop = loop;
+	zones->losses.tell = tell_lost;
+	zones->losses.owner = ct;
 	zones_adopt_all(zones);
 	on_adopting(&ct->adopting);
 	return ct;

@@ -186,6 +186,13 @@ static int look(struct logfile *lf, int64_t now_ns, bool *moved, struct err *err
 	return rc;
 }
 
+int logfile_reserve(struct logfile *lf, size_t bytes, struct err *err)
+{
+	if (fallocate(lf->fd, FALLOC_FL_KEEP_SIZE, lf->off, (off_t)bytes) == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
+		return 0;
+	return err_sys(err, "write %s/%s", lf->set->uuid, LOG_LIVE);
+}
+
 int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns, bool *moved,
 		   struct err *err)
 {

@@ -35,6 +35,8 @@ void logfile_close(struct logfile *lf);
  * by somebody else, and off, ino or gen are new. */
 int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns, bool *moved,
 		   struct err *err);
+/* -errno: there is no room for so many bytes; what is reserved is used by the appends that follow. */
+int logfile_reserve(struct logfile *lf, size_t bytes, struct err *err);
 /* Renames the live file and starts a new one. The caller commits {ino, off, gen} and then calls
  * logfile_retain. */
 int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err);

@@ -37,6 +37,7 @@ struct log_waiter {
 
 struct log_counters {
 	uint64_t lines, bytes, rotations;
+	uint64_t dropped; /* lines that are in no log: the disk was full */
 };
 
 struct logset {

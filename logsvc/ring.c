@@ -38,7 +38,7 @@
 #include "log.h"
 #include "str.h"
 
-#define RING_MAGIC  0x31676e6952636453ull /* "SdcRing1" */
+#define RING_MAGIC  0x32676e6952636453ull /* "SdcRing2" */
 #define RING_HEADER 4096
 #define RING_FILE   (RING_HEADER + (off_t)RING_STREAMS * RING_BYTES)
 #define TTY_READ    4096

@@ -26,6 +26,8 @@ struct ring_slot {
 	uint64_t lines;	  /* counters of the zone, exact across crashes */
 	uint64_t bytes;
 	uint64_t rotations;
+	uint64_t gap_lines, gap_bytes; /* dropped behind log_off: the log could not be written, and does not say so yet */
+	uint64_t dropped;	       /* lines, over the ring's life */
 	int64_t newest_ns; /* time of the newest record in the file */
 	uint32_t run;	   /* whose output tail..head is */
 	uint32_t spare;

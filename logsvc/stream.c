@@ -19,8 +19,9 @@
  *   logsvc has asked zoneadmd for the ends. Nothing is lost, doubled or torn.
  * - A reader or a sink is slow. `docker logs` and forwarders read the file: capture never knows of
  *   them. An attached client slows its own container once its buffer is full, as Docker has it. A
- *   full disk slows it too: nothing is dropped, the ring and the pipe fill, and the write is tried
- *   again every RETRY_NS.
+ *   full disk slows it too: the ring and the pipe fill, and the write is tried again every RETRY_NS.
+ *   After full_wait_ns of that the container is let go: the oldest of what it prints is dropped and
+ *   counted, and the log says so in its next record (spool.c).
  * - Bytes in flight at exit. The pipes are read to their ends; an unfinished line becomes a piece;
  *   then zoneadmd hears Drained, and only then reports the exit.
  *
@@ -28,8 +29,8 @@
  *
  *	   adopt                      EOF on all ends
  *	IDLE ----> RUNNING -------------------------------> IDLE (drained)
- *	             |  ^ room on disk        ^
- *	    no space v  | (timer)             |
+ *	             |  ^ room on disk, or    ^
+ *	    no space v  | shedding (timer)    |
  *	          BLOCKED: ends not watched   |
  *	             |  ^                     |
  *	  client full v | half empty          |
@@ -44,7 +45,7 @@
  * To extend: a driver that does not write here adds a case where conf.no_file is looked at.
  */
 #define LOG_MODULE "stream"
-#include "stream.h"
+#include "stream_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,49 +64,13 @@
 #define PAUSE_NS   1000000 /* the first one */
 #define PAUSE_MAX  6000000 /* keeps followers' lag below 10 ms */
 #define PAUSE_MIN  50000
-#define RETRY_NS   250000000
 #define REST_NS	   2000000000 /* without output: the ring's memory is given back */
 #define ATTRS_MAX  (1024 * 1024)
 
-enum stream_state { STREAM_IDLE, STREAM_RUNNING, STREAM_BLOCKED, STREAM_STALLED };
-
-struct end {
-	struct source src;
-	struct stream *st;
-	int s; /* which stream */
-	bool tty;
-	bool hup;
-	struct timer pause; /* set while pausing */
-	int64_t last_ns;    /* of the read before */
-	int64_t pause_ns;   /* the last pause that was wanted */
-	size_t bytes;	    /* read since the last pause, maybe in several turns */
-	size_t pipe_bytes;
-};
-
-struct stream {
-	struct spool spool;
-	struct stream_events events;
-	enum stream_state state;
-	uint64_t ring_ino;
-	struct end end[2];
-	int n_open;	    /* ends that have not seen their end */
-	uint32_t run;
-	bool tty;
-	bool orphan;
-	struct stream_stdio *next; /* a run that waits until this one is drained */
-	struct attach *attaches;
-	struct timer retry;
-	struct timer rest;
-	int64_t active_ns;
-	struct log_limit complaint;
-};
-
 static void on_end(struct source *src, uint32_t events);
 static void on_pause_over(struct timer *t);
-static void on_retry(struct timer *t);
 static void on_rest(struct timer *t);
 static void begin(struct stream *st, const struct stream_stdio *io);
-static void close_all(struct stream *st);
 
 struct capture *capture_new(struct err *err)
 {
@@ -133,17 +98,18 @@ void stream_conf_fini(struct stream_conf *conf)
 }
 
 struct stream *stream_new(struct capture *cap, struct logset *set, const char *dir_path,
-			  const struct stream_events *events)
+			  const char *gap_path, const struct stream_events *events)
 {
 	struct stream *st = xcalloc(1, sizeof(*st));
 
 	st->spool.cap = cap;
 	st->spool.set = logset_ref(set);
 	st->spool.dir_path = xstrdup(dir_path);
+	st->spool.gap_path = xstrdup(gap_path);
 	st->events = *events;
 	st->spool.ring.fd = -1;
 	st->spool.log.fd = -1;
-	st->retry.on_time = on_retry;
+	st->retry.on_time = stream_on_retry;
 	st->rest.on_time = on_rest;
 	for (int s = 0; s < 2; s++) {
 		st->end[s].src.fd = -1;
@@ -179,25 +145,12 @@ static void watch_ends(struct stream *st)
 	}
 }
 
-static void set_state(struct stream *st, enum stream_state state)
+void stream_set_state(struct stream *st, enum stream_state state)
 {
 	if (st->state == state)
 		return;
 	st->state = state;
 	watch_ends(st);
-}
-
-static void block(struct stream *st, const struct err *err)
-{
-	unsigned missed;
-
-	if (log_limit_ok(&st->complaint, 10000, &missed))
-		log_err("log not written; the zone waits", "zone=%s: %s", st->spool.set->uuid, err->msg);
-	atomic_fetch_add(&st->spool.set->errors, 1);
-	if (st->spool.log.fd >= 0)
-		logfile_retain(&st->spool.log);
-	set_state(st, STREAM_BLOCKED);
-	loop_timer(st->spool.cap->loop, &st->retry, RETRY_NS);
 }
 
 static bool any_full(const struct stream *st)
@@ -237,7 +190,7 @@ static void on_change(struct stream *st)
 {
 	drop_dead_attaches(st);
 	if (st->state == STREAM_STALLED && !any_full(st))
-		set_state(st, STREAM_RUNNING);
+		stream_set_state(st, STREAM_RUNNING);
 }
 
 static void on_attach_change(struct attach *a)
@@ -276,6 +229,9 @@ static void run_is_drained(struct stream *st)
 	struct stream_stdio *next = take_ptr(&st->next);
 
 	st->state = STREAM_IDLE;
+	if (spool_has_gap(&st->spool))
+		spool_save_gap(&st->spool);
+	stream_tell_shed(st);
 	for (struct attach *a = st->attaches; a; a = a->next) {
 		if (a->live && !a->ending)
 			attach_end(a);
@@ -287,8 +243,8 @@ static void run_is_drained(struct stream *st)
 	if (next) {
 		begin(st, next);
 		free(next);
-	} else if (st->orphan) {
-		close_all(st);
+	} else if (st->orphan && !st->shedding) {
+		stream_close_all(st);
 	}
 }
 
@@ -298,9 +254,15 @@ static void at_eof(struct end *e)
 	struct err err = { 0 };
 
 	if (ring_used(&st->spool.ring, e->s) || ring_slot(&st->spool.ring)->split_ns[e->s]) {
-		if (ring_wake(&st->spool.ring, &err) < 0 || spool_commit(&st->spool, e->s, true, &err) < 0) {
-			block(st, &err); /* the end stays open and says so again */
+		if (ring_wake(&st->spool.ring, &err) < 0) {
+			stream_block(st, &err); /* the end stays open and says so again */
 			return;
+		}
+		if (spool_commit(&st->spool, e->s, true, &err) < 0) {
+			stream_cannot_write(st, &err);
+			if (!st->shedding)
+				return;
+			stream_shed(st, e->s, true);
 		}
 	}
 	close_end(e);
@@ -347,13 +309,15 @@ static void turn(struct end *e)
 	int n;
 
 	if (!e->hup && any_full(st)) {
-		set_state(st, STREAM_STALLED);
+		stream_set_state(st, STREAM_STALLED);
 		return;
 	}
 	if (ring_wake(&st->spool.ring, &err) < 0) {
-		block(st, &err);
+		stream_block(st, &err);
 		return;
 	}
+	if (st->shedding && ring_used(&st->spool.ring, e->s) > RING_BYTES / 2) /* the newest are kept */
+		stream_shed(st, e->s, false);
 	at = st->spool.ring.hdr->stream[e->s].head;
 	if (e->tty)
 		n = ring_read_tty(&st->spool.ring, e->s, e->src.fd);
@@ -366,9 +330,9 @@ static void turn(struct end *e)
 		if (!st->rest.prev)
 			loop_timer(st->spool.cap->loop, &st->rest, REST_NS);
 		feed(st, e->s, ring_at(&st->spool.ring, e->s, at), (size_t)n);
-		if (spool_commit(&st->spool, e->s, false, &err) < 0)
-			block(st, &err);
-		else if ((size_t)n < pending)
+		if (!stream_put(st, e->s))
+			return;
+		if ((size_t)n < pending)
 			(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
 		else
 			pause_end(e, st->active_ns);
@@ -404,50 +368,6 @@ static void on_pause_over(struct timer *t)
 		turn(e);
 }
 
-/* Everything that is in the ring goes to the log: at the start of a run, and when the disk has room. */
-static int catch_up(struct stream *st, struct err *err)
-{
-	bool old = ring_slot(&st->spool.ring)->run != st->run;
-	struct ring_slot slot;
-	int rc;
-
-	if ((rc = spool_open_log(&st->spool, err)) < 0)
-		return rc;
-	for (int s = 0; s < 2; s++) {
-		if (!ring_used(&st->spool.ring, s) && !(old && ring_slot(&st->spool.ring)->split_ns[s]))
-			continue;
-		/* what an earlier run left unfinished while nobody looked becomes a piece */
-		if ((rc = ring_wake(&st->spool.ring, err)) < 0 || (rc = spool_commit(&st->spool, s, old, err)) < 0)
-			return rc;
-	}
-	if (old) {
-		slot = *ring_slot(&st->spool.ring);
-		slot.run = st->run;
-		ring_commit(&st->spool.ring, &slot);
-	}
-	return 0;
-}
-
-static void on_retry(struct timer *t)
-{
-	struct stream *st = container_of(t, struct stream, retry);
-	struct err err = { 0 };
-
-	if (st->state != STREAM_BLOCKED)
-		return;
-	if (catch_up(st, &err) < 0) {
-		if (err.code == -ENOENT && st->orphan) { /* the zone is gone, folder and all */
-			log_warn("output of a removed zone dropped", "zone=%s", st->spool.set->uuid);
-			close_all(st);
-		} else {
-			block(st, &err);
-		}
-		return;
-	}
-	log_info("log is written again", "zone=%s", st->spool.set->uuid);
-	set_state(st, STREAM_RUNNING);
-}
-
 static void on_rest(struct timer *t)
 {
 	struct stream *st = container_of(t, struct stream, rest);
@@ -455,7 +375,7 @@ static void on_rest(struct timer *t)
 
 	if (st->spool.ring.fd < 0)
 		return;
-	if (idle < REST_NS || st->state == STREAM_BLOCKED)
+	if (idle < REST_NS || st->state == STREAM_BLOCKED || st->shedding)
 		loop_timer(st->spool.cap->loop, &st->rest, REST_NS - (idle < REST_NS ? idle : 0));
 	else
 		ring_rest(&st->spool.ring);
@@ -506,7 +426,7 @@ static void start_run(struct stream *st, const struct stream_stdio *io)
 	struct err err = { 0 };
 
 	st->run = io->run;
-	st->tty = io->tty;
+	st->tty = st->spool.tty = io->tty;
 	st->n_open = 0;
 	for (int s = 0; s < 2; s++) {
 		if (io->end_fd[s] >= 0)
@@ -520,9 +440,11 @@ static void start_run(struct stream *st, const struct stream_stdio *io)
 	st->state = STREAM_RUNNING;
 	st->active_ns = mono_ns();
 	loop_timer(st->spool.cap->loop, &st->rest, REST_NS);
-	if (catch_up(st, &err) < 0)
-		block(st, &err);
-	else
+	st->full_ns = 0;
+	st->shedding = false;
+	if (stream_catch_up(st, &err) == 0)
+		watch_ends(st);
+	else if (stream_cannot_write(st, &err), st->state == STREAM_RUNNING)
 		watch_ends(st);
 }
 
@@ -563,7 +485,7 @@ static void begin(struct stream *st, const struct stream_stdio *io)
 	}
 	close_fds(io);
 	st->run = io->run;
-	if (catch_up(st, &err) < 0)
+	if (stream_catch_up(st, &err) < 0)
 		log_err("log not opened", "zone=%s: %s", st->spool.set->uuid, err.msg);
 	else if (io->run)
 		st->events.on_drained(st->events.owner, io->run);
@@ -661,12 +583,14 @@ int stream_rotate(struct stream *st, struct err *err)
 	if (st->spool.conf.no_file)
 		return 0;
 	if (!temporary) {
-		if ((rc = spool_open_log(&st->spool, err)) < 0)
+		if ((rc = spool_open_log(&st->spool, err)) < 0 || (rc = spool_tell_gap(&st->spool, err)) < 0)
 			return rc;
 		return st->spool.log.off ? spool_rotate(&st->spool, now_ns(), err) : 0;
 	}
 	if (!logset_has_live(st->spool.set))
 		return 0; /* nothing to rotate: nothing is made */
+	if ((rc = spool_settle_gap(&st->spool, err)) < 0)
+		return rc;
 	memset(&st->spool.log, 0, sizeof(st->spool.log));
 	st->spool.log.fd = -1;
 	if ((rc = logfile_open(&st->spool.log, st->spool.set, st->spool.dir_path, &slot, err)) < 0)
@@ -677,7 +601,7 @@ int stream_rotate(struct stream *st, struct err *err)
 	return rc;
 }
 
-static void close_all(struct stream *st)
+void stream_close_all(struct stream *st)
 {
 	for (int s = 0; s < 2; s++)
 		close_end(&st->end[s]);
@@ -687,21 +611,21 @@ static void close_all(struct stream *st)
 	if (st->spool.log.fd >= 0)
 		logfile_close(&st->spool.log);
 	st->state = STREAM_IDLE;
-	st->orphan = false;
+	st->orphan = st->shedding = false;
 	tell_if_idle(st);
 }
 
 void stream_orphan(struct stream *st)
 {
 	st->orphan = true;
-	if (st->state == STREAM_IDLE)
-		close_all(st);
+	if (st->state == STREAM_IDLE && !st->shedding)
+		stream_close_all(st);
 }
 
 void stream_remove(struct stream *st)
 {
 	drop_next(st);
-	close_all(st);
+	stream_close_all(st);
 	for (struct attach *a = st->attaches; a; a = a->next) {
 		a->holding = false;
 		attach_end(a);
@@ -712,13 +636,13 @@ void stream_remove(struct stream *st)
 
 bool stream_is_idle(const struct stream *st)
 {
-	return st->state == STREAM_IDLE && st->spool.ring.fd < 0 && !st->attaches && !st->next;
+	return st->state == STREAM_IDLE && st->spool.ring.fd < 0 && !st->attaches && !st->next && !st->shedding;
 }
 
 void stream_free(struct stream *st)
 {
 	drop_next(st);
-	close_all(st);
+	stream_close_all(st);
 	while (st->attaches) {
 		struct attach *a = st->attaches;
 
@@ -728,5 +652,6 @@ void stream_free(struct stream *st)
 	stream_conf_fini(&st->spool.conf);
 	logset_unref(st->spool.set);
 	free(st->spool.dir_path);
+	free(st->spool.gap_path);
 	loop_free_later(st->spool.cap->loop, st);
 }

@@ -27,11 +27,13 @@ struct stream_events {
 	void (*on_drained)(void *owner, uint32_t run);
 	/* The capture thread: nothing is open and nobody is attached. */
 	void (*on_idle)(void *owner);
+	/* The capture thread: so much output was dropped, since the log could not be written. */
+	void (*on_dropped)(void *owner, uint64_t lines, uint64_t bytes);
 	void *owner;
 };
 
-/* Any thread; takes a reference of set and copies dir_path. */
-struct stream *stream_new(struct capture *cap, struct logset *set, const char *dir_path,
+/* Any thread; takes a reference of set and copies the paths. */
+struct stream *stream_new(struct capture *cap, struct logset *set, const char *dir_path, const char *gap_path,
 			  const struct stream_events *events);
 struct capture *stream_capture(struct stream *st);
 
@@ -53,6 +55,8 @@ void stream_attach(struct stream *st, struct attach *a); /* taken */
 void stream_attach_held(struct stream *st, struct attach *a, uint64_t *seq, int64_t *off);
 void stream_attach_release(struct stream *st, uint64_t attach_id);
 int stream_rotate(struct stream *st, struct err *err);
+/* The zone has ended, and an earlier logsvc could not say in its log what is missing there. */
+void stream_settle(struct stream *st);
 /* zoneadmd has gone: closes all, after the end of what is still in the pipes. */
 void stream_orphan(struct stream *st);
 void stream_remove(struct stream *st); /* the zone is being removed: closes all now */

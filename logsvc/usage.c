@@ -79,6 +79,7 @@ static void measure(Logsvc__ZoneUsage *z, struct logset *set)
 	z->lines = set->counters.lines;
 	z->lines_bytes = set->counters.bytes;
 	z->rotations = set->counters.rotations;
+	z->lost = set->counters.dropped;
 	if (set->forward)
 		z->dropped = atomic_load(&set->forward->dropped);
 	pthread_mutex_unlock(&set->lock);

@@ -130,6 +130,7 @@ static void read_conf(struct zone *z, struct stream_conf *sc)
 	files = jget_int(o, "max_file", conf_int(conf, "DEFAULT_MAX_LOG_FILES"));
 	sc->max_files = files <= 0 ? 0 : files > 1000000 ? 1000000 : (uint32_t)files;
 	sc->compress = jget_bool(o, "compress", false);
+	sc->full_wait_ns = conf_int(conf, "LOG_FULL_WAIT") * 1000000000;
 	z->no_file = sc->no_file;
 	z->tty = jget_bool(o, "tty", false);
 	z->logger_conf = logger_conf(o);
@@ -147,6 +148,7 @@ struct zone_task {
 	struct stream_conf conf;
 	struct stream_stdio io;
 	uint32_t run;
+	uint64_t lines, bytes;
 };
 
 static struct zone_task *task_new(struct zone *z)
@@ -197,6 +199,25 @@ static void on_drained(void *owner, uint32_t run) /* the capture thread */
 	loop_post(z->zones->loop, send_drained, t);
 }
 
+static void add_loss(void *arg)
+{
+	struct zone_task *t = arg;
+
+	if (!t->z->forgotten)
+		loss_add(t->z, LOSS_LOG, t->lines, t->bytes);
+	free(t);
+}
+
+static void on_dropped(void *owner, uint64_t lines, uint64_t bytes) /* the capture thread */
+{
+	struct zone *z = owner;
+	struct zone_task *t = task_new(z);
+
+	t->lines = lines;
+	t->bytes = bytes;
+	loop_post(z->zones->loop, add_loss, t);
+}
+
 static void task_release(void *arg)
 {
 	zone_release(arg);
@@ -232,9 +253,9 @@ static void on_retry(struct timer *t);
 
 static struct zone *zone_new(struct zones *zs, const char *uuid)
 {
-	struct stream_events events = { on_drained, on_idle, NULL };
+	struct stream_events events = { on_drained, on_idle, on_dropped, NULL };
 	struct zone *z = xcalloc(1, sizeof(*z));
-	char dir[1024];
+	char dir[1024], gap[1024];
 
 	z->zones = zs;
 	str_copy(z->uuid, sizeof(z->uuid), uuid);
@@ -244,7 +265,8 @@ static struct zone *zone_new(struct zones *zs, const char *uuid)
 	paths_zone(zs->paths, uuid, "logs", dir);
 	z->set = logset_new(uuid, dir);
 	events.owner = z;
-	z->stream = stream_new(zs->captures[zs->next_capture++ % zs->n_captures], z->set, dir, &events);
+	paths_zone_run(zs->paths, uuid, GAP_NAME, gap);
+	z->stream = stream_new(zs->captures[zs->next_capture++ % zs->n_captures], z->set, dir, gap, &events);
 	map_set(&zs->by_uuid, uuid, z);
 	zone_load_conf(z);
 	return z;
@@ -575,6 +597,7 @@ static void forget(struct zone *z)
 		return;
 	if (z->removed)
 		remove_folders(z);
+	loss_flush(z);
 	z->forgotten = true;
 	map_del(&z->zones->by_uuid, z->uuid);
 	drop_link(z);
@@ -681,6 +704,11 @@ void zones_stop(struct zones *zs)
 		loop_stop(zs->captures[i]->loop);
 }
 
+static void in_capture_settle(void *arg)
+{
+	stream_settle(((struct zone *)arg)->stream);
+}
+
 /* A zone that ended while no logsvc was there, or long ago: its log may not be delivered yet. */
 static void adopt_ended(struct zones *zs, const char *uuid)
 {
@@ -688,10 +716,14 @@ static void adopt_ended(struct zones *zs, const char *uuid)
 	struct zone *z;
 	char path[1024];
 
-	if (!fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_COMMIT_NAME, path)))
+	bool gap = fs_exists(paths_zone_run(zs->paths, uuid, GAP_NAME, path));
+
+	if (!gap && !fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_COMMIT_NAME, path)))
 		return;
 	forward_settle(zs->paths, uuid);
 	z = zone_new(zs, uuid);
+	if (gap)
+		loop_post(stream_capture(z->stream)->loop, in_capture_settle, z);
 	z->removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
 	if (zone_forward(z, &err))
 		forward_resume(z->forward);

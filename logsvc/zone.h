@@ -12,6 +12,7 @@
 #include "err.h"
 #include "forward.h"
 #include "loop.h"
+#include "loss.h"
 #include "map.h"
 #include "paths.h"
 #include "stream.h"
@@ -30,6 +31,7 @@ struct zones {
 	/* The zone is captured, or err says why not; for one zones_open with this tag. */
 	void (*on_opened)(void *owner, uint64_t tag, const struct err *err);
 	void *owner;
+	struct losses losses;
 };
 
 struct zone {
@@ -53,6 +55,7 @@ struct zone {
 	struct timer retry;
 	unsigned tries;
 	struct zone_opener *openers;
+	struct loss loss;
 };
 
 int zones_init(struct zones *zs, struct loop *loop, const struct paths *paths,

@@ -11,6 +11,7 @@
  *	  --last-failpoint F	the same for the life that is not killed
  *	  --mb N	the zone stops after so much (0: when the kills are over)
  *	  --runs N	the zone is started again so often (with --mb)
+ *	  --gaps	output is dropped as soon as the log cannot be written: what is missing is what the log says
  *	  --dir D	where (a new directory in /tmp)	--keep
  *	capture_kill --writer MODE MB COUNTS	the zone's program
  *
@@ -149,7 +150,8 @@ static int writer(char **argv)
 struct check {
 	enum mode mode;
 	uint64_t next[2], bad, records, files;
-	bool drops_oldest;
+	uint64_t missing, gap; /* lines that are not there, and those that the log says it does not have */
+	bool drops_oldest, gaps;
 	struct buf line[2];
 };
 
@@ -173,9 +175,22 @@ static void check_record(struct check *c, const char *p, size_t len, const char 
 		return;
 	}
 	s = (int)r.stream;
+	text[r.text_len] = '\0';
+	if (c->gaps && str_starts(text, "logsvc: ")) {
+		c->gap += strtoull(text + strlen("logsvc: "), NULL, 10);
+		return;
+	}
 	buf_add(&c->line[s], text, r.text_len);
 	if (!r.whole)
 		return;
+	if (c->gaps && c->line[s].len > 13) {
+		uint64_t v = strtoull(c->line[s].p + 1, NULL, 10);
+
+		if (v > c->next[s]) {
+			c->missing += v - c->next[s];
+			c->next[s] = v;
+		}
+	}
 	if (!c->next[s] && c->line[s].len > 2 && c->drops_oldest) /* retention took what was before */
 		c->next[s] = strtoull(c->line[s].p + 1, NULL, 10);
 	n = make_line(want, s, c->next[s], c->mode);
@@ -247,7 +262,7 @@ static struct {
 	enum mode mode;
 	long long max_size;
 	int max_file;
-	bool compress, keep;
+	bool compress, keep, gaps;
 	const char *failpoint, *last_failpoint, *mb, *runs;
 	char dir[512];
 } opt = { .kills = 200, .max_ms = 10, .mb = "0", .runs = "1" };
@@ -287,6 +302,7 @@ static void make_dirs(void)
 		 opt.max_size, opt.max_file, opt.compress ? "true" : "false");
 	put("zones/" UUID "/config/log.json", text);
 	put("counts", "00000000000000000000000000000000");
+	put("conf", opt.gaps ? "LOG_FULL_WAIT = 0\n" : "");
 }
 
 static pid_t spawn(const char **argv, const char *failpoints)
@@ -346,17 +362,19 @@ static int wait_exit(pid_t pid, int seconds)
 
 static int run(const char *self, const char *logsvc, const char *fake)
 {
-	char sock[700], counts_path[700], logs[700];
-	const char *logsvc_argv[] = { logsvc, "--root", opt.dir, "--log-level", "error", NULL };
+	char sock[700], counts_path[700], logs[700], conf[700], gap[700];
+	const char *logsvc_argv[] = { logsvc, "--root", opt.dir, "--conf", conf, "--log-level", "error", NULL };
 	const char *fake_argv[] = { fake, "--runs", opt.runs, sock, "--", self, "--writer", mode_names[opt.mode],
 				    opt.mb, counts_path, NULL };
-	struct check c = { .mode = opt.mode, .drops_oldest = opt.max_file > 0 };
+	struct check c = { .mode = opt.mode, .drops_oldest = opt.max_file > 0, .gaps = opt.gaps };
 	int hits = 0, zone_status = -1, fd, rc = 1;
 	struct counts *counts;
 	pid_t zone, last;
 
 	make_dirs();
 	snprintf(sock, sizeof(sock), "%s/run/zones/" UUID "/zoneadmd.sock", opt.dir);
+	snprintf(conf, sizeof(conf), "%s/conf", opt.dir);
+	snprintf(gap, sizeof(gap), "%s/run/zones/" UUID "/loggap", opt.dir);
 	snprintf(counts_path, sizeof(counts_path), "%s/counts", opt.dir);
 	snprintf(logs, sizeof(logs), "%s/zones/" UUID "/logs", opt.dir);
 	fd = open(counts_path, O_RDWR | O_CLOEXEC);
@@ -382,6 +400,8 @@ static int run(const char *self, const char *logsvc, const char *fake)
 		kill(zone, SIGKILL);
 		c.bad++;
 	}
+	for (int i = 0; opt.gaps && i < 1000 && access(gap, F_OK) == 0; i++)
+		nap(10); /* until there is room to say it */
 	nap(opt.compress ? 150 : 20);
 	kill(last, SIGTERM);
 	if (wait_exit(last, 10) != 0) {
@@ -393,11 +413,19 @@ static int run(const char *self, const char *logsvc, const char *fake)
 	for (int s = 0; s < 2; s++) {
 		if (c.drops_oldest && !c.next[s])
 			continue; /* retention may take all of the one that ended first */
+		if (opt.gaps && c.next[s] < counts->lines[s]) {
+			c.missing += counts->lines[s] - c.next[s];
+			continue;
+		}
 		if (c.next[s] != counts->lines[s]) {
 			fprintf(stderr, "stream %d: %llu lines printed, %llu in the log\n", s,
 				(unsigned long long)counts->lines[s], (unsigned long long)c.next[s]);
 			c.bad++;
 		}
+	}
+	if (opt.gaps && (c.missing != c.gap || !c.gap)) {
+		fprintf(stderr, "%llu lines are missing, the log says %llu\n", (unsigned long long)c.missing, (unsigned long long)c.gap);
+		c.bad++;
 	}
 	printf("%-5s kills=%d lines=%llu records=%llu files=%llu bad=%llu\n", mode_names[opt.mode],
 	       hits, (unsigned long long)(counts->lines[0] + counts->lines[1]),
@@ -418,7 +446,7 @@ int main(int argc, char **argv)
 		{ "max-size", 1, NULL, 's' }, { "max-file", 1, NULL, 'f' }, { "compress", 0, NULL, 'c' },
 		{ "failpoint", 1, NULL, 'F' }, { "mb", 1, NULL, 'b' },	    { "dir", 1, NULL, 'd' },
 		{ "keep", 0, NULL, 'K' },     { "writer", 0, NULL, 'w' },   { "seed", 1, NULL, 'S' },
-		{ "runs", 1, NULL, 'r' },
+		{ "runs", 1, NULL, 'r' },     { "gaps", 0, NULL, 'g' },
 		{ "last-failpoint", 1, NULL, 'L' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -433,6 +461,7 @@ int main(int argc, char **argv)
 		case 's': opt.max_size = strtoll(optarg, NULL, 10); break;
 		case 'f': opt.max_file = (int)strtol(optarg, NULL, 10); break;
 		case 'c': opt.compress = true; break;
+		case 'g': opt.gaps = true; break;
 		case 'F': opt.failpoint = optarg; break;
 		case 'L': opt.last_failpoint = optarg; break;
 		case 'b': opt.mb = optarg; break;

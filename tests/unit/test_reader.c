@@ -31,7 +31,7 @@ static struct capture *capture;
 /* ---- a zone ----------------------------------------------------------------------------------- */
 
 static struct zone {
-	char dir[64], logs[128];
+	char dir[64], logs[128], gap[128];
 	struct logset *set;
 	struct stream *st;
 	int ring_fd, out, err; /* write ends */
@@ -142,11 +142,12 @@ static int setup(void **state)
 	if (!mkdtemp(z.dir))
 		return -1;
 	snprintf(z.logs, sizeof(z.logs), "%s/logs", z.dir);
+	snprintf(z.gap, sizeof(z.gap), "%s/gap", z.dir);
 	sem_init(&z.readers_done, 0, 0);
 	z.out = z.err = -1;
 	z.ring_fd = memfd_create("ring", MFD_CLOEXEC);
 	z.set = logset_new("0123abcd-0123-4567-89ab-0123456789ab", z.logs);
-	z.st = stream_new(capture, z.set, z.logs, &ev);
+	z.st = stream_new(capture, z.set, z.logs, z.gap, &ev);
 	on_capture(set_conf, &conf);
 	return 0;
 }
@@ -209,7 +210,7 @@ static void look_again(void)
 	on_capture(free_stream, NULL);
 	logset_unref(z.set);
 	z.set = logset_new("0123abcd-0123-4567-89ab-0123456789ab", z.logs);
-	z.st = stream_new(capture, z.set, z.logs, &ev);
+	z.st = stream_new(capture, z.set, z.logs, z.gap, &ev);
 }
 
 /* ---- a client --------------------------------------------------------------------------------- */
