@@ -180,6 +180,22 @@ static void disconnect(struct state *st, const char *why)
 		log_warn("sink not reached", "zone=%s suppressed=%u error=%s", st->l->uuid, suppressed, log_q(why));
 }
 
+/* While the sink is away: the log has nothing that it lacks. Said to logsvc, which else starts the next logger. */
+static bool nothing_left(struct state *st)
+{
+	struct forward_status *s = st->l->status;
+	uint32_t seen = atomic_load(&st->l->page->changes);
+
+	if (st->connected || look_behind(st) != 0)
+		return false;
+	save(st);
+	if (st->dirty)
+		return false;
+	atomic_store(&s->done, seen);
+	atomic_store(&s->done_valid, 1);
+	return true;
+}
+
 /* The zone has ended and so has the time to deliver what it left, or there is nothing to deliver. */
 static bool is_over(struct state *st)
 {
@@ -189,7 +205,7 @@ static bool is_over(struct state *st)
 	}
 	if (!st->ended_ns)
 		st->ended_ns = mono_ns();
-	return mono_ns() - st->ended_ns > st->l->grace_ns || (!st->connected && look_behind(st) == 0);
+	return mono_ns() - st->ended_ns > st->l->grace_ns || nothing_left(st);
 }
 
 static int64_t backlog_limit(const struct state *st)
