@@ -17,6 +17,7 @@
 #include "apiserver/image_import.h"
 #include "apiserver/image_store.h"
 #include "apiserver/job.h"
+#include "apiserver/platform_param.h"
 #include "apiserver/progress.h"
 #include "apiserver/reply.h"
 #include "apiserver/request.h"
@@ -175,14 +176,17 @@ struct load_job {
 	struct progress *progress;
 	struct body_stream *body;
 	struct image_events events;
-	char *platform;
+	struct wanted_platform platform;
 	bool quiet;
 };
 
 static int load_run(struct job *job, struct err *err)
 {
 	struct load_job *lj = container_of(job, struct load_job, job);
-	const struct image_load_opts o = { .platform = lj->platform, .quiet = lj->quiet };
+	const struct image_load_opts o = {
+		.platform = lj->platform.given ? &lj->platform.p : NULL,
+		.quiet = lj->quiet,
+	};
 
 	progress_start(lj->progress); /* errors are told in the stream, as Docker does */
 	return image_load(read_body, lj->body, &o, lj->progress, &lj->events, err);
@@ -195,31 +199,23 @@ static void load_done(struct job *job)
 	body_close(lj->body);
 	image_events_emit(&lj->events);
 	progress_end(lj->progress, job->rc < 0 ? &job->err : NULL);
-	free(lj->platform);
 	free(lj);
-}
-
-/* platform: as a string, or as the JSON object of API 1.48. */
-static char *platform_param(const char *text)
-{
-	cleanup_json json_t *o = NULL;
-	struct err ignored = { 0 };
-
-	if (str_empty(text))
-		return NULL;
-	if (text[0] != '{' || jparse(text, strlen(text), &o, &ignored) < 0)
-		return xstrdup(text);
-	return xasprintf("%s/%s%s%s", jget_str(o, "os", "linux"), jget_str(o, "architecture", ""),
-			 *jget_str(o, "variant", "") ? "/" : "", jget_str(o, "variant", ""));
 }
 
 void handle_image_load(struct req *r)
 {
-	struct load_job *lj = xcalloc(1, sizeof(*lj));
+	struct wanted_platform platform;
+	struct err err = { 0 };
+	struct load_job *lj;
 
+	if (platform_param(r, "platform", 148, &platform, &err) < 0) {
+		reply_error(req_id(r), &err);
+		return;
+	}
+	lj = xcalloc(1, sizeof(*lj));
 	lj->job = (struct job){ .run = load_run, .done = load_done, .what = "image load" };
 	lj->quiet = req_query_bool(r, "quiet", true);
-	lj->platform = platform_param(req_query(r, "platform"));
+	lj->platform = platform;
 	lj->progress = progress_new(req_id(r));
 	lj->body = req_body_stream(r);
 	job_submit(LANE_TRANSFER, &lj->job);
@@ -234,6 +230,7 @@ struct save_job {
 	uint64_t req;
 	unsigned refs;
 	char **names;
+	struct wanted_platform platform;
 	struct image_events events;
 	int read_fd, write_fd;
 	bool started; /* worker */
@@ -289,7 +286,7 @@ static int save_run(struct job *job, struct err *err)
 	struct image_save *s = NULL;
 	int rc, pair[2];
 
-	if ((rc = image_save_new(sj->names, &s, &sj->events, err)) < 0)
+	if ((rc = image_save_new(sj->names, sj->platform.given ? &sj->platform.p : NULL, &s, &sj->events, err)) < 0)
 		return rc;
 	if (pipe2(pair, O_CLOEXEC) < 0) {
 		image_save_free(s);
@@ -325,12 +322,21 @@ static void save_done(struct job *job)
 
 static void save(struct req *r, char **names)
 {
-	struct save_job *sj = xcalloc(1, sizeof(*sj));
+	struct wanted_platform platform;
+	struct err err = { 0 };
+	struct save_job *sj;
 
+	if (platform_param(r, "platform", 148, &platform, &err) < 0) {
+		reply_error(req_id(r), &err);
+		strv_free(names);
+		return;
+	}
+	sj = xcalloc(1, sizeof(*sj));
 	sj->job = (struct job){ .run = save_run, .done = save_done, .what = "image save" };
 	sj->req = req_id(r);
 	sj->refs = 2; /* the job, the reply */
 	sj->names = names;
+	sj->platform = platform;
 	sj->read_fd = sj->write_fd = -1;
 	job_submit(LANE_TRANSFER, &sj->job);
 }

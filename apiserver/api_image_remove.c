@@ -10,6 +10,7 @@
 #include "apiserver/image_remove.h"
 #include "apiserver/image_uses.h"
 #include "apiserver/job.h"
+#include "apiserver/platform_param.h"
 #include "apiserver/reply.h"
 #include "apiserver/request.h"
 #include "apiserver/route.h"
@@ -21,6 +22,7 @@ struct remove_job {
 	struct job job;
 	uint64_t req;
 	char *name, *filters;
+	struct wanted_platform platform;
 	struct image_remove_opts opts;
 	struct image_use *uses;
 	struct image_removed removed;
@@ -71,8 +73,21 @@ static void remove_done(struct job *job)
 
 void handle_image_remove(struct req *r)
 {
-	struct remove_job *rj = remove_job_new(r);
+	struct wanted_platform platform;
+	struct err err = { 0 };
+	struct remove_job *rj;
 
+	if (!req_var(r, "name")[strspn(req_var(r, "name"), " \t")]) {
+		reply_error_status(req_id(r), 400, "image name cannot be blank");
+		return;
+	}
+	if (platform_param(r, "platforms", 150, &platform, &err) < 0) {
+		reply_error(req_id(r), &err);
+		return;
+	}
+	rj = remove_job_new(r);
+	rj->platform = platform;
+	rj->opts.platform = platform.given ? &rj->platform.p : NULL;
 	rj->job = (struct job){ .run = remove_run, .done = remove_done, .what = "image remove" };
 	rj->name = xstrdup(req_var(r, "name"));
 	rj->opts.force = req_query_bool(r, "force", false);

@@ -16,6 +16,7 @@
 #include "apiserver/image_uses.h"
 #include "apiserver/image_index.h"
 #include "apiserver/job.h"
+#include "apiserver/platform_param.h"
 #include "apiserver/reply.h"
 #include "apiserver/route.h"
 #include "cleanup.h"
@@ -41,11 +42,15 @@ void handle_image_list(struct req *r)
 {
 	cleanup_buf struct buf out = BUF_INIT;
 	struct err err = { 0 };
+	cleanup_free struct image_use *uses = NULL;
 	struct image_list_opts o = {
 		.all = req_query_bool(r, "all", false),
 		.shared_size = req_query_bool(r, "shared-size", false) && req_version(r) >= 142,
 		.filters = req_query(r, "filters"),
 	};
+
+	if (req_version(r) >= 151)
+		o.uses = uses = image_uses_collect(&o.n_uses);
 
 	if (image_json_list(&o, req_version(r), &out, &err) < 0)
 		reply_error(req_id(r), &err);
@@ -53,13 +58,31 @@ void handle_image_list(struct req *r)
 		reply_json(req_id(r), 200, &out);
 }
 
+/* The image of a name, if it is of the wanted platform. */
+static int resolve_for(const char *name, const struct wanted_platform *want, struct image **out, struct err *err)
+{
+	int rc = image_resolve(name, out, NULL, err);
+
+	if (rc < 0 || !want->given || (rc = platform_check_image(&want->p, *out, name, err)) == 0)
+		return rc;
+	image_unref(take_ptr(out));
+	return rc;
+}
+
 void handle_image_inspect(struct req *r)
 {
 	cleanup_buf struct buf out = BUF_INIT;
 	struct err err = { 0 };
+	struct wanted_platform platform;
 	struct image *img;
 
-	if (image_resolve(req_var(r, "name"), &img, NULL, &err) < 0) {
+	if (req_version(r) >= 149 && req_query_bool(r, "manifests", false) && !str_empty(req_query(r, "platform"))) {
+		reply_error_status(req_id(r), 400,
+				   "conflicting options: manifests and platform options cannot both be set");
+		return;
+	}
+	if (platform_param(r, "platform", 149, &platform, &err) < 0 ||
+	    resolve_for(req_var(r, "name"), &platform, &img, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}
@@ -72,10 +95,12 @@ void handle_image_history(struct req *r)
 {
 	cleanup_buf struct buf out = BUF_INIT;
 	struct err err = { 0 };
+	struct wanted_platform platform;
 	struct image *img;
 	int rc;
 
-	if (image_resolve(req_var(r, "name"), &img, NULL, &err) < 0) {
+	if (platform_param(r, "platform", 148, &platform, &err) < 0 ||
+	    resolve_for(req_var(r, "name"), &platform, &img, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}

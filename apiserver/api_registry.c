@@ -13,6 +13,7 @@
 #include "apiserver/image_ref.h"
 #include "apiserver/job.h"
 #include "apiserver/manifest.h"
+#include "apiserver/platform_param.h"
 #include "apiserver/progress.h"
 #include "apiserver/registry.h"
 #include "apiserver/registry_pull.h"
@@ -33,7 +34,7 @@ struct move_job {
 	uint64_t req;
 	struct progress *progress;
 	struct image_ref ref;
-	char *platform; /* NULL: not given */
+	struct wanted_platform platform;
 	struct reg_creds creds;
 	struct image_events events;
 };
@@ -55,19 +56,18 @@ static void move_done(struct job *job)
 	image_events_emit(&mj->events);
 	progress_end(mj->progress, job->rc < 0 ? &job->err : NULL);
 	reg_creds_fini(&mj->creds);
-	free(mj->platform);
 	free(mj);
 }
 
 static void move_start(struct req *r, const struct image_ref *ref, const char *what,
-		       int (*run)(struct job *job, struct err *err), char *platform)
+		       int (*run)(struct job *job, struct err *err), const struct wanted_platform *platform)
 {
 	struct move_job *mj = xcalloc(1, sizeof(*mj));
 
 	mj->job = (struct job){ .run = run, .done = move_done, .what = what };
 	mj->req = req_id(r);
 	mj->ref = *ref;
-	mj->platform = platform;
+	mj->platform = *platform;
 	reg_creds_parse(req_header(r, "x-registry-auth"), &mj->creds);
 	mj->progress = progress_new(mj->req);
 	req_on_gone(r, on_gone, mj);
@@ -81,7 +81,7 @@ static int pull_run(struct job *job, struct err *err)
 	struct move_job *mj = container_of(job, struct move_job, job);
 	const struct registry_pull p = {
 		.ref = mj->ref,
-		.platform = mj->platform,
+		.platform = mj->platform.given ? &mj->platform.p : NULL,
 		.creds = &mj->creds,
 		.events = &mj->events,
 	};
@@ -115,14 +115,16 @@ static int pull_ref(const char *image, const char *tag, struct image_ref *out, s
 
 void handle_image_pull(struct req *r)
 {
-	const char *platform = req_query(r, "platform");
+	const char *text = req_query(r, "platform");
+	struct wanted_platform platform = { .given = !str_empty(text) };
 	struct image_ref ref = { 0 };
 	struct err err = { 0 };
 
-	if (pull_ref(req_query(r, "fromImage"), req_query(r, "tag"), &ref, &err) < 0)
+	if ((platform.given && platform_parse(text, &platform.p, &err) < 0) ||
+	    pull_ref(req_query(r, "fromImage"), req_query(r, "tag"), &ref, &err) < 0)
 		reply_error(req_id(r), &err);
 	else
-		move_start(r, &ref, "image pull", pull_run, str_empty(platform) ? NULL : xstrdup(platform));
+		move_start(r, &ref, "image pull", pull_run, &platform);
 }
 
 /* ---------------------------------------------------------------- push */
@@ -130,7 +132,12 @@ void handle_image_pull(struct req *r)
 static int push_run(struct job *job, struct err *err)
 {
 	struct move_job *mj = container_of(job, struct move_job, job);
-	const struct registry_push p = { .ref = mj->ref, .creds = &mj->creds, .events = &mj->events };
+	const struct registry_push p = {
+		.ref = mj->ref,
+		.platform = mj->platform.given ? &mj->platform.p : NULL,
+		.creds = &mj->creds,
+		.events = &mj->events,
+	};
 	struct transfer t;
 	int rc;
 
@@ -143,15 +150,16 @@ static int push_run(struct job *job, struct err *err)
 void handle_image_push(struct req *r)
 {
 	const char *tag = req_query(r, "tag");
+	struct wanted_platform platform;
 	struct image_ref ref = { 0 };
 	struct err err = { 0 };
 
-	if (pull_ref(req_var(r, "name"), tag, &ref, &err) < 0)
+	if (platform_param(r, "platform", 146, &platform, &err) < 0 || pull_ref(req_var(r, "name"), tag, &ref, &err) < 0)
 		reply_error(req_id(r), &err);
 	else if (ref.digest[0])
 		reply_error_status(req_id(r), 400, "cannot push a digest reference");
 	else
-		move_start(r, &ref, "image push", push_run, NULL);
+		move_start(r, &ref, "image push", push_run, &platform);
 }
 
 /* ---------------------------------------------------------------- distribution inspect */

@@ -16,7 +16,8 @@
 
 int build_pull(struct build *b, const char *name, const char *platform, struct err *err)
 {
-	struct registry_pull p = { .platform = str_empty(platform) ? NULL : platform, .events = &b->events };
+	struct registry_pull p = { .events = &b->events };
+	struct platform want;
 	struct reg_creds creds = { 0 };
 	struct transfer t;
 	int rc;
@@ -24,6 +25,11 @@ int build_pull(struct build *b, const char *name, const char *platform, struct e
 	if ((rc = image_ref_parse(name, &p.ref, err)) < 0)
 		return rc;
 	image_ref_default_tag(&p.ref);
+	if (!str_empty(platform)) {
+		if ((rc = platform_parse(platform, &want, err)) < 0)
+			return rc;
+		p.platform = &want;
+	}
 	reg_creds_for(b->o.registry_config, p.ref.domain, &creds);
 	p.creds = &creds;
 	transfer_init(&t, &b->job, b->o.quiet ? NULL : b->progress);

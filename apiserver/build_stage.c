@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #include "apiserver/dockerfile_words.h"
-#include "apiserver/manifest.h"
+#include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
@@ -49,13 +49,10 @@ static int find_stage(const struct build *b, const char *name, const struct buil
 
 static bool fits_platform(const struct image *img, const char *platform)
 {
-	struct descriptor d = { 0 };
-	const struct manifest one = { .is_index = true, .v = &d, .n = 1 };
+	struct err ignored = { 0 };
+	struct platform p;
 
-	str_copy(d.os, sizeof(d.os), img->os);
-	str_copy(d.architecture, sizeof(d.architecture), img->architecture);
-	str_copy(d.variant, sizeof(d.variant), img->variant);
-	return str_empty(platform) || manifest_pick(&one, platform);
+	return str_empty(platform) || (platform_parse(platform, &p, &ignored) == 0 && platform_fits_image(&p, img));
 }
 
 /* The local one, when it is of the platform; else it is pulled. */
@@ -97,48 +94,16 @@ void build_hold(struct build *b, struct image *img)
 
 /* ---- platforms ---- */
 
-static bool is_component(const char *s)
-{
-	if (!*s)
-		return false;
-	for (; *s; s++)
-		if (!isalnum((unsigned char)*s) && !strchr("_.-", *s))
-			return false;
-	return true;
-}
-
 int build_platform_check(const char *platform, struct err *err)
 {
-	static const char *const known[] = {
-		"linux",   "amd64",   "x86_64",	 "arm64", "aarch64", "arm",
-		"armhf",   "armel",   "386",	 "i386",  "ppc64le", "s390x",
-		"riscv64", "mips64le", "windows", "darwin", "freebsd",
-	};
-	cleanup_strv char **parts = strv_split(platform ? platform : "", '/');
-	size_t n = strv_len(parts);
-	bool found = n != 1;
+	struct platform p;
+	int rc;
 
 	if (str_empty(platform))
 		return 0;
-	for (size_t i = 0; i < n; i++)
-		if (!is_component(parts[i]))
-			return err_kind(err, ERR_BAD_PARAM,
-					"\"%s\" is an invalid component of \"%s\"", parts[i],
-					platform);
-	if (n > 3)
-		return err_kind(err, ERR_BAD_PARAM,
-				"\"%s\": cannot parse platform specifier: invalid argument",
-				platform);
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		found |= !strcasecmp(parts[0], known[i]);
-	if (!found)
-		return err_kind(err, ERR_BAD_PARAM,
-				"\"%s\": unknown operating system or architecture: invalid argument",
-				platform);
-	for (size_t i = ARRAY_SIZE(known) - 3; i < ARRAY_SIZE(known); i++)
-		if (!strcasecmp(parts[0], known[i]))
-			return err_kind(err, ERR_BAD_PARAM, "operating system is not supported");
-	return 0;
+	if ((rc = platform_parse(platform, &p, err)) < 0)
+		return rc;
+	return str_eq(p.os, "linux") ? 0 : err_kind(err, ERR_BAD_PARAM, "operating system is not supported");
 }
 
 /* ---- beginning ---- */

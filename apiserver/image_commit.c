@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apiserver/image_import.h"
+#include "apiserver/platform.h"
 #include "apiserver/image_layer.h"
 #include "apiserver/image_ref.h"
 #include "apiserver/tar_write.h"
@@ -154,7 +154,7 @@ static char *config_of(const struct image_commit *ic, const json_t *parent, cons
 	json_array_append_new(history, step_of(ic, created, !diff_id));
 	if (ic->arch)
 		arch = ic->arch;
-	json_object_set_new(o, "architecture", json_string(*arch ? arch : image_host_arch()));
+	json_object_set_new(o, "architecture", json_string(*arch ? arch : platform_host_arch()));
 	put_text(o, "author", ic->author);
 	put_text(o, "comment", ic->comment);
 	json_object_set_new(o, "config", json_deep_copy(ic->config));

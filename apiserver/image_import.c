@@ -7,33 +7,14 @@
 #include "apiserver/image_import.h"
 
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "apiserver/dockerfile_change.h"
 #include "apiserver/image_ref.h"
+#include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
 #include "version.h"
-
-const char *image_host_arch(void)
-{
-	static const struct {
-		const char *machine, *arch;
-	} known[] = {
-		{ "x86_64", "amd64" },	 { "aarch64", "arm64" },   { "armv7l", "arm" },
-		{ "armv6l", "arm" },	 { "i686", "386" },	   { "ppc64le", "ppc64le" },
-		{ "s390x", "s390x" },	 { "riscv64", "riscv64" }, { "loongarch64", "loong64" },
-	};
-	struct utsname u;
-
-	if (uname(&u) < 0)
-		return "amd64";
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (str_eq(u.machine, known[i].machine))
-			return known[i].arch;
-	return "amd64";
-}
 
 int image_repo_tag(const char *repo, const char *tag, char **out, struct err *err)
 {
@@ -56,18 +37,20 @@ int image_repo_tag(const char *repo, const char *tag, char **out, struct err *er
 	return 0;
 }
 
-static int platform_into(json_t *o, const char *platform, struct err *err)
+static int platform_into(json_t *o, const char *text, struct err *err)
 {
-	cleanup_strv char **parts = strv_split(platform ? platform : "", '/');
-	size_t n = strv_len(parts);
+	struct platform p;
+	int rc;
 
-	if (n > 3 || (n && !str_eq(parts[0], "linux")))
-		return err_kind(err, ERR_BAD_PARAM,
-				"\"%s\": unknown operating system or architecture: invalid argument",
-				platform);
-	json_object_set_new(o, "architecture", json_string(n > 1 ? parts[1] : image_host_arch()));
-	if (n > 2)
-		json_object_set_new(o, "variant", json_string(parts[2]));
+	if (!text)
+		platform_set(&p, "", platform_host_arch(), "");
+	else if ((rc = platform_parse(text, &p, err)) < 0)
+		return rc;
+	if (!str_eq(p.os, "linux"))
+		return err_kind(err, ERR_BAD_PARAM, "operating system is not supported");
+	json_object_set_new(o, "architecture", json_string(p.architecture));
+	if (p.variant[0])
+		json_object_set_new(o, "variant", json_string(p.variant));
 	json_object_set_new(o, "os", json_string("linux"));
 	return 0;
 }

@@ -21,8 +21,6 @@ struct image_import {
 int image_import_check(const struct image_import *im, struct err *err);
 int image_import_run(const struct image_import *im, layer_read_fn *fn, void *arg, char out_id[72],
 		     struct image_events *ev, struct err *err);
-/* GOARCH of this machine. */
-const char *image_host_arch(void);
 /* repo and tag parameters -> reference, by Docker's rules; repo "" gives 0 and leaves *out NULL. */
 int image_repo_tag(const char *repo, const char *tag, char **out, struct err *err);
 

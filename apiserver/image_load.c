@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "apiserver/archive_blobs.h"
-#include "apiserver/image_import.h"
 #include "apiserver/image_index.h"
 #include "apiserver/image_load_v1.h"
+#include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
@@ -31,10 +31,32 @@ struct load {
 	const struct image_load_opts *o;
 	struct progress *progress;
 	struct image_events *ev;
-	unsigned n_images;
+	unsigned n_images, n_loaded;
 };
 
 /* ---------------------------------------------------------------- one image */
+
+static int no_match(const struct load *l, struct err *err)
+{
+	struct platform p;
+	cleanup_free char *text = NULL;
+
+	platform_set(&p, "", platform_host_arch(), "");
+	text = platform_text(l->o->platform ? l->o->platform : &p);
+	return err_kind(err, ERR_NOT_FOUND, "no image of the archive matches platform %s", text);
+}
+
+/* What the configuration tells, which counts more than an index. */
+static bool is_wanted(const struct load *l, const json_t *config)
+{
+	const struct image img = {
+		.os = (char *)jget_str(config, "os", ""),
+		.architecture = (char *)jget_str(config, "architecture", ""),
+		.variant = (char *)jget_str(config, "variant", ""),
+	};
+
+	return !l->o->platform || platform_fits_image(l->o->platform, &img);
+}
 
 static int add_layers(struct load *l, const json_t *config, char *const *paths, char top[72],
 		      struct err *err)
@@ -97,7 +119,7 @@ static int check_names(char *const *names, struct err *err)
 	return 0;
 }
 
-/* names: references with a tag each. */
+/* names: references with a tag each. out_id "": of another platform than the wanted, left out. */
 int image_load_one(struct load *l, const char *config_text, size_t len, char *const *layer_paths,
 		   char *const *names, const char *parent, char out_id[72], struct err *err)
 {
@@ -110,6 +132,10 @@ int image_load_one(struct load *l, const char *config_text, size_t len, char *co
 		return err_kind(err, ERR_SYSTEM, "the archive has too many images");
 	if ((rc = check_names(names, err)) < 0 || (rc = jparse(config_text, len, &config, err)) < 0)
 		return rc;
+	out_id[0] = '\0';
+	if (!is_wanted(l, config))
+		return 0;
+	l->n_loaded++;
 	os = jget_str(config, "os", "");
 	if (*os && !str_eq(os, "linux"))
 		return err_kind(err, ERR_SYSTEM, "cannot load %s image on linux", os);
@@ -131,7 +157,8 @@ int image_load_one(struct load *l, const char *config_text, size_t len, char *co
 
 void image_load_tell_id(struct load *l, const char *id)
 {
-	progress_text(l->progress, "Loaded image ID: %s\n", id);
+	if (*id)
+		progress_text(l->progress, "Loaded image ID: %s\n", id);
 }
 
 /* ---------------------------------------------------------------- manifest.json */
@@ -222,18 +249,41 @@ static int load_oci_manifest(struct load *l, const json_t *manifest, char *const
 	return rc;
 }
 
-/* Ours of an index of platforms: the wanted, else the host's. A manifest without one will do. */
-static bool platform_fits(const struct load *l, const json_t *descriptor)
+/* How well an entry fits the wanted platform, else this machine; what names none will do. */
+static unsigned fit(const struct load *l, const json_t *descriptor)
 {
-	json_t *p = jget_obj(descriptor, "platform");
-	cleanup_strv char **want = strv_split(l->o->platform ? l->o->platform : "", '/');
-	size_t n = strv_len(want);
+	json_t *o = jget_obj(descriptor, "platform");
+	struct platform want, have;
 
-	if (!p)
-		return true;
-	return str_eq(jget_str(p, "os", ""), n ? want[0] : "linux") &&
-	       str_eq(jget_str(p, "architecture", ""), n > 1 ? want[1] : image_host_arch()) &&
-	       (n < 3 || str_eq(jget_str(p, "variant", ""), want[2]));
+	if (!o)
+		return 1;
+	if (l->o->platform)
+		want = *l->o->platform;
+	else
+		platform_host(&want);
+	platform_set(&have, jget_str(o, "os", ""), jget_str(o, "architecture", ""), jget_str(o, "variant", ""));
+	return platform_fit(&want, &have) * 2;
+}
+
+/* Of the entries of one image (those of one name, or of an inner index) the one that fits best is loaded. */
+static bool is_best(const struct load *l, const json_t *list, size_t me, bool inner)
+{
+	const json_t *mine = json_array_get(list, me);
+	cleanup_free char *my_name = annotated_name(mine);
+	unsigned f = fit(l, mine);
+	json_t *d;
+	size_t i;
+
+	if (!f)
+		return false;
+	json_array_foreach(list, i, d) {
+		cleanup_free char *name = annotated_name(d);
+		unsigned g = fit(l, d);
+
+		if ((inner || (my_name && name && str_eq(my_name, name))) && (g > f || (g == f && i < me)))
+			return false;
+	}
+	return true;
 }
 
 static int load_descriptor(struct load *l, const json_t *d, char *const *names, int depth, struct err *err);
@@ -250,20 +300,15 @@ static int load_index(struct load *l, const json_t *index, char *const *names, i
 		cleanup_strv char **own = strv_dup(names);
 		cleanup_free char *name = annotated_name(d);
 
-		if (!platform_fits(l, d))
+		if (!is_best(l, jget_arr(index, "manifests"), i, depth > 0))
 			continue;
 		if (name && !strv_has(own, name))
 			strv_add(&own, name);
 		if ((rc = load_descriptor(l, d, own, depth, err)) < 0)
 			return rc;
 		n++;
-		if (depth > 0)
-			break; /* one platform of an image */
 	}
-	if (!n)
-		return err_kind(err, ERR_NOT_FOUND, "no image of the archive matches platform %s",
-				l->o->platform ? l->o->platform : image_host_arch());
-	return 0;
+	return n ? 0 : no_match(l, err);
 }
 
 static int load_descriptor(struct load *l, const json_t *d, char *const *names, int depth, struct err *err)
@@ -308,6 +353,8 @@ int image_load(layer_read_fn *fn, void *arg, const struct image_load_opts *o, st
 		rc = load_oci(&l, err);
 	else if (rc == 0)
 		rc = image_load_v1(&l, l.blobs, err);
+	if (rc == 0 && o->platform && !l.n_loaded)
+		rc = no_match(&l, err);
 	archive_blobs_free(l.blobs);
 	image_hold_end();
 	return rc;

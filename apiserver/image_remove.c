@@ -24,6 +24,7 @@
 #include "apiserver/image_index.h"
 #include "apiserver/image_layer.h"
 #include "apiserver/image_time.h"
+#include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "jw.h"
@@ -298,6 +299,8 @@ static int remove_locked(struct remover *r, const char *text)
 		return rc;
 	e = image_entry_find(img->id);
 	image_unref(img); /* the index holds it: we have the lock */
+	if (r->o->platform && (rc = platform_check_image(r->o->platform, e->img, text, r->err)) < 0)
+		return rc;
 	return is_id_prefix(e->img->id, text) ? remove_by_id(r, e) : remove_by_name(r, text, e);
 }
 

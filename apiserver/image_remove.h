@@ -30,6 +30,7 @@ void image_removed_json(const struct image_removed *r, struct buf *out); /* a JS
 struct image_remove_opts {
 	bool force;
 	bool prune; /* parents without a name too */
+	const struct platform *platform; /* only an image of it; NULL: any */
 	const struct image_use *uses;
 	size_t n_uses;
 };

@@ -102,6 +102,17 @@ static int add_name(struct image_save *s, const char *text, struct err *err)
 	return 0;
 }
 
+static int check_platform(const struct image_save *s, const struct platform *only, struct err *err)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		cleanup_free char *text = platform_text(only);
+
+		if (!platform_fits_image(only, s->v[i].img))
+			return err_kind(err, ERR_NOT_FOUND, "no suitable export target found for platform %s", text);
+	}
+	return 0;
+}
+
 static void manifest_of(struct saved_image *si)
 {
 	struct jw w = JW(&si->manifest);
@@ -131,7 +142,7 @@ static void manifest_of(struct saved_image *si)
 	str_copy(si->manifest_digest, sizeof(si->manifest_digest), digest);
 }
 
-int image_save_new(char *const *names, struct image_save **out, struct image_events *ev,
+int image_save_new(char *const *names, const struct platform *only, struct image_save **out, struct image_events *ev,
 		   struct err *err)
 {
 	struct image_save *s = xcalloc(1, sizeof(*s));
@@ -141,6 +152,8 @@ int image_save_new(char *const *names, struct image_save **out, struct image_eve
 	image_hold_begin();
 	for (; rc == 0 && *names; names++)
 		rc = add_name(s, *names, err);
+	if (rc == 0 && only)
+		rc = check_platform(s, only, err);
 	if (rc < 0) {
 		image_save_free(s);
 		return rc;

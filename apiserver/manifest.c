@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apiserver/image_import.h"
 #include "apiserver/image_ref.h"
 #include "apiserver/schema1.h"
 #include "cleanup.h"
@@ -158,69 +157,29 @@ void manifest_fini(struct manifest *m)
 
 /* ---------------------------------------------------------------- platforms */
 
-struct platform {
-	char os[32], architecture[32], variant[32];
-};
-
-static void parse_platform(const char *text, struct platform *p)
+/* An entry that names no platform is the last resort. */
+static unsigned fit(const struct platform *want, const struct descriptor *d)
 {
-	cleanup_strv char **parts = strv_split(text ? text : "", '/');
-	size_t n = strv_len(parts);
+	struct platform have;
 
-	*p = (struct platform){ .os = "linux" };
-	str_copy(p->architecture, sizeof(p->architecture), image_host_arch());
-	if (n == 1 && !str_eq(parts[0], "linux") && !str_eq(parts[0], "windows"))
-		str_copy(p->architecture, sizeof(p->architecture), parts[0]);
-	else if (n > 0)
-		str_copy(p->os, sizeof(p->os), parts[0]);
-	if (n > 1)
-		str_copy(p->architecture, sizeof(p->architecture), parts[1]);
-	if (n > 2)
-		str_copy(p->variant, sizeof(p->variant), parts[2]);
-	if (str_eq(p->architecture, "x86_64"))
-		str_copy(p->architecture, sizeof(p->architecture), "amd64");
-	if (str_eq(p->architecture, "aarch64"))
-		str_copy(p->architecture, sizeof(p->architecture), "arm64");
-	if (str_eq(p->architecture, "arm64") && str_eq(p->variant, "v8"))
-		p->variant[0] = '\0';
+	if (!d->os[0] && !d->architecture[0] && !d->variant[0])
+		return 1;
+	platform_set(&have, d->os, d->architecture, d->variant);
+	return platform_fit(want, &have) * 2;
 }
 
-char *manifest_platform(const char *platform)
-{
-	struct platform p;
-
-	parse_platform(platform, &p);
-	return xasprintf("%s/%s%s%s", p.os, p.architecture, p.variant[0] ? "/" : "", p.variant);
-}
-
-/* How well an entry fits: 0 not at all. A lower arm variant runs on a higher one. */
-static int fit(const struct platform *want, const struct descriptor *d)
-{
-	const char *variant = str_eq(d->architecture, "arm64") && str_eq(d->variant, "v8") ? "" : d->variant;
-
-	if (!str_eq(d->os, want->os) || !str_eq(d->architecture, want->architecture))
-		return 0;
-	if (str_eq(variant, want->variant))
-		return 100;
-	if (str_eq(d->architecture, "arm") && variant[0] == 'v') {
-		const char *most = want->variant[0] ? want->variant : "v7";
-
-		return strcmp(variant, most) <= 0 ? 10 + (variant[1] - '0') : 0;
-	}
-	if (str_eq(d->architecture, "amd64") && !want->variant[0])
-		return str_eq(variant, "v1") ? 50 : 0;
-	return !variant[0] ? 20 : !want->variant[0] ? 5 : 0;
-}
-
-const struct descriptor *manifest_pick(const struct manifest *index, const char *platform)
+const struct descriptor *manifest_pick(const struct manifest *index, const struct platform *want)
 {
 	const struct descriptor *best = NULL;
-	struct platform want;
-	int best_fit = 0;
+	struct platform host;
+	unsigned best_fit = 0;
 
-	parse_platform(platform, &want);
+	if (!want) {
+		platform_host(&host);
+		want = &host;
+	}
 	for (size_t i = 0; i < index->n; i++) {
-		int f = fit(&want, &index->v[i]);
+		unsigned f = fit(want, &index->v[i]);
 
 		if (f <= best_fit)
 			continue;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "apiserver/platform.h"
 #include "buf.h"
 #include "err.h"
 
@@ -41,10 +42,8 @@ struct manifest {
 int manifest_parse(const char *text, size_t len, const char *content_type, struct manifest *out,
 		   struct err *err);
 void manifest_fini(struct manifest *m);
-/* platform: os[/architecture[/variant]], NULL: this machine's. NULL: there is none for it. */
-const struct descriptor *manifest_pick(const struct manifest *index, const char *platform);
-/* The whole platform as text, what is missing filled in: "linux/amd64". Owned. */
-char *manifest_platform(const char *platform);
+/* The entry that fits best; NULL: there is none. want NULL: this machine. */
+const struct descriptor *manifest_pick(const struct manifest *index, const struct platform *want);
 /* Schema 2, with the same bytes as Docker writes. */
 void manifest_write(const struct descriptor *config, const struct descriptor *layers, size_t n,
 		    struct buf *out);

@@ -25,6 +25,7 @@
 #include "apiserver/image_store.h"
 #include "apiserver/job.h"
 #include "apiserver/oci_spec.h"
+#include "apiserver/platform_param.h"
 #include "apiserver/reply.h"
 #include "apiserver/volume.h"
 #include "cleanup.h"
@@ -47,7 +48,7 @@ struct create_job {
 	struct ct_spec *spec;  /* what the container will be */
 	struct ct_spec **from; /* of --volumes-from, in order */
 	size_t n_from;
-	char *platform;
+	struct wanted_platform platform;
 	int64_t began_ns;
 };
 
@@ -142,38 +143,6 @@ static int create_files(struct create_job *cj, const struct image *img, struct e
 	return rc;
 }
 
-static const char *arch_name(const char *s)
-{
-	if (str_eq(s, "x86_64") || str_eq(s, "x86-64"))
-		return "amd64";
-	return str_eq(s, "aarch64") ? "arm64" : s;
-}
-
-/* --platform: "os", "arch" or "os/arch[/variant]"; only an image of that one will do. */
-static int check_platform(const char *wanted, const struct image *img, const char *ref,
-			  struct err *err)
-{
-	static const char *const systems[] = { "linux", "windows", "darwin", "freebsd", NULL };
-	cleanup_free char *text = xstrdup(wanted ? wanted : "");
-	char *save, *os = strtok_r(text, "/", &save), *arch = strtok_r(NULL, "/", &save);
-	const char *img_os = str_empty(img->os) ? "linux" : img->os;
-
-	if (!os)
-		return 0;
-	if (!arch && !strv_has((char **)systems, os)) {
-		arch = os;
-		os = NULL;
-	}
-	if ((!os || strcasecmp(os, img_os) == 0) &&
-	    (!arch || str_empty(img->architecture) ||
-	     strcasecmp(arch_name(arch), img->architecture) == 0))
-		return 0;
-	return err_kind(err, ERR_NOT_FOUND,
-			"image with reference %s was found but its platform (%s/%s) does not match "
-			"the specified platform (%s)",
-			ref, img_os, img->architecture, wanted);
-}
-
 static int create_run(struct job *job, struct err *err)
 {
 	struct create_job *cj = container_of(job, struct create_job, job);
@@ -184,7 +153,8 @@ static int create_run(struct job *job, struct err *err)
 	if ((rc = image_get(spec->image_ref, &img, err)) < 0)
 		return rc;
 	str_copy(spec->image_id, sizeof(spec->image_id), img->id);
-	if ((rc = check_platform(cj->platform, img, spec->image_ref, err)) == 0)
+	if (!cj->platform.given ||
+	    (rc = platform_check_image(&cj->platform.p, img, spec->image_ref, err)) == 0)
 		rc = create_request_merge_image(&cj->cr, img->config_text, err);
 	if (rc == 0) {
 		spec->config = take_ptr(&cj->cr.config);
@@ -209,7 +179,6 @@ static void job_free(struct create_job *cj)
 	for (size_t i = 0; i < cj->n_from; i++)
 		ct_spec_free(cj->from[i]);
 	free(cj->from);
-	free(cj->platform);
 	ct_spec_free(cj->spec);
 	free(cj);
 }
@@ -419,9 +388,11 @@ void op_create(struct req *r)
 	struct create_job *cj = job_new();
 
 	cj->req = req_id(r);
-	if (req_version(r) >= 141)
-		cj->platform = xstrdup(req_query(r, "platform"));
-	submit(cj, begin(cj, body ? buf_str(body) : "", body ? body->len : 0, req_version(r),
+	cj->platform.given = req_version(r) >= 141 && !str_empty(req_query(r, "platform"));
+	if (cj->platform.given && platform_parse(req_query(r, "platform"), &cj->platform.p, &cj->job.err) < 0)
+		submit(cj, cj->job.err.code);
+	else
+		submit(cj, begin(cj, body ? buf_str(body) : "", body ? body->len : 0, req_version(r),
 			 req_query(r, "name"), &cj->job.err));
 }
 

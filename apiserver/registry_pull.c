@@ -82,6 +82,17 @@ static int get_manifest(struct pull *p, const struct image_ref *ref, const char 
 	return rc;
 }
 
+/* "linux/amd64": the platform that is looked for, as messages name it. */
+static char *wanted_text(const struct pull *p)
+{
+	struct platform host;
+
+	if (p->o->platform)
+		return platform_text(p->o->platform);
+	platform_set(&host, "", platform_host_arch(), "");
+	return platform_text(&host);
+}
+
 /* The manifest of the wanted platform, behind at most one index within the other. */
 static int choose(struct pull *p, const struct image_ref *ref, struct manifest *m, struct err *err)
 {
@@ -92,7 +103,7 @@ static int choose(struct pull *p, const struct image_ref *ref, struct manifest *
 		int rc;
 
 		if (!d || depth > 1) {
-			cleanup_free char *platform = manifest_platform(p->o->platform);
+			cleanup_free char *platform = wanted_text(p);
 
 			return err_kind(err, ERR_NOT_FOUND,
 					"no matching manifest for %s in the manifest list entries", platform);
@@ -256,25 +267,17 @@ static int name_image(struct pull *p, const struct image_ref *ref, const char *d
 	return 0;
 }
 
-static void warn_platform(struct pull *p, const struct image_ref *ref, const char *id)
+/* Where the registry has one image only, of another platform than the one that was asked for. */
+static void warn_platform(struct pull *p)
 {
-	cleanup_free char *want = manifest_platform(p->o->platform), *name = image_ref_familiar(ref);
-	cleanup_free char *got = NULL;
+	cleanup_free char *name = image_ref_canonical(&p->o->ref);
 	struct image *img = NULL;
-	struct err ignored = { 0 };
+	struct err err = { 0 };
 
-	if (!p->o->platform || image_resolve(id, &img, NULL, &ignored) < 0)
+	if (!p->o->platform || image_resolve(name, &img, NULL, &err) < 0)
 		return;
-	if (img->architecture[0]) {
-		cleanup_free char *text = xasprintf("%s/%s%s%s", img->os[0] ? img->os : "linux",
-						    img->architecture, img->variant[0] ? "/" : "", img->variant);
-
-		got = manifest_platform(text);
-	}
-	if (got && !str_eq(got, want) && !str_starts(got, want))
-		transfer_line(p->t, NULL,
-			      "WARNING: image with reference %s was found but its platform (%s) does not match "
-			      "the specified platform (%s)", name, got, want);
+	if (platform_check_image(p->o->platform, img, name, &err) < 0)
+		transfer_line(p->t, NULL, "WARNING: %s", err.msg);
 	image_unref(img);
 }
 
@@ -302,7 +305,6 @@ static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err
 	if (rc < 0)
 		return rc;
 	transfer_line(p->t, NULL, "Digest: %s", mt.digest);
-	warn_platform(p, ref, id);
 	return 0;
 }
 
@@ -405,6 +407,7 @@ static void tell_end(struct pull *p)
 
 	transfer_line(p->t, NULL, "Status: %s for %s",
 		      p->changed ? "Downloaded newer image" : "Image is up to date", whole);
+	warn_platform(p);
 	image_events_add_named(p->o->events, "pull", whole, name);
 }
 

@@ -9,12 +9,13 @@
 
 #include "apiserver/image_events.h"
 #include "apiserver/image_ref.h"
+#include "apiserver/platform.h"
 #include "apiserver/registry_auth.h"
 #include "apiserver/transfer.h"
 
 struct registry_pull {
 	struct image_ref ref; /* without tag and digest: all tags */
-	const char *platform; /* NULL: this machine's */
+	const struct platform *platform; /* NULL: this machine's */
 	const struct reg_creds *creds;
 	struct image_events *events;
 };

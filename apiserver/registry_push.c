@@ -241,6 +241,16 @@ static int push_to_endpoint(struct push *p, const struct reg_endpoint *ep, const
 	return rc;
 }
 
+static int check_platform(const struct registry_push *o, const struct tagged *v, size_t n, struct err *err)
+{
+	cleanup_free char *whole = image_ref_canonical(&o->ref);
+	int rc = 0;
+
+	for (size_t i = 0; o->platform && rc == 0 && i < n; i++)
+		rc = platform_check_image(o->platform, v[i].img, whole, err);
+	return rc;
+}
+
 static int push_collected(struct push *p, const struct tagged *v, size_t n, struct err *err)
 {
 	struct reg_endpoint ep[REG_ENDPOINTS_MAX];
@@ -271,16 +281,18 @@ int registry_push(const struct registry_push *o, struct transfer *t, struct err 
 	size_t n;
 	int rc;
 
-	transfer_line(t, NULL, "The push refers to repository [%s]", name);
 	image_hold_begin();
 	v = collect(&o->ref, &n, &any);
-	if (n)
+	rc = check_platform(o, v, n, err);
+	if (rc == 0)
+		transfer_line(t, NULL, "The push refers to repository [%s]", name);
+	if (rc == 0 && n)
 		rc = push_collected(&p, v, n, err);
-	else if (!any)
+	else if (rc == 0 && !any)
 		rc = err_kind(err, ERR_NOT_FOUND, "An image does not exist locally with the tag: %s", familiar);
-	else if (o->ref.tag[0])
+	else if (rc == 0 && o->ref.tag[0])
 		rc = err_kind(err, ERR_NOT_FOUND, "tag does not exist: %s", whole);
-	else
+	else if (rc == 0)
 		rc = err_kind(err, ERR_NOT_FOUND, "no tags to push for %s", familiar);
 	if (rc == 0)
 		image_events_add_named(o->events, "push", whole, familiar);

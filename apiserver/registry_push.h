@@ -7,16 +7,18 @@
 
 #include "apiserver/image_events.h"
 #include "apiserver/image_ref.h"
+#include "apiserver/platform.h"
 #include "apiserver/registry_auth.h"
 #include "apiserver/transfer.h"
 
 struct registry_push {
 	struct image_ref ref; /* without a tag: all tags */
+	const struct platform *platform; /* the image has to be of it; NULL: any */
 	const struct reg_creds *creds;
 	struct image_events *events;
 };
 
-/* The first line is written before anything can fail, as by Docker. */
+/* The first line is written before anything but the platform can fail, as by Docker. */
 int registry_push(const struct registry_push *p, struct transfer *t, struct err *err);
 
 #endif

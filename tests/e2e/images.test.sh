@@ -131,6 +131,16 @@ t_list() {
 	api GET '/v1.43/images/json?shared-size=1' | python3 -c 'import json,sys; l=json.load(sys.stdin); assert any(x["SharedSize"] > 0 for x in l), l'
 	out D rm "$C"; out D rmi -f "$C:b"; D image prune -f >/dev/null
 }
+t_platform() { # --platform of what is here: the image has to be of it; a bad one is a 400
+	local m="does not match the specified platform (linux/arm64)" other='?platform=%7B%22os%22%3A%22linux%22%2C%22architecture%22%3A%22arm64%22%7D'
+	out D image inspect --platform linux/amd64 busybox; out D history --platform linux/amd64 -q busybox; for c in "image inspect" history rmi; do rc 1 D $c --platform linux/arm64 busybox; has "$ERR" "image with reference busybox was found but its platform (linux/amd64) $m"; done
+	out D save --platform linux/amd64 -o "$T/a.tar" busybox; rc 1 D save --platform linux/arm64 -o "$T/b.tar" busybox; has "$ERR" "no suitable export target found for platform linux/arm64"; out D load -q --platform linux/amd64 -i "$T/a.tar"; eq "$OUT" "Loaded image: busybox:latest"; rc 1 D load --platform linux/arm64 -i "$T/a.tar"; has "$ERR" "no image of the archive matches platform linux/arm64"
+	rc 125 D run --pull never --platform linux/arm64 busybox true; has "$ERR" "$m"; out D run --rm --platform linux busybox echo x; rc 125 D run --platform x/y/z/w busybox true; has "$ERR" '"x/y/z/w": cannot parse platform specifier: invalid argument'
+	api GET "/v1.49/images/busybox/json$other" >/dev/null; eq "$(status)" 404; api GET "/v1.48/images/busybox/json$other" >/dev/null; eq "$(status)" 200 "before the parameter was there"; api GET "/images/busybox/json$other&manifests=1" >/dev/null; eq "$(status)" 400; for p in x %7B%7D; do api GET "/images/busybox/json?platform=$p" >/dev/null; eq "$(status)" 400; done
+	api DELETE "/images/busybox?platforms=%7B%7D" >/dev/null; eq "$(status)" 400; api DELETE /images/%20 | grep -q "image name cannot be blank" || fail blank
+	D import --platform linux/arm/v6 "$ROOT.t/bb.tar" "$C:v6" >/dev/null; eq "$(D image inspect -f '{{.Architecture}} {{.Variant}}' "$C:v6")" "arm v6"; out D image inspect --platform linux/arm/v7 "$C:v6"; rc 1 D image inspect --platform linux/arm/v5 "$C:v6"; out D rmi "$C:v6"
+	out D create --name "$C" busybox; eq "$(api GET '/v1.51/images/json' | jq '.[0].Containers')" 1; eq "$(api GET '/v1.50/images/json' | jq '.[0].Containers')" -1
+}
 t_inspect_versions() {
 	api GET /v1.43/images/busybox/json | python3 -c '
 import json, sys; o = json.load(sys.stdin)

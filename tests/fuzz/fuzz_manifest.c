@@ -17,12 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	cleanup_free char *text = xstrndup((const char *)data, size), *platform = NULL;
-	const struct descriptor *d;
+		const struct descriptor *d;
+	struct platform want;
 	struct manifest m;
 	struct err err = { 0 };
 
-	platform = manifest_platform(text);
 	if (manifest_parse((const char *)data, size, NULL, &m, &err) < 0) {
 		assert(err.msg[0] && err.code < 0);
 		return 0;
@@ -30,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < m.n; i++)
 		assert(image_id_valid(m.v[i].digest) && m.v[i].size > 0);
 	assert(m.is_index || (image_id_valid(m.config.digest) && m.config.size > 0));
-	d = manifest_pick(&m, m.n && m.v[0].os[0] ? m.v[0].os : NULL);
+	platform_set(&want, m.n ? m.v[0].os : "", m.n ? m.v[0].architecture : "", m.n ? m.v[0].variant : "");
+	d = manifest_pick(&m, m.n & 1 ? &want : NULL);
 	assert(!d || (d >= m.v && d < m.v + m.n));
 	manifest_fini(&m);
 	return 0;

@@ -217,9 +217,12 @@ static void test_pick(void **state)
 	(void)state;
 	assert_int_equal(manifest_parse(text, strlen(text), NULL, &m, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct descriptor *d = manifest_pick(&m, rows[i].platform);
+		const struct descriptor *d;
+		struct platform p;
 
 		print_message("%s\n", rows[i].platform);
+		assert_int_equal(platform_parse(rows[i].platform, &p, &err), 0);
+		d = manifest_pick(&m, &p);
 		assert_true(str_eq(d ? d->digest : NULL, rows[i].digest));
 	}
 	manifest_fini(&m);
