@@ -505,7 +505,7 @@ static void forward_zone(struct zone *z, const Zone__Stdio *stdio)
 		log_err("nothing is forwarded", "zone=%s: %s", z->uuid, err.msg);
 	else if (stdio->run && !stdio->ended)
 		forward_run(z->forward, stdio->pid);
-	else
+	else if (stdio->run) /* 0: the first one is about to begin, and will say so; a logger would find nothing yet, and end */
 		forward_resume(z->forward);
 }
 
