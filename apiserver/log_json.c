@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "ct_config.h"
+#include "engine.h"
 #include "go_regex.h"
 #include "jget.h"
 #include "log_tag.h"
@@ -215,6 +216,7 @@ int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 	jw_obj(&w, NULL);
 	jw_str(&w, "id", spec->id);
 	jw_str(&w, "uuid", spec->uuid);
+	jw_str(&w, "owner", engine ? engine->owner_uuid : "");
 	jw_str(&w, "name", spec->name);
 	jw_str(&w, "driver", driver);
 	jw_bool(&w, "tty", jget_bool(spec->config, "Tty", false));

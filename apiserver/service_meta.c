@@ -33,6 +33,7 @@
 #include "jget.h"
 #include "jw.h"
 #include "log.h"
+#include "log_store.h"
 #include "str.h"
 
 #define RECORD	  "service"
@@ -89,6 +90,47 @@ static int check_options(const char *key, const char *value, struct err *err)
 	return 0;
 }
 
+static int check_size(const char *key, const char *value, struct err *err)
+{
+	int64_t n = 0;
+
+	if (parse_size(value, 1000, &n) < 0 || n < 0)
+		return err_kind(err, ERR_BAD_PARAM, "%s: must be a number of bytes, or 0: '%s'", key, value);
+	return 0;
+}
+
+static int check_age(const char *key, const char *value, struct err *err)
+{
+	int64_t ns;
+
+	if (*value && parse_age_ns(value, &ns) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "%s: not a duration such as 12h or 30d: '%s'", key, value);
+	return 0;
+}
+
+/* Each of the store's settings by itself; together they are looked at once there is a URL (try_all). */
+static int check_store(const char *key, const char *value, struct err *err)
+{
+	struct log_store_settings s = { "s3", "http://h", "b", "path", "r" };
+	struct log_store ignored;
+
+	if (!*value)
+		return 0;
+	if (str_eq(key, "LOG_ARCHIVE_TYPE"))
+		s.type = value;
+	else if (str_eq(key, "LOG_ARCHIVE_URL"))
+		s.url = value;
+	else if (str_eq(key, "LOG_ARCHIVE_BUCKET"))
+		s.bucket = value;
+	else if (str_eq(key, "LOG_ARCHIVE_STYLE"))
+		s.style = value;
+	else
+		s.region = value;
+	if (str_eq(s.type, "manta"))
+		s.bucket = "l/stor";
+	return log_store_parse(&s, &ignored, err);
+}
+
 static const struct {
 	const char *key;
 	int (*check)(const char *key, const char *value, struct err *err);
@@ -99,6 +141,14 @@ static const struct {
 	{ "DEFAULT_LOG_OPTS", check_options },
 	{ "FORWARD_MAX_BACKLOG", check_positive_size },
 	{ "FORWARD_GRACE", check_count },
+	{ "MAX_TOTAL_LOG_SIZE", check_size },
+	{ "MAX_LOG_AGE", check_age },
+	{ "LOG_ARCHIVE_URL", check_store },
+	{ "LOG_ARCHIVE_TYPE", check_store },
+	{ "LOG_ARCHIVE_BUCKET", check_store },
+	{ "LOG_ARCHIVE_STYLE", check_store },
+	{ "LOG_ARCHIVE_REGION", check_store },
+	{ "LOG_ARCHIVE_GRACE", check_count },
 };
 
 int service_meta_check(const char *key, const char *value, struct err *err)
@@ -262,6 +312,7 @@ static int try_all(struct conf *trial, const json_t *request, struct err *err)
 	const char *action = jget_str(request, "action", "update");
 	const json_t *metadata = jget_obj(request, "metadata");
 	bool del = strcmp(action, "delete") == 0;
+	struct log_store store;
 	const char *key;
 	json_t *value;
 	int rc;
@@ -275,6 +326,8 @@ static int try_all(struct conf *trial, const json_t *request, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
+	if ((rc = log_store_of_conf(trial, &store, err)) < 0)
+		return rc;
 	return log_opts_check_defaults_of(trial, err);
 }
 

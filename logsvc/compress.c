@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "archive_uploads.h"
 #include "cleanup.h"
 #include "failpoint.h"
 #include "fs.h"
@@ -124,7 +125,7 @@ static int compress_to(int in_fd, int out_fd, struct err *err)
 static void replace(struct logset *set, uint64_t seq)
 {
 	pthread_mutex_lock(&set->lock);
-	for (size_t i = 0; i < set->n_files && !set->removed; i++) {
+	for (size_t i = 0; i < set->n_files && (!set->removed || set->kept); i++) {
 		struct log_entry *e = &set->files[i];
 		char gz_name[LOG_NAME_MAX + 4];
 
@@ -148,12 +149,14 @@ static void replace(struct logset *set, uint64_t seq)
  * that nothing appears in a folder that is being removed. */
 static uint64_t pick(struct logset *set, int *in_fd, int *out_fd)
 {
+	bool wanted = uploads_enabled();
 	uint64_t seq = 0;
 	size_t passed;
 
 	pthread_mutex_lock(&set->lock);
+	wanted |= set->compress;
 	passed = logset_passed_locked(set);
-	for (size_t i = 0; i < passed && set->compress && !set->removed && !seq; i++) {
+	for (size_t i = 0; i < passed && wanted && (!set->removed || set->kept) && !seq; i++) {
 		if (set->files[i].gz)
 			continue;
 		*in_fd = openat(set->dir_fd, set->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -191,6 +194,7 @@ static void compress_set(struct logset *set)
 		}
 		(void)failpoint("compress.written");
 		replace(set, seq);
+		uploads_submit(set);
 	}
 }
 
@@ -213,6 +217,8 @@ static void *run(void *arg)
 			tail = &head;
 		pthread_mutex_unlock(&lock);
 		compress_set(it->set);
+		if (it->set->on_settled && !atomic_load(&stopping))
+			it->set->on_settled(it->set);
 		logset_unref(it->set);
 		free(it);
 		pthread_mutex_lock(&lock);

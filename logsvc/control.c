@@ -19,11 +19,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "archive_uploads.h"
 #include "cleanup.h"
 #include "frame.h"
 #include "log.h"
 #include "logsvc.pb-c.h"
 #include "readers.h"
+#include "retention.h"
 #include "str.h"
 #include "usage.h"
 
@@ -318,7 +320,10 @@ static void handle_open(struct client *c, uint64_t seq, const char *uuid)
 
 static void handle_remove(struct client *c, uint64_t seq, const char *uuid)
 {
-	struct zone *z = zones_find(c->control->zones, uuid);
+	struct zones *zs = c->control->zones;
+	struct err ignored = { 0 };
+	/* one that is only on the disk may have something to store */
+	struct zone *z = uploads_enabled() ? zones_get(zs, uuid, &ignored) : zones_find(zs, uuid);
 	struct pending *p;
 	struct loop *loop;
 
@@ -392,8 +397,10 @@ static void handle_set_defaults(struct client *c, uint64_t seq, const Logsvc__Se
 		log_info("default changed", "%s=%s", s->key, log_q(s->value));
 		changed = true;
 	}
-	if (changed)
+	if (changed) {
 		zones_load_conf(zs);
+		retention_conf_changed();
+	}
 	reply(c->control, c->id, seq, &err);
 }
 
@@ -462,6 +469,7 @@ static void handle_prune(struct client *c, uint64_t seq, const Logsvc__Prune *op
 	p->prune.before_ns = op->older_ns > 0 ? now_ns() - op->older_ns : INT64_MAX;
 	p->prune.keep = op->keep;
 	p->prune.dry_run = op->dry_run;
+	p->prune.stored_only = uploads_enabled();
 	submit_usage(p, op->uuid, prune);
 }
 

@@ -43,7 +43,7 @@
 #include "fs.h"
 #include "jget.h"
 #include "log.h"
-#include "logfile.h"
+#include "retention.h"
 #include "str.h"
 
 #define MS		1000000LL
@@ -431,7 +431,7 @@ static void retain(struct forward *f)
 	passed = f->set->dir_fd >= 0 ? logset_passed_locked(f->set) : 0;
 	pthread_mutex_unlock(&f->set->lock);
 	if (passed && passed != f->passed)
-		(void)logfile_retain_set(f->set);
+		(void)retention_apply(f->set);
 	f->passed = passed;
 }
 

@@ -29,11 +29,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compress.h"
-#include "cleanup.h"
 #include "failpoint.h"
-#include "forward_page.h"
 #include "log.h"
+#include "retention.h"
 #include "str.h"
 
 #define LOG_NEW	     "." LOG_LIVE ".new"
@@ -232,34 +230,6 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 
 /* ---- rotation --------------------------------------------------------------------------------- */
 
-/* Never onto an existing name: -EEXIST. */
-static int rename_free(int dir_fd, const char *from, const char *to)
-{
-	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	if (linkat(dir_fd, from, dir_fd, to, 0) < 0)
-		return -errno;
-	return unlinkat(dir_fd, from, 0) < 0 ? -errno : 0;
-}
-
-/* Newer than all names that are there, and in their order. */
-static int rename_live(struct logset *set, int64_t now_ns, char name[LOG_NAME_MAX], int64_t *time_s)
-{
-	int rc = -EEXIST;
-
-	*time_s = now_ns / 1000000000;
-	if (set->n_files && *time_s <= set->files[set->n_files - 1].time_s)
-		*time_s = set->files[set->n_files - 1].time_s + 1;
-	for (int tries = 0; rc == -EEXIST && tries < 1000; tries++, (*time_s)++) {
-		log_name_format(name, *time_s);
-		if ((rc = rename_free(set->dir_fd, LOG_LIVE, name)) == 0)
-			return 0;
-	}
-	return rc;
-}
-
 static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err *err)
 {
 	struct logset *set = lf->set;
@@ -271,13 +241,13 @@ static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err 
 	if (fstat(fd, &sb) < 0)
 		return err_sys(err, "fstat %s/%s", set->uuid, LOG_NEW);
 	(void)failpoint("rotate.new-made");
-	rc = rename_live(set, now_ns, name, &time_s);
+	rc = logset_rename_live_locked(set, now_ns, name, &time_s);
 	if (rc < 0 && rc != -ENOENT)
 		return err_sysnum(err, rc, "rename %s/%s", set->uuid, LOG_LIVE);
 	(void)failpoint("rotate.old-renamed");
 	if (renameat(set->dir_fd, LOG_NEW, set->dir_fd, LOG_LIVE) < 0) {
 		rc = err_sys(err, "rename %s/%s", set->uuid, LOG_NEW);
-		(void)rename_free(set->dir_fd, name, LOG_LIVE);
+		(void)log_rename_free(set->dir_fd, name, LOG_LIVE);
 		return rc;
 	}
 	(void)failpoint("rotate.new-renamed");
@@ -323,68 +293,7 @@ int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 	return 0;
 }
 
-/* A file that goes before the logger was through with it is counted. */
-static void count_lost(struct logset *set, const char *name)
-{
-	cleanup_fd int fd = openat(set->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	uint64_t ino = atomic_load(&set->forward->saved_ino), lines = 0, bytes = 0;
-	char block[65536];
-	struct stat sb;
-	int64_t off = 0;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &sb) < 0)
-		return;
-	if (ino == sb.st_ino && log_born_ns(fd) == atomic_load(&set->forward->saved_born_ns))
-		off = atomic_load(&set->forward->saved_off);
-	while (off >= 0 && (n = pread(fd, block, sizeof(block), off)) > 0) {
-		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
-			lines++;
-		off += n;
-		bytes += (uint64_t)n;
-	}
-	atomic_fetch_add(&set->forward_page->lost_bytes, bytes);
-	atomic_fetch_add(&set->forward_page->lost_lines, lines);
-	log_warn("dropped before it was forwarded", "zone=%s lines=%llu bytes=%llu", set->uuid, (unsigned long long)lines,
-		 (unsigned long long)bytes);
-}
-
-unsigned logfile_retain_set(struct logset *set)
-{
-	bool compress;
-	unsigned errors = 0;
-	size_t passed;
-
-	pthread_mutex_lock(&set->lock);
-	passed = set->dir_fd < 0 ? 0 : logset_passed_locked(set);
-	compress = set->compress && passed > 0;
-	while (passed > 0 && set->max_files && set->n_files + 1 > set->max_files) {
-		int fd;
-		int rc;
-
-		if (set->forward && logset_is_unread_locked(set, 0))
-			count_lost(set, set->files[0].name);
-		fd = openat(set->dir_fd, set->files[0].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-		rc = unlinkat(set->dir_fd, set->files[0].name, 0);
-		if (rc < 0 && errno != ENOENT)
-			errors++;
-		else
-			logset_drop_locked(set, 0);
-		if (fd >= 0)
-			compress_close(fd); /* the blocks are freed elsewhere */
-		if (rc < 0 && errno != ENOENT)
-			break;
-		passed--;
-		(void)failpoint("rotate.unlinked");
-	}
-	compress = compress && passed > 0;
-	pthread_mutex_unlock(&set->lock);
-	if (compress)
-		compress_submit(set);
-	return errors;
-}
-
 void logfile_retain(struct logfile *lf)
 {
-	lf->errors += logfile_retain_set(lf->set);
+	lf->errors += retention_apply(lf->set);
 }

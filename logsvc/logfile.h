@@ -40,9 +40,6 @@ int logfile_reserve(struct logfile *lf, size_t bytes, struct err *err);
 /* Renames the live file and starts a new one. The caller commits {ino, off, gen} and then calls
  * logfile_retain. */
 int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err);
-/* Unlinks what is beyond max_files; hands the rest to the compressor when it is to be compressed. */
-void logfile_retain(struct logfile *lf);
-/* The same from any thread; how many could not be unlinked. */
-unsigned logfile_retain_set(struct logset *set);
+void logfile_retain(struct logfile *lf); /* retention_apply, counted */
 
 #endif

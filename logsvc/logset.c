@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "archive_index.h"
 #include "cleanup.h"
 #include "forward_page.h"
 #include "fs.h"
@@ -87,12 +88,101 @@ void logset_add_locked(struct logset *set, const char *name, int64_t time_s, boo
 	e->time_s = time_s;
 	e->gz = gz;
 	e->seq = set->live_seq++;
+	if (time_s > set->newest_s)
+		set->newest_s = time_s;
 }
 
 void logset_drop_locked(struct logset *set, size_t i)
 {
 	memmove(set->files + i, set->files + i + 1, (set->n_files - i - 1) * sizeof(*set->files));
 	set->n_files--;
+}
+
+int logset_unlink_locked(struct logset *set, size_t i)
+{
+	const struct log_entry *e = &set->files[i];
+	char gz_name[LOG_NAME_MAX + 4];
+
+	if (unlinkat(set->dir_fd, e->name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (!e->gz && str_fmt(gz_name, sizeof(gz_name), "%s.gz", e->name) > 0)
+		(void)unlinkat(set->dir_fd, gz_name, 0);
+	logset_drop_locked(set, i);
+	return 0;
+}
+
+void logset_pending_locked(struct logset *set, uint32_t *files, int64_t *bytes)
+{
+	struct stat sb;
+
+	*files = 0;
+	*bytes = 0;
+	for (size_t i = 0; set->dir_fd >= 0 && i < set->n_files; i++) {
+		if (set->files[i].stored || fstatat(set->dir_fd, set->files[i].name, &sb, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		(*files)++;
+		*bytes += sb.st_size;
+	}
+}
+
+bool logset_is_busy(struct logset *set)
+{
+	bool busy;
+
+	pthread_mutex_lock(&set->lock);
+	busy = set->compressing || set->uploading;
+	pthread_mutex_unlock(&set->lock);
+	return busy;
+}
+
+/* ---- renaming the live file -------------------------------------------------------------------- */
+
+int log_rename_free(int dir_fd, const char *from, const char *to)
+{
+	if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	if (linkat(dir_fd, from, dir_fd, to, 0) < 0)
+		return -errno;
+	return unlinkat(dir_fd, from, 0) < 0 ? -errno : 0;
+}
+
+int logset_rename_live_locked(struct logset *set, int64_t now_ns, char name[LOG_NAME_MAX], int64_t *time_s)
+{
+	int rc = -EEXIST;
+
+	*time_s = now_ns / 1000000000;
+	if (*time_s <= set->newest_s)
+		*time_s = set->newest_s + 1;
+	for (int tries = 0; rc == -EEXIST && tries < 1000; tries++, (*time_s)++) {
+		log_name_format(name, *time_s);
+		if ((rc = log_rename_free(set->dir_fd, LOG_LIVE, name)) == 0)
+			return 0;
+	}
+	return rc;
+}
+
+int logset_seal(struct logset *set, int64_t now_ns)
+{
+	cleanup_fd int fd = -1;
+	char name[LOG_NAME_MAX];
+	int64_t time_s, end;
+	struct stat sb;
+	int rc = 0;
+
+	pthread_mutex_lock(&set->lock);
+	fd = set->dir_fd < 0 ? -1 : openat(set->dir_fd, LOG_LIVE, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode)) {
+		end = set->captured && set->live_off < sb.st_size ? set->live_off : sb.st_size;
+		end = log_last_line_end(fd, end);
+		if (end < sb.st_size && ftruncate(fd, end) < 0)
+			rc = -errno;
+		if (rc == 0 && end > 0 && (rc = logset_rename_live_locked(set, now_ns, name, &time_s)) == 0)
+			logset_add_locked(set, name, time_s, false);
+	}
+	pthread_mutex_unlock(&set->lock);
+	return rc;
 }
 
 static int64_t born_ns(const struct statx *sx)
@@ -157,15 +247,37 @@ static int by_time(const void *a, const void *b)
 	return x->gz - y->gz;
 }
 
-/* A file that has both forms was being compressed when we died: the plain one is the truth. */
+/* A file that has both forms was being compressed when we died, or is just now, by another set of the same zone: the plain one
+ * counts, and nothing is unlinked here. */
 static void drop_double_forms(struct logset *set)
 {
 	for (size_t i = 0; i + 1 < set->n_files; i++) {
-		if (set->files[i].time_s != set->files[i + 1].time_s)
-			continue;
-		(void)unlinkat(set->dir_fd, set->files[i + 1].name, 0);
-		logset_drop_locked(set, i + 1);
+		if (set->files[i].time_s == set->files[i + 1].time_s)
+			logset_drop_locked(set, i + 1);
 	}
+}
+
+/* An entry of the index: which file here is it of? */
+static bool mark_stored(void *arg, const struct archive_entry *e)
+{
+	struct logset *set = arg;
+	struct stat sb;
+	int64_t time_s;
+	bool gz;
+
+	if (!log_name_parse(e->name, &time_s, &gz) || !gz)
+		return true;
+	set->archived++;
+	set->archived_bytes += (uint64_t)e->bytes;
+	if (time_s > set->newest_s)
+		set->newest_s = time_s;
+	for (size_t i = 0; i < set->n_files; i++) {
+		struct log_entry *f = &set->files[i];
+
+		if (f->time_s == time_s && f->gz && fstatat(set->dir_fd, f->name, &sb, AT_SYMLINK_NOFOLLOW) == 0)
+			f->stored = sb.st_size == e->size;
+	}
+	return true;
 }
 
 static void scan_locked(struct logset *set)
@@ -195,6 +307,8 @@ static void scan_locked(struct logset *set)
 	for (size_t i = 0; i < set->n_files; i++)
 		set->files[i].seq = last + i;
 	set->live_seq = last + set->n_files;
+	set->archived = set->archived_bytes = 0;
+	archive_index_each(set->dir_fd, mark_stored, set);
 }
 
 struct logset *logset_new(const char *uuid, const char *dir_path)
@@ -503,6 +617,12 @@ void logset_usage(struct logset *set, struct log_usage *out)
 	pthread_mutex_unlock(&set->lock);
 }
 
+/* May prune take it? What a store is to have goes when it is there. */
+static bool prunes(const struct log_entry *e, const struct log_prune *how)
+{
+	return e->time_s < how->before_ns / 1000000000 && (!how->stored_only || e->stored);
+}
+
 void logset_prune(struct logset *set, const struct log_prune *how, struct log_usage *out)
 {
 	struct stat sb;
@@ -514,26 +634,22 @@ void logset_prune(struct logset *set, const struct log_prune *how, struct log_us
 	may = set->dir_fd >= 0 ? logset_passed_locked(set) : 0;
 	if (may + how->keep > set->n_files)
 		may = set->n_files > how->keep ? set->n_files - how->keep : 0;
-	for (size_t i = 0; i < may;) {
-		const struct log_entry *e = &set->files[i];
+	for (size_t i = 0; i < may && prunes(&set->files[i], how);) { /* in order of time: the others are younger */
+		int64_t time_s = set->files[i].time_s;
+		bool there = fstatat(set->dir_fd, set->files[i].name, &sb, AT_SYMLINK_NOFOLLOW) == 0;
 
-		/* in order of time: the others are younger */
-		if (e->time_s >= how->before_ns / 1000000000)
-			break;
-		if (fstatat(set->dir_fd, e->name, &sb, AT_SYMLINK_NOFOLLOW) == 0) {
-			if (!how->dry_run && unlinkat(set->dir_fd, e->name, 0) < 0 && errno != ENOENT)
-				break;
-			out->bytes += sb.st_size;
-			out->files++;
-			if (!out->oldest_ns)
-				out->oldest_ns = e->time_s * 1000000000;
-		}
-		if (how->dry_run) {
+		if (how->dry_run)
 			i++;
-		} else {
-			logset_drop_locked(set, i);
+		else if (logset_unlink_locked(set, i) < 0)
+			break;
+		else
 			may--;
-		}
+		if (!there)
+			continue;
+		out->bytes += sb.st_size;
+		out->files++;
+		if (!out->oldest_ns)
+			out->oldest_ns = time_s * 1000000000;
 	}
 	pthread_mutex_unlock(&set->lock);
 }

@@ -26,6 +26,7 @@ struct log_entry {
 	int64_t time_s; /* from the name */
 	char name[LOG_NAME_MAX];
 	bool gz;
+	bool stored; /* it is in the object store: archive_index.h */
 };
 
 /* Told, under the set's lock, that something changed: more is committed, a file was rotated, the run
@@ -56,7 +57,16 @@ struct logset {
 	uint64_t drains;    /* runs that were */
 	bool removed;
 	bool compress;
-	bool compressing;	    /* in the compressor's queue */
+	bool compressing;   /* in the compressor's queue */
+	bool uploading;	    /* in the queue of uploads */
+	bool kept;	    /* the container has gone, its log is still to be stored */
+	int64_t newest_s;   /* of all names that were ever given, also of files that are in the store alone */
+	uint64_t archived, archived_bytes; /* files in the store, and the size of their text */
+	uint64_t upload_failures;	   /* attempts */
+	uint64_t unstored;		   /* files that went, by a limit, without having been stored */
+	/* Any thread, not under the lock: compressing or uploading has ended. */
+	void (*on_settled)(struct logset *set);
+	void *owner;
 	uint32_t max_files; /* live one included; 0: no limit */
 	uint64_t live_ino;  /* of the live file while it is captured; 0: not known yet */
 	int64_t live_born_ns;
@@ -116,10 +126,21 @@ void logset_wake_locked(struct logset *set);
 /* Appends a rotated file; the caller holds the lock. */
 void logset_add_locked(struct logset *set, const char *name, int64_t time_s, bool gz);
 void logset_drop_locked(struct logset *set, size_t i);
+/* Unlinks file i (and what a crash left of its other form) and takes it off the table. -errno: it stays. */
+int logset_unlink_locked(struct logset *set, size_t i);
+/* Rotated files that are not in the store. */
+void logset_pending_locked(struct logset *set, uint32_t *files, int64_t *bytes);
+bool logset_is_busy(struct logset *set); /* compressing or uploading */
+/* The live file of a container that has gone becomes a rotated one; 0 also when there is none, or nothing in it. No writer. */
+int logset_seal(struct logset *set, int64_t now_ns);
 /* How many of the oldest files may go: n_files, or those that the logger has passed. */
 size_t logset_passed_locked(struct logset *set);
 /* The logger is in file i, or before it. */
 bool logset_is_unread_locked(struct logset *set, size_t i);
+/* Renames the live file to a name that no file has or had: newer than all, and in their order. */
+int logset_rename_live_locked(struct logset *set, int64_t now_ns, char name[LOG_NAME_MAX], int64_t *time_s);
+/* Onto a name that is free: 0, -EEXIST, other. */
+int log_rename_free(int dir_fd, const char *from, const char *to);
 /* When an open file was made; 0: the file system does not say. */
 int64_t log_born_ns(int fd);
 
@@ -136,6 +157,7 @@ struct log_prune {
 	int64_t before_ns;
 	uint32_t keep;
 	bool dry_run;
+	bool stored_only; /* what is not in the object store stays, and all that is younger */
 };
 void logset_prune(struct logset *set, const struct log_prune *how, struct log_usage *out);
 

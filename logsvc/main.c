@@ -8,7 +8,8 @@
  * be killed as well: nothing is written at the end that a successor needs.
  *
  * Threads: main only waits for signals. control answers requests; one or more capture threads read
- * the zones' pipes and write their logs; reader threads serve `docker logs`; one compresses.
+ * the zones' pipes and write their logs; reader threads serve `docker logs`; one compresses; one looks
+ * after retention and uploads.
  */
 #define LOG_MODULE "main"
 #include <errno.h>
@@ -37,9 +38,11 @@
 #include "loop.h"
 #include "paths.h"
 #include "readers.h"
+#include "retention.h"
 #include "str.h"
 #include "version.h"
 #include "zone.h"
+#include "zone_keep.h"
 
 static struct paths paths;
 static struct zones zones;
@@ -111,6 +114,7 @@ static void load_overrides(struct conf *conf)
 
 static int start(struct conf *conf, struct err *err)
 {
+	struct retention_zones hooks;
 	struct rlimit files;
 	int rc;
 
@@ -127,6 +131,9 @@ static int start(struct conf *conf, struct err *err)
 	if (!control_loop)
 		return err->code;
 	if ((rc = zones_init(&zones, control_loop, &paths, conf, err)) < 0)
+		return rc;
+	zone_keep_hooks(&zones, &hooks);
+	if ((rc = retention_start(&paths, conf, &hooks, err)) < 0)
 		return rc;
 	loop_post(control_loop, start_control, NULL);
 	return 0;
@@ -207,5 +214,6 @@ int main(int argc, char **argv)
 	zones_stop(&zones);
 	readers_stop();
 	compress_stop();
+	retention_stop();
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "retention.h"
 #include "str.h"
 
 #define RETRY_NS 250000000
@@ -31,6 +32,8 @@ void stream_block(struct stream *st, const struct err *err)
 	atomic_fetch_add(&st->spool.set->errors, 1);
 	if (st->spool.log.fd >= 0)
 		logfile_retain(&st->spool.log);
+	if (err->code == -ENOSPC || err->code == -EDQUOT)
+		retention_make_room();
 	if (st->state != STREAM_IDLE)
 		stream_set_state(st, STREAM_BLOCKED);
 	loop_timer(st->spool.cap->loop, &st->retry, RETRY_NS);

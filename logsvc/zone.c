@@ -37,6 +37,7 @@
 #include "log_addr.h"
 #include "str.h"
 #include "zone.pb-c.h"
+#include "zone_keep.h"
 
 #define LOG_JSON_MAX (4 * 1024 * 1024)
 #define TRIES	     5
@@ -86,7 +87,7 @@ static char *attrs_text(const json_t *attrs)
 /* Of what a logger reads: all but what capture alone looks at. */
 static uint64_t logger_conf(const json_t *conf)
 {
-	static const char *const ours[] = { "max_size", "max_file", "compress", "cache_disabled" };
+	static const char *const ours[] = { "max_size", "max_file", "compress", "cache_disabled", "owner" };
 	cleanup_json json_t *o = conf ? json_deep_copy(conf) : json_object();
 	cleanup_free char *text = NULL;
 	json_t *opts = jget_obj(o, "opts"), *value;
@@ -264,6 +265,7 @@ static struct zone *zone_new(struct zones *zs, const char *uuid)
 	z->retry.on_time = on_retry;
 	paths_zone(zs->paths, uuid, "logs", dir);
 	z->set = logset_new(uuid, dir);
+	zone_keep_watch(z);
 	events.owner = z;
 	paths_zone_run(zs->paths, uuid, GAP_NAME, gap);
 	z->stream = stream_new(zs->captures[zs->next_capture++ % zs->n_captures], z->set, dir, gap, &events);
@@ -576,33 +578,19 @@ static void on_link(struct source *src, uint32_t events)
 
 /* ---- ends ------------------------------------------------------------------------------------- */
 
-/* What apiserver has left of a removed container. */
-static void remove_folders(struct zone *z)
-{
-	const char *const dirs[] = { paths_zone(z->zones->paths, "", "", (char[1024]){ "" }),
-				     paths_zone_run(z->zones->paths, "", "", (char[1024]){ "" }) };
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		cleanup_fd int fd = open(dirs[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		struct err err = { 0 };
-
-		if (fd >= 0 && fs_remove_tree(fd, z->uuid, &err) < 0)
-			log_warn("a removed container's log is left", "zone=%s: %s", z->uuid, err.msg);
-	}
-}
-
 static void forget(struct zone *z)
 {
 	if (z->forgotten)
 		return;
 	if (z->removed)
-		remove_folders(z);
+		zone_keep_remove_folders(z);
 	loss_flush(z);
 	z->forgotten = true;
 	map_del(&z->zones->by_uuid, z->uuid);
 	drop_link(z);
 	forward_free(take_ptr(&z->forward), true);
 	loop_timer_stop(&z->retry);
+	loop_timer_stop(&z->keep_timer);
 	tell_openers(z, &(struct err){ .code = -ECANCELED, .msg = "the zone is being removed" });
 	if (!z->readers) /* they use the stream */
 		loop_post(stream_capture(z->stream)->loop, in_capture_free, z);
@@ -620,14 +608,14 @@ void zone_reader_done(struct zone *z)
 static bool may_go(const struct zone *z)
 {
 	return !z->forgotten && z->link.fd < 0 && !z->openers && !z->readers && !z->retry.prev &&
-	       !forward_is_busy(z->forward);
+	       !forward_is_busy(z->forward) && !logset_is_busy(z->set);
 }
 
 static void release_if_idle(void *arg)
 {
 	struct zone *z = arg;
 
-	if (may_go(z))
+	if (may_go(z) && !(z->removed && zone_keep_holds(z)))
 		forget(z);
 }
 
@@ -650,28 +638,11 @@ static void in_capture_remove(void *arg)
 	stream_remove(((struct zone *)arg)->stream);
 }
 
-/* True: the log outlives its container, and whoever comes after us knows. */
-static bool keep_log(struct zone *z)
-{
-	struct err err = { 0 };
-	char path[1024];
-
-	if (!forward_is_owed(z->forward))
-		return false;
-	paths_zone_run(z->zones->paths, z->uuid, FORWARD_REMOVED_NAME, path);
-	if (fs_write_replace(path, "", 0, 0600, &err) < 0) {
-		log_warn("a removed container's log is not kept", "zone=%s: %s", z->uuid, err.msg);
-		return false;
-	}
-	log_info("a removed container's log is kept until it is delivered", "zone=%s", z->uuid);
-	return true;
-}
-
 void zone_remove(struct zone *z)
 {
 	if (!z->removed)
 		loop_post(stream_capture(z->stream)->loop, in_capture_remove, z);
-	z->removed = keep_log(z);
+	z->removed = zone_keep_log(z);
 	if (!z->removed) {
 		forget(z);
 		return;
@@ -679,6 +650,7 @@ void zone_remove(struct zone *z)
 	drop_link(z);
 	loop_timer_stop(&z->retry);
 	tell_openers(z, &(struct err){ .code = -ECANCELED, .msg = "the zone is being removed" });
+	zone_release(z);
 }
 
 int zones_init(struct zones *zs, struct loop *loop, const struct paths *paths,
@@ -712,20 +684,22 @@ static void in_capture_settle(void *arg)
 /* A zone that ended while no logsvc was there, or long ago: its log may not be delivered yet. */
 static void adopt_ended(struct zones *zs, const char *uuid)
 {
+	char path[1024];
+	bool removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
+	bool gap = fs_exists(paths_zone_run(zs->paths, uuid, GAP_NAME, path));
 	struct err err = { 0 };
 	struct zone *z;
-	char path[1024];
 
-	bool gap = fs_exists(paths_zone_run(zs->paths, uuid, GAP_NAME, path));
-
-	if (!gap && !fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_COMMIT_NAME, path)))
+	if (!removed && !gap && !fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_COMMIT_NAME, path)))
 		return;
 	forward_settle(zs->paths, uuid);
 	z = zone_new(zs, uuid);
 	if (gap)
 		loop_post(stream_capture(z->stream)->loop, in_capture_settle, z);
-	z->removed = fs_exists(paths_zone_run(zs->paths, uuid, FORWARD_REMOVED_NAME, path));
-	if (zone_forward(z, &err))
+	z->removed = removed;
+	if (removed)
+		logset_set_removed(z->set);
+	if (log_driver_forwards(z->driver) && zone_forward(z, &err))
 		forward_resume(z->forward);
 	zone_release(z);
 }

@@ -53,6 +53,7 @@ struct zone {
 	bool linked; /* zoneadmd has answered */
 	bool found_at_start;
 	struct timer retry;
+	struct timer keep_timer; /* removed: when it is looked at again */
 	unsigned tries;
 	struct zone_opener *openers;
 	struct loss loss;

@@ -287,6 +287,10 @@ static void test_double_forms(void **state)
 	open_log(&lf, &slot);
 	assert_int_equal(lf.set->n_files, 1);
 	assert_false(lf.set->files[0].gz);
+	pthread_mutex_lock(&lf.set->lock);
+	assert_int_equal(logset_unlink_locked(lf.set, 0), 0); /* both go, so that the half one never comes back */
+	pthread_mutex_unlock(&lf.set->lock);
+	assert_null(content("stdio.log.20260822T123456Z"));
 	assert_null(content("stdio.log.20260822T123456Z.gz"));
 	logfile_close(&lf);
 }

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * retention.c - removes rotated logs: by a zone's rules when it rotates, by the host's rules in a sweep over all zones.
+ *
+ * The rules, in this order:
+ *  - A live file is never removed, nor one that the zone's logger has not passed (up to FORWARD_MAX_BACKLOG).
+ *  - Rotated files beyond max-file, and those older than MAX_LOG_AGE, go. With an object store they go when they are stored.
+ *  - When all logs together are larger than MAX_TOTAL_LOG_SIZE, the oldest rotated files of the host go, whosever they are, until
+ *    they fit: first those that nobody is waiting for, then those that a logger has not read or the store has not got, which is
+ *    counted and told. The same makes room on a full disk, up to ROOM.
+ *
+ * Design. A zone's rules are applied by whoever rotated, under the set's lock. A sweep is a task of the retention thread: it asks
+ * for the sets that logsvc knows, adds those of zones that are only on the disk, and looks at all files. It runs after rotations,
+ * once in SWEEP_MIN_NS at most, and every SWEEP_NS, for files grow older without a rotation; not at all when neither budget,
+ * age nor store is set. It also finds what a logsvc that died has not uploaded.
+ *
+ * A set of a zone that is only on the disk is made for the sweep: removing a file is all that is done by it, and a second set that
+ * somebody makes meanwhile takes a file that is not there for what it is.
+ */
+#define LOG_MODULE "retention"
+#include "retention.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "archive_uploads.h"
+#include "cleanup.h"
+#include "compress.h"
+#include "failpoint.h"
+#include "forward_page.h"
+#include "fs.h"
+#include "log.h"
+#include "str.h"
+
+#define SWEEP_NS     60000000000LL
+#define SWEEP_MIN_NS 1000000000LL
+#define ROOM	     (16 * 1024 * 1024)
+
+struct candidate {
+	struct logset *set;
+	uint64_t seq;
+	int64_t time_s, size;
+	bool free; /* nobody waits for it */
+};
+
+struct sweep {
+	struct logset **sets;
+	bool *known;
+	size_t n, cap;
+	struct candidate *files;
+	size_t n_files, cap_files;
+	int64_t total;
+};
+
+static struct {
+	struct loop *loop;
+	const struct paths *paths;
+	const struct conf *conf;
+	struct retention_zones zones;
+	struct timer timer;
+	atomic_bool wanted, room; /* a sweep is to come; the disk is full */
+	bool sweeping;
+	int64_t last_ns;
+} ret;
+
+static int64_t max_age_ns(void)
+{
+	int64_t ns = 0;
+
+	return ret.conf && parse_age_ns(conf_str(ret.conf, "MAX_LOG_AGE"), &ns) == 0 ? ns : 0;
+}
+
+static int64_t max_total(void)
+{
+	return ret.conf ? conf_int(ret.conf, "MAX_TOTAL_LOG_SIZE") : 0;
+}
+
+/* ---- one file ----------------------------------------------------------------------------------- */
+
+/* A file that goes before the logger was through with it is counted. */
+static void count_lost(struct logset *set, const char *name)
+{
+	cleanup_fd int fd = openat(set->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint64_t ino = atomic_load(&set->forward->saved_ino), lines = 0, bytes = 0;
+	char block[65536];
+	struct stat sb;
+	int64_t off = 0;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &sb) < 0)
+		return;
+	if (ino == sb.st_ino && log_born_ns(fd) == atomic_load(&set->forward->saved_born_ns))
+		off = atomic_load(&set->forward->saved_off);
+	while (off >= 0 && (n = pread(fd, block, sizeof(block), off)) > 0) {
+		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+			lines++;
+		off += n;
+		bytes += (uint64_t)n;
+	}
+	atomic_fetch_add(&set->forward_page->lost_bytes, bytes);
+	atomic_fetch_add(&set->forward_page->lost_lines, lines);
+	log_warn("dropped before it was forwarded", "zone=%s lines=%llu bytes=%llu", set->uuid, (unsigned long long)lines,
+		 (unsigned long long)bytes);
+}
+
+/* -errno: it stays. */
+static int drop_locked(struct logset *set, size_t i)
+{
+	int fd, rc;
+
+	if (set->forward && logset_is_unread_locked(set, i))
+		count_lost(set, set->files[i].name);
+	if (uploads_enabled() && !set->files[i].stored) {
+		set->unstored++;
+		log_warn("dropped before it was stored", "zone=%s file=%s", set->uuid, set->files[i].name);
+	}
+	fd = openat(set->dir_fd, set->files[i].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	rc = logset_unlink_locked(set, i);
+	if (fd >= 0)
+		compress_close(fd); /* the blocks are freed elsewhere */
+	(void)failpoint("rotate.unlinked");
+	return rc;
+}
+
+/* ---- one zone ----------------------------------------------------------------------------------- */
+
+static bool is_over(const struct logset *set, int64_t before_s)
+{
+	return (set->max_files && set->n_files + 1 > set->max_files) || set->files[0].time_s < before_s;
+}
+
+unsigned retention_apply(struct logset *set)
+{
+	int64_t age_ns = max_age_ns(), before_s = age_ns ? (now_ns() - age_ns) / 1000000000 : INT64_MIN;
+	bool on = uploads_enabled(), plain = false, pending = false;
+	unsigned errors = 0;
+	size_t passed;
+
+	pthread_mutex_lock(&set->lock);
+	passed = set->dir_fd < 0 ? 0 : logset_passed_locked(set);
+	for (; passed > 0 && is_over(set, before_s) && (!on || set->files[0].stored); passed--) {
+		if (drop_locked(set, 0) < 0) {
+			errors++;
+			break;
+		}
+	}
+	for (size_t i = 0; i < passed; i++) {
+		plain |= !set->files[i].gz;
+		pending |= set->files[i].gz && !set->files[i].stored;
+	}
+	plain = plain && (on || set->compress);
+	pthread_mutex_unlock(&set->lock);
+	if (plain)
+		compress_submit(set);
+	if (on && pending)
+		uploads_submit(set);
+	if (max_total())
+		retention_sweep();
+	return errors;
+}
+
+/* ---- all zones ---------------------------------------------------------------------------------- */
+
+static void add_set(struct sweep *sw, struct logset *set, bool known)
+{
+	if (sw->n == sw->cap) {
+		sw->cap = sw->cap ? 2 * sw->cap : 64;
+		sw->sets = xrealloc(sw->sets, sw->cap * sizeof(*sw->sets));
+		sw->known = xrealloc(sw->known, sw->cap * sizeof(*sw->known));
+	}
+	sw->known[sw->n] = known;
+	sw->sets[sw->n++] = set;
+}
+
+void retention_known(struct sweep *sw, struct logset *set)
+{
+	add_set(sw, logset_ref(set), true);
+}
+
+static bool has(const struct sweep *sw, size_t n, const char *uuid)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(sw->sets[i]->uuid, uuid))
+			return true;
+	return false;
+}
+
+static void add_from_disk(struct sweep *sw)
+{
+	cleanup_dir DIR *dir = opendir(ret.paths->zones);
+	size_t n_known = sw->n;
+	struct dirent *de;
+	char path[1024];
+
+	while (dir && (de = readdir(dir)))
+		if (strlen(de->d_name) == 36 && !has(sw, n_known, de->d_name) &&
+		    fs_exists(paths_zone(ret.paths, de->d_name, "logs", path)))
+			add_set(sw, logset_new(de->d_name, path), false);
+}
+
+static void add_files(struct sweep *sw, struct logset *set)
+{
+	bool on = uploads_enabled();
+	struct stat sb;
+	size_t passed;
+
+	pthread_mutex_lock(&set->lock);
+	passed = set->dir_fd < 0 ? 0 : logset_passed_locked(set);
+	for (size_t i = 0; set->dir_fd >= 0 && i <= set->n_files; i++) {
+		const char *name = i < set->n_files ? set->files[i].name : LOG_LIVE;
+
+		if (fstatat(set->dir_fd, name, &sb, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(sb.st_mode))
+			continue;
+		sw->total += sb.st_size;
+		if (i == set->n_files)
+			continue;
+		if (sw->n_files == sw->cap_files) {
+			sw->cap_files = sw->cap_files ? 2 * sw->cap_files : 256;
+			sw->files = xrealloc(sw->files, sw->cap_files * sizeof(*sw->files));
+		}
+		sw->files[sw->n_files++] = (struct candidate){ .set = set,
+							       .seq = set->files[i].seq,
+							       .time_s = set->files[i].time_s,
+							       .size = sb.st_size,
+							       .free = i < passed && (!on || set->files[i].stored) };
+	}
+	pthread_mutex_unlock(&set->lock);
+}
+
+static int by_cost(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->free != y->free)
+		return x->free ? -1 : 1;
+	if (x->time_s != y->time_s)
+		return x->time_s < y->time_s ? -1 : 1;
+	return strcmp(x->set->uuid, y->set->uuid);
+}
+
+static bool drop(const struct candidate *c)
+{
+	bool gone = false;
+
+	pthread_mutex_lock(&c->set->lock);
+	for (size_t i = 0; i < c->set->n_files && !gone; i++)
+		if (c->set->files[i].seq == c->seq)
+			gone = drop_locked(c->set, i) == 0;
+	pthread_mutex_unlock(&c->set->lock);
+	return gone;
+}
+
+/* How many bytes have to go. */
+static int64_t excess(const struct sweep *sw)
+{
+	int64_t max = max_total(), over = max && sw->total > max ? sw->total - max : 0;
+	struct statvfs vfs;
+
+	if (atomic_exchange(&ret.room, false) && statvfs(ret.paths->zones, &vfs) == 0) {
+		int64_t left = (int64_t)(vfs.f_bavail * vfs.f_frsize);
+
+		if (left < ROOM && ROOM - left > over)
+			over = ROOM - left;
+	}
+	return over;
+}
+
+static void keep_budget(struct sweep *sw)
+{
+	int64_t over = excess(sw), freed = 0;
+	unsigned n = 0;
+
+	if (!over)
+		return;
+	if (sw->n_files)
+		qsort(sw->files, sw->n_files, sizeof(*sw->files), by_cost);
+	for (size_t i = 0; i < sw->n_files && freed < over; i++) {
+		if (!drop(&sw->files[i]))
+			continue;
+		freed += sw->files[i].size;
+		n++;
+	}
+	if (n)
+		log_info("rotated logs removed for room", "files=%u bytes=%lld", n, (long long)freed);
+}
+
+static bool has_pending(struct logset *set)
+{
+	uint32_t files;
+	int64_t bytes;
+
+	pthread_mutex_lock(&set->lock);
+	logset_pending_locked(set, &files, &bytes);
+	pthread_mutex_unlock(&set->lock);
+	return files > 0;
+}
+
+static void sweep_free(struct sweep *sw)
+{
+	for (size_t i = 0; i < sw->n; i++)
+		logset_unref(sw->sets[i]);
+	free(sw->sets);
+	free(sw->known);
+	free(sw->files);
+	free(sw);
+}
+
+static bool has_rules(void)
+{
+	return max_total() || max_age_ns() || uploads_enabled() || atomic_load(&ret.room);
+}
+
+static void arm(int64_t delay_ns)
+{
+	loop_timer(ret.loop, &ret.timer, delay_ns);
+}
+
+static void sweep_run(void *arg)
+{
+	struct sweep *sw = arg;
+
+	add_from_disk(sw);
+	for (size_t i = 0; i < sw->n; i++) {
+		bool known = sw->known[i];
+
+		/* one that is only on the disk has no rules of its own but age; what it has to upload needs a zone */
+		if (known || max_age_ns())
+			(void)retention_apply(sw->sets[i]);
+		if (!known && uploads_enabled() && has_pending(sw->sets[i]))
+			ret.zones.wake(ret.zones.owner, sw->sets[i]->uuid);
+		add_files(sw, sw->sets[i]);
+	}
+	keep_budget(sw);
+	sweep_free(sw);
+	ret.sweeping = false;
+	ret.last_ns = mono_ns();
+	arm(atomic_load(&ret.wanted) ? SWEEP_MIN_NS : SWEEP_NS);
+}
+
+void retention_listed(struct sweep *sw)
+{
+	loop_post(ret.loop, sweep_run, sw);
+}
+
+static void begin(void)
+{
+	if (ret.sweeping)
+		return;
+	atomic_store(&ret.wanted, false);
+	if (!has_rules()) {
+		arm(SWEEP_NS);
+		return;
+	}
+	ret.sweeping = true;
+	ret.zones.list(ret.zones.owner, xcalloc(1, sizeof(struct sweep)));
+}
+
+static void on_timer(struct timer *t)
+{
+	(void)t;
+	begin();
+}
+
+static void on_wanted(void *arg)
+{
+	int64_t since = mono_ns() - ret.last_ns;
+
+	(void)arg;
+	if (ret.sweeping)
+		return; /* and then once more */
+	if (since < SWEEP_MIN_NS)
+		arm(SWEEP_MIN_NS - since);
+	else
+		begin();
+}
+
+void retention_sweep(void)
+{
+	if (ret.loop && !atomic_exchange(&ret.wanted, true))
+		loop_post(ret.loop, on_wanted, NULL);
+}
+
+void retention_make_room(void)
+{
+	atomic_store(&ret.room, true);
+	retention_sweep();
+}
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+void retention_conf_changed(void)
+{
+	uploads_conf_changed();
+	retention_sweep();
+}
+
+int retention_start(const struct paths *paths, const struct conf *conf, const struct retention_zones *zones, struct err *err)
+{
+	ret.paths = paths;
+	ret.conf = conf;
+	ret.zones = *zones;
+	ret.timer.on_time = on_timer;
+	if (!(ret.loop = loop_new("retention", err)))
+		return err->code;
+	uploads_start(ret.loop, paths, conf);
+	retention_sweep();
+	return 0;
+}
+
+void retention_stop(void)
+{
+	if (!ret.loop)
+		return;
+	loop_stop(ret.loop);
+	uploads_stop();
+}
