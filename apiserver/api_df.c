@@ -75,7 +75,7 @@ static void measure_logs(struct df_job *dj)
 	unsigned n = 0;
 
 	/* without the log service the rest is still true */
-	if (logclient_usage("", &v, &n, &ignored) < 0)
+	if (logclient_usage("", &v, &n, NULL, &ignored) < 0)
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		for (size_t k = 0; k < dj->n_cts; k++) {

@@ -719,7 +719,7 @@ void clients_fini(void)
 	uv_timer_stop(&sweep);
 }
 
-void client_open(int fd, const char *peer, struct tls_conn *tls, bool admin)
+void client_open(int fd, const char *peer, struct tls_conn *tls, enum client_face face)
 {
 	struct client *c;
 
@@ -743,7 +743,7 @@ void client_open(int fd, const char *peer, struct tls_conn *tls, bool admin)
 	next_slot = (next_slot + 1) % CLIENT_MAX;
 	c->fd = fd;
 	c->tls = tls;
-	c->admin = admin;
+	c->face = face;
 	c->accepted_ns = mono_ns();
 	c->deadline_ns = c->accepted_ns + HEAD_TIMEOUT_NS;
 	str_copy(c->peer, sizeof(c->peer), peer);

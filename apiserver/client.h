@@ -22,6 +22,8 @@ struct pump;
 struct tls_conn;
 struct body_stream;
 
+enum client_face { FACE_API, FACE_ADMIN, FACE_METRICS };
+
 enum client_state {
 	CLIENT_IDLE,   /* no byte of a request yet */
 	CLIENT_HEAD,   /* a head is arriving */
@@ -72,7 +74,7 @@ struct client {
 	bool closing_after;   /* Connection: close was said */
 	bool corked;	      /* inside on_readable: output waits for its end */
 	bool deferred;	      /* in the list of those with input to look at */
-	bool admin;	      /* came in by the admin socket: a table of its own */
+	enum client_face face; /* what it came in by: each has a table of its own */
 	bool broken;	      /* a write failed: client_gone will be called from the loop */
 	uint32_t n_discarded; /* bytes of a body that nobody wants */
 	struct http_parse parse;
@@ -108,7 +110,7 @@ int clients_init(void);
 void clients_cut_bodies(void); /* at the stop: jobs that read from a client come to their end */
 void clients_fini(void);       /* closes all */
 /* Takes fd (non-blocking). tls may be NULL; taken. */
-void client_open(int fd, const char *peer, struct tls_conn *tls, bool admin);
+void client_open(int fd, const char *peer, struct tls_conn *tls, enum client_face face);
 struct client *client_first(void);
 /* Appends and, unless corked, writes. False: the client has gone. */
 bool client_write(struct client *c, const void *p, size_t len);

@@ -37,7 +37,8 @@
 struct listener {
 	uv_poll_t poll;
 	int fd;
-	bool tls, tcp, admin;
+	bool tls, tcp;
+	enum client_face face;
 	char *unlink_path;
 	struct listener *next;
 };
@@ -123,11 +124,11 @@ static void on_connection(uv_poll_t *handle, int status, int events)
 			close(fd);
 			continue;
 		}
-		client_open(fd, peer, tls, l->admin);
+		client_open(fd, peer, tls, l->face);
 	}
 }
 
-static int add(int fd, bool tcp, bool tls, bool admin, const char *unlink_path, struct err *err)
+static int add(int fd, bool tcp, bool tls, enum client_face face, const char *unlink_path, struct err *err)
 {
 	struct listener *l = xcalloc(1, sizeof(*l));
 	int rc = uv_poll_init(uv_default_loop(), &l->poll, fd);
@@ -143,7 +144,7 @@ static int add(int fd, bool tcp, bool tls, bool admin, const char *unlink_path, 
 	l->fd = fd;
 	l->tcp = tcp;
 	l->tls = tls && tcp;
-	l->admin = admin;
+	l->face = face;
 	l->unlink_path = xstrdup(unlink_path);
 	l->next = listeners;
 	listeners = l;
@@ -169,8 +170,8 @@ static int clear_socket_file(const char *path, const struct sockaddr_un *sa, str
 	return 0;
 }
 
-/* Admin: for us alone, whatever the group. */
-static int open_unix(const char *path, const char *group, bool admin, struct err *err)
+/* The API: for a group too; the rest is for us alone. */
+static int open_unix(const char *path, const char *group, enum client_face face, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	cleanup_fd int fd = -1;
@@ -191,18 +192,18 @@ static int open_unix(const char *path, const char *group, bool admin, struct err
 	fchmod(fd, 0600);
 	if (bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return err_sys(err, "bind %s", path);
-	gr = admin || str_empty(group) ? NULL : getgrnam(group);
+	gr = face != FACE_API || str_empty(group) ? NULL : getgrnam(group);
 	if (gr && chown(path, 0, gr->gr_gid) < 0)
 		log_warn("cannot give the socket to its group", "path=%s group=%s", log_q(path),
 			 group);
-	if (chmod(path, admin ? 0600 : 0660) < 0)
+	if (chmod(path, face != FACE_API ? 0600 : 0660) < 0)
 		return err_sys(err, "set the mode of %s", path);
 	if (listen(fd, SOMAXCONN) < 0)
 		return err_sys(err, "listen on %s", path);
-	return add(take_fd(&fd), false, false, admin, path, err);
+	return add(take_fd(&fd), false, false, face, path, err);
 }
 
-static int open_tcp(const char *addr, bool tls, struct err *err)
+static int open_tcp(const char *addr, bool tls, enum client_face face, struct err *err)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC,
 				  .ai_socktype = SOCK_STREAM,
@@ -233,18 +234,18 @@ static int open_tcp(const char *addr, bool tls, struct err *err)
 		return rc;
 	}
 	freeaddrinfo(ai);
-	if (!tls)
+	if (!tls && face == FACE_API)
 		log_warn("listening on TCP without TLS: whoever reaches it is root here", "addr=%s",
 			 addr);
-	return add(take_fd(&fd), true, tls, false, NULL, err);
+	return add(take_fd(&fd), true, tls, face, NULL, err);
 }
 
 int listen_open(const char *host, const char *group, bool tls, struct err *err)
 {
 	if (str_starts(host, "unix://"))
-		return open_unix(host + 7, group, false, err);
+		return open_unix(host + 7, group, FACE_API, err);
 	if (str_starts(host, "tcp://"))
-		return open_tcp(host + 6, tls, err);
+		return open_tcp(host + 6, tls, FACE_API, err);
 	if (str_eq(host, "fd://"))
 		return 0; /* listen_activated has them */
 	return err_kind(err, ERR_BAD_PARAM, "bad host (unix:///path or tcp://ip:port): %s", host);
@@ -252,7 +253,14 @@ int listen_open(const char *host, const char *group, bool tls, struct err *err)
 
 int listen_open_admin(const char *path, struct err *err)
 {
-	return open_unix(path, NULL, true, err);
+	return open_unix(path, NULL, FACE_ADMIN, err);
+}
+
+int listen_open_metrics(const char *addr, struct err *err)
+{
+	if (str_starts(addr, "unix://"))
+		return open_unix(addr + 7, NULL, FACE_METRICS, err);
+	return open_tcp(str_starts(addr, "tcp://") ? addr + 6 : addr, false, FACE_METRICS, err);
 }
 
 void listen_claim(void)
@@ -279,7 +287,7 @@ int listen_activated(bool tls, struct err *err)
 		if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
 			return err_sys(err, "LISTEN_FDS: descriptor %d", fd);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		if ((rc = add(fd, ss.ss_family != AF_UNIX, tls, false, NULL, err)) <
+		if ((rc = add(fd, ss.ss_family != AF_UNIX, tls, FACE_API, NULL, err)) <
 		    0)
 			return rc;
 	}

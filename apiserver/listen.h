@@ -15,6 +15,8 @@
 int listen_open(const char *host, const char *group, bool tls, struct err *err);
 /* The operators' socket: mode 0600, the admin table of route.c. */
 int listen_open_admin(const char *path, struct err *err);
+/* GET /metrics alone: IP:port as in Docker's metrics-addr, without TLS; or unix:///path, mode 0600. */
+int listen_open_metrics(const char *addr, struct err *err);
 /* Sockets that systemd has opened for us (LISTEN_FDS). _claim: first thing in main, so that no child inherits
  * them; _activated listens on them and returns how many there are. */
 void listen_claim(void);

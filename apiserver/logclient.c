@@ -327,6 +327,15 @@ int logclient_forward_connect(const char *uuid, struct err *err)
 	return call_ok(&req, -1, err);
 }
 
+static void add_forward(struct log_usage *lu, const Logsvc__ForwardUsage *f)
+{
+	lu->forwards = f != NULL;
+	lu->connected = f && f->state == LOGSVC__FORWARD_USAGE__STATE__CONNECTED;
+	lu->behind_bytes = f ? f->behind_bytes : 0;
+	lu->behind_lines = f ? f->behind_lines : 0;
+	lu->delivered = f ? f->delivered : 0;
+}
+
 static void add_usage(struct log_usage **v, unsigned *n, const Logsvc__UsageReply *u)
 {
 	*v = xrealloc(*v, (*n + u->n_zones) * sizeof(**v) + 1);
@@ -341,11 +350,24 @@ static void add_usage(struct log_usage **v, unsigned *n, const Logsvc__UsageRepl
 		lu->lines_bytes = u->zones[i]->lines_bytes;
 		lu->rotations = u->zones[i]->rotations;
 		lu->dropped = u->zones[i]->dropped;
+		lu->lost = u->zones[i]->lost;
 		lu->errors = u->zones[i]->errors;
+		add_forward(lu, u->zones[i]->forward);
 	}
 }
 
-int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct err *err)
+static void take_latency(struct log_latency *to, const Logsvc__Latency *from)
+{
+	to->n = 0;
+	if (!from || from->n_bound_ns > LOG_LATENCY_MAX || from->n_count != from->n_bound_ns + 1)
+		return;
+	to->n = (unsigned)from->n_bound_ns;
+	to->sum_ns = from->sum_ns;
+	memcpy(to->bound_ns, from->bound_ns, to->n * sizeof(to->bound_ns[0]));
+	memcpy(to->count, from->count, from->n_count * sizeof(to->count[0]));
+}
+
+int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct log_latency *latency, struct err *err)
 {
 	int64_t deadline = mono_ns() + (int64_t)CALL_MS * 1000000;
 	Logsvc__Request req = LOGSVC__REQUEST__INIT;
@@ -368,6 +390,8 @@ int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struc
 					"logsvc answered usage with message type %d",
 					(int)reply->body_case);
 		add_usage(&v, &count, reply->usage);
+		if (latency)
+			take_latency(latency, reply->usage->latency);
 		more = reply->usage->more;
 		if (more) {
 			logsvc__reply__free_unpacked(take_ptr(&reply), NULL);

@@ -36,10 +36,21 @@ struct log_usage {
 	char driver[32];
 	int64_t bytes;
 	unsigned files;
-	uint64_t lines, lines_bytes, rotations, dropped, errors; /* since it captures the zone */
+	uint64_t lines, lines_bytes, rotations, dropped, lost, errors; /* since it captures the zone */
+	bool forwards; /* and how far that is behind: */
+	bool connected;
+	int64_t behind_bytes, behind_lines; /* lines: -1 when they are not counted */
+	uint64_t delivered;
 };
-/* "" is all; *out is owned. */
-int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct err *err);
+#define LOG_LATENCY_MAX 32
+/* How long output waited until it was in its log: counts by upper bound, the last beyond all. */
+struct log_latency {
+	unsigned n; /* bounds; 0: not known */
+	int64_t bound_ns[LOG_LATENCY_MAX], sum_ns;
+	uint64_t count[LOG_LATENCY_MAX + 1];
+};
+/* "" is all; *out is owned. latency may be NULL. */
+int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct log_latency *latency, struct err *err);
 int logclient_rotate(const char *uuid, struct err *err);
 /* Returns when all that the zone has printed is with its log driver's sink, or the time (at most 10 s) is
  * over; unless patient also when the sink has been away for a while. May wait: not for a lane's worker. */

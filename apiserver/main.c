@@ -270,6 +270,9 @@ static int open_listeners(const struct args *a, struct err *err)
 		return rc;
 	if ((rc = listen_open_admin(engine->paths.admin_sock, err)) < 0)
 		return rc;
+	if (!str_empty(conf_str(conf, "metrics-addr")) &&
+	    (rc = listen_open_metrics(conf_str(conf, "metrics-addr"), err)) < 0)
+		return err_wrap(err, rc, "metrics-addr");
 	for (unsigned i = 0; i < a->n_hosts; i++) {
 		if ((rc = listen_open(a->hosts[i], group, tls, err)) < 0)
 			return rc;

@@ -3,7 +3,8 @@
  * metrics.c - counters of both daemons for Prometheus.
  *
  * Format (exposition format 0.0.4): "# HELP", "# TYPE", then one line a sample; all samples of a name
- * stand together. Label values here are UUIDs and our own words: nothing to escape.
+ * stand together. Label values here are UUIDs, containers' names and our own words:
+ * nothing to escape.
  *
  * logsvc's per-zone counters begin with its capture of the zone, so that they start again when it
  * does: Prometheus' rate() takes that for what it is.
@@ -94,6 +95,14 @@ void metrics_engine(struct buf *b)
 	metric_head(b, "sdc_docker_containers", "gauge", "Containers, by whether they run.");
 	metric_uint(b, "sdc_docker_containers", "state=\"running\"", running);
 	metric_uint(b, "sdc_docker_containers", "state=\"stopped\"", all - running);
+	metric_head(b, "sdc_docker_container_info", "gauge", "Which container a zone is.");
+	for (struct container *ct = container_first(); ct; ct = ct->next_by_age) {
+		char labels[256];
+
+		if (str_fmt(labels, sizeof(labels), "zone=\"%s\",id=\"%s\",name=\"%s\"", ct->uuid, ct->id,
+			    ct->name) > 0)
+			metric_uint(b, "sdc_docker_container_info", labels, 1);
+	}
 	metric_head(b, "sdc_docker_event_listeners", "gauge", "Clients that follow the events.");
 	metric_uint(b, "sdc_docker_event_listeners", "", events_listeners());
 	jobs_metric(b, "sdc_docker_jobs_done_total", "counter", "Jobs that came to their end.", jobs_done);
@@ -106,54 +115,94 @@ void metrics_engine(struct buf *b)
 
 /* ---- logsvc ----------------------------------------------------------------------------------- */
 
-static const struct {
+/* Which zones a metric is about: not every log is forwarded, not every backlog is counted. */
+enum zones { ALL, FORWARDED, COUNTED };
+
+static const struct log_metric {
 	const char *name, *type, *help;
 	size_t offset;
-	enum { U64, I64, UINT } kind;
+	enum { U64, I64, UINT, BOOL } kind;
+	enum zones zones;
 } log_metrics[] = {
 #define LOG(member) offsetof(struct log_usage, member)
-	{ "sdc_docker_log_lines_total", "counter", "Lines captured.", LOG(lines), U64 },
-	{ "sdc_docker_log_line_bytes_total", "counter", "Bytes captured.", LOG(lines_bytes), U64 },
-	{ "sdc_docker_log_rotations_total", "counter", "Rotations.", LOG(rotations), U64 },
-	{ "sdc_docker_log_dropped_total", "counter", "Lines that were dropped.", LOG(dropped), U64 },
-	{ "sdc_docker_log_errors_total", "counter", "Errors of writing and of reading.", LOG(errors), U64 },
-	{ "sdc_docker_log_size_bytes", "gauge", "Size of the log's files.", LOG(bytes), I64 },
-	{ "sdc_docker_log_files", "gauge", "Files of the log, the live one included.", LOG(files), UINT },
+	{ "sdc_docker_log_lines_total", "counter", "Lines captured.", LOG(lines), U64, ALL },
+	{ "sdc_docker_log_line_bytes_total", "counter", "Bytes captured.", LOG(lines_bytes), U64, ALL },
+	{ "sdc_docker_log_rotations_total", "counter", "Rotations.", LOG(rotations), U64, ALL },
+	{ "sdc_docker_log_dropped_total", "counter", "Lines that the sink will not get.", LOG(dropped), U64, ALL },
+	{ "sdc_docker_log_lost_total", "counter", "Lines that the log could not take.", LOG(lost), U64, ALL },
+	{ "sdc_docker_log_errors_total", "counter", "Errors of writing and of reading.", LOG(errors), U64, ALL },
+	{ "sdc_docker_log_size_bytes", "gauge", "Size of the log's files.", LOG(bytes), I64, ALL },
+	{ "sdc_docker_log_files", "gauge", "Files of the log, the live one included.", LOG(files), UINT, ALL },
+	{ "sdc_docker_log_forward_connected", "gauge", "Whether the sink takes lines.", LOG(connected), BOOL, FORWARDED },
+	{ "sdc_docker_log_forward_lines_total", "counter", "Lines that the sink has.", LOG(delivered), U64, FORWARDED },
+	{ "sdc_docker_log_forward_backlog_bytes", "gauge", "Log that waits for the sink.", LOG(behind_bytes), I64, FORWARDED },
+	{ "sdc_docker_log_forward_backlog_lines", "gauge", "Lines that wait for the sink, where they are counted.",
+	  LOG(behind_lines), I64, COUNTED },
 #undef LOG
 };
 
-static uint64_t member(const struct log_usage *u, size_t i)
+static uint64_t member(const struct log_usage *u, const struct log_metric *m)
 {
-	const char *at = (const char *)u + log_metrics[i].offset;
+	const char *at = (const char *)u + m->offset;
 
-	switch (log_metrics[i].kind) {
+	switch (m->kind) {
 	case U64:
 		return *(const uint64_t *)(const void *)at;
 	case I64:
 		return (uint64_t) * (const int64_t *)(const void *)at;
 	case UINT:
 		return *(const unsigned *)(const void *)at;
+	case BOOL:
+		return *(const bool *)(const void *)at;
 	}
 	return 0;
+}
+
+static bool is_about(const struct log_usage *u, enum zones zones)
+{
+	return zones == ALL || (u->forwards && (zones == FORWARDED || u->behind_lines >= 0));
+}
+
+/* A histogram in seconds; its counts add up, as the format wants it. */
+static void latency_metric(struct buf *b, const struct log_latency *l)
+{
+	uint64_t sum = 0;
+
+	if (!l->n)
+		return;
+	metric_head(b, "sdc_docker_log_capture_seconds", "histogram",
+		    "How long output waited until it was in its log, at most; of each look at a pipe.");
+	for (unsigned i = 0; i < l->n; i++) {
+		sum += l->count[i];
+		buf_printf(b, "sdc_docker_log_capture_seconds_bucket{le=\"%g\"} %llu\n", (double)l->bound_ns[i] / 1e9,
+			   (unsigned long long)sum);
+	}
+	sum += l->count[l->n];
+	buf_printf(b, "sdc_docker_log_capture_seconds_bucket{le=\"+Inf\"} %llu\n", (unsigned long long)sum);
+	buf_printf(b, "sdc_docker_log_capture_seconds_sum %lld.%09lld\n", (long long)(l->sum_ns / 1000000000),
+		   (long long)(l->sum_ns % 1000000000));
+	metric_uint(b, "sdc_docker_log_capture_seconds_count", "", sum);
 }
 
 void metrics_logs(struct buf *b)
 {
 	cleanup_free struct log_usage *v = NULL;
+	struct log_latency latency = { 0 };
 	struct err err = { 0 };
 	unsigned n = 0;
-	int rc = logclient_usage("", &v, &n, &err);
+	int rc = logclient_usage("", &v, &n, &latency, &err);
 
 	metric_head(b, "sdc_docker_logsvc_up", "gauge", "Whether logsvc answers.");
 	metric_uint(b, "sdc_docker_logsvc_up", "", rc == 0);
-	for (size_t i = 0; i < ARRAY_SIZE(log_metrics); i++) {
-		metric_head(b, log_metrics[i].name, log_metrics[i].type, log_metrics[i].help);
+	for (const struct log_metric *m = log_metrics; m < log_metrics + ARRAY_SIZE(log_metrics); m++) {
+		metric_head(b, m->name, m->type, m->help);
 		for (unsigned k = 0; k < n; k++) {
 			char labels[128];
 
-			if (str_fmt(labels, sizeof(labels), "zone=\"%s\",driver=\"%s\"", v[k].uuid,
-				    v[k].driver) > 0)
-				metric_uint(b, log_metrics[i].name, labels, member(&v[k], i));
+			if (is_about(&v[k], m->zones) &&
+			    str_fmt(labels, sizeof(labels), "zone=\"%s\",driver=\"%s\"", v[k].uuid, v[k].driver) > 0)
+				metric_uint(b, m->name, labels, member(&v[k], m));
 		}
 	}
+	latency_metric(b, &latency);
 }

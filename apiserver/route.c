@@ -8,7 +8,7 @@
  *
  * What is not here is 404 "page not found", also a wrong method, as with Docker.
  *
- * The admin socket (operators: service metadata as SAPI has it, metrics) has a table of its own.
+ * The admin socket (operators: service metadata as SAPI has it, metrics) and the address of the metrics have tables of their own.
  *
  * To extend: a row here, a line in route.h, the handler in its api_*.c.
  */
@@ -155,6 +155,10 @@ static const struct route admin_routes[] = {
 	{ "PUT",    "/services/{name}",              handle_service_put, 0 },
 	{ "GET",    "/metrics",                      handle_metrics, 0 },
 };
+
+static const struct route metrics_routes[] = {
+	{ "GET",    "/metrics",                      handle_metrics, 0 },
+};
 /* clang-format on */
 
 /* Of each pattern: the bytes before the variable (all without one), and what is behind it. */
@@ -162,14 +166,15 @@ static struct shape {
 	size_t n_prefix;
 	const char *suffix; /* NULL without a variable */
 	size_t n_suffix;
-} shapes[ARRAY_SIZE(routes)], admin_shapes[ARRAY_SIZE(admin_routes)];
+} shapes[ARRAY_SIZE(routes)], admin_shapes[ARRAY_SIZE(admin_routes)], metrics_shapes[ARRAY_SIZE(metrics_routes)];
 
 static const struct table {
 	const struct route *rows;
 	struct shape *shapes;
 	size_t n;
-} tables[] = { { routes, shapes, ARRAY_SIZE(routes) },
-	       { admin_routes, admin_shapes, ARRAY_SIZE(admin_routes) } };
+} tables[] = { [FACE_API] = { routes, shapes, ARRAY_SIZE(routes) },
+	       [FACE_ADMIN] = { admin_routes, admin_shapes, ARRAY_SIZE(admin_routes) },
+	       [FACE_METRICS] = { metrics_routes, metrics_shapes, ARRAY_SIZE(metrics_routes) } };
 
 static void handle_swarm_inactive(struct req *r)
 {
@@ -239,7 +244,7 @@ static bool matches(const struct table *t, size_t i, const char *path, size_t le
 
 int route_match(struct req *r)
 {
-	const struct table *t = &tables[r->client->admin];
+	const struct table *t = &tables[r->client->face];
 	const char *path = buf_str(&r->path), *method = req_method(r), *var;
 	size_t len = r->path.len, n_var;
 

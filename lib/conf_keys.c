@@ -17,6 +17,7 @@ const struct conf_key conf_keys[] = {
 	{ "tlscacert", CONF_STR, "", "CA that client certificates are checked against (PEM)" },
 	{ "tlscert", CONF_STR, "", "the server's certificate (PEM)" },
 	{ "tlskey", CONF_STR, "", "the server's key (PEM)" },
+	{ "metrics-addr", CONF_STR, "", "where GET /metrics answers Prometheus: IP:port or unix:///path; empty: the admin socket only" },
 	/* zones */
 	{ "default-runtime", CONF_STR, "crun", "OCI runtime of containers that name none: crun or runc" },
 	{ "init-path", CONF_STR, "", "static init program for --init; empty: dockerinit is the init" },

@@ -22,6 +22,7 @@
 #include "archive_uploads.h"
 #include "cleanup.h"
 #include "frame.h"
+#include "latency.h"
 #include "log.h"
 #include "logsvc.pb-c.h"
 #include "readers.h"
@@ -410,8 +411,18 @@ static void answer_usage(void *arg) /* the control thread */
 {
 	struct pending *p = arg;
 	Logsvc__UsageReply ur = LOGSVC__USAGE_REPLY__INIT;
+	Logsvc__Latency latency = LOGSVC__LATENCY__INIT;
 	Logsvc__Reply r = LOGSVC__REPLY__INIT;
+	struct latency now;
 	size_t at = 0;
+
+	latency_get(&now);
+	latency.bound_ns = (int64_t *)(uintptr_t)latency_bound_ns;
+	latency.n_bound_ns = LATENCY_BOUNDS;
+	latency.count = now.count;
+	latency.n_count = LATENCY_BOUNDS + 1;
+	latency.sum_ns = now.sum_ns;
+	ur.latency = &latency;
 
 	r.seq = p->seq;
 	r.body_case = LOGSVC__REPLY__BODY_USAGE;

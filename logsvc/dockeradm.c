@@ -22,14 +22,14 @@
 
 static void usage(FILE *f)
 {
-	fputs("usage: sdc-dockeradm [--root DIR] metadata get [KEY]\n"
+	fputs("usage: sdc-dockeradm [--root DIR] metadata get [--json] [KEY]\n"
 	      "       sdc-dockeradm [--root DIR] metadata set KEY VALUE\n"
 	      "       sdc-dockeradm [--root DIR] metadata delete KEY\n"
 	      "       sdc-dockeradm [--root DIR] logs [--json] [--watch]\n"
-	      "       sdc-dockeradm [--root DIR] logs rotate CONTAINER...|--all\n"
+	      "       sdc-dockeradm [--root DIR] logs rotate [--json] CONTAINER...|--all\n"
 	      "       sdc-dockeradm [--root DIR] logs prune [--older-than DURATION] [--keep N] [--dry-run]\n"
-	      "                     [CONTAINER...]\n"
-	      "       sdc-dockeradm [--root DIR] logs set [--driver NAME] CONTAINER KEY=VALUE...\n"
+	      "                     [--json] [CONTAINER...]\n"
+	      "       sdc-dockeradm [--root DIR] logs set [--json] [--driver NAME] CONTAINER KEY=VALUE...\n"
 	      "       sdc-dockeradm [--root DIR] health\n"
 	      "       sdc-dockeradm --version\n",
 	      f);
@@ -58,8 +58,9 @@ static int get_service(const struct paths *p, json_t **out, struct err *err)
 	return 0;
 }
 
-static int metadata_get(const struct paths *p, const char *key)
+static int metadata_get(const struct paths *p, const char *key, bool json)
 {
+	cleanup_free char *text = NULL;
 	cleanup_json json_t *service = NULL;
 	struct err err = { 0 };
 	const char *name;
@@ -71,6 +72,11 @@ static int metadata_get(const struct paths *p, const char *key)
 	if (key && !json_is_string(json_object_get(all, key))) {
 		err_kind(&err, ERR_NOT_FOUND, "%s is not a key of the service's metadata", key);
 		return adm_fail(&err);
+	}
+	if (json) {
+		text = json_dumps(key ? json_object_get(all, key) : all, JSON_COMPACT | JSON_ENCODE_ANY);
+		puts(text ? text : "null");
+		return 0;
 	}
 	if (key) {
 		puts(jget_str(all, key, ""));
@@ -108,8 +114,10 @@ int adm_metadata(const struct paths *p, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
-	if (str_eq(verb, "get") && argc <= 3)
-		return metadata_get(p, argc == 3 ? argv[2] : NULL);
+	bool json = argc > 2 && str_eq(argv[2], "--json");
+
+	if (str_eq(verb, "get") && argc <= 3 + json)
+		return metadata_get(p, argc == 3 + json ? argv[2 + json] : NULL, json);
 	if (str_eq(verb, "set") && argc == 4)
 		return metadata_change(p, argv[2], argv[3]);
 	if (str_eq(verb, "delete") && argc == 3)

@@ -6,6 +6,7 @@
 #define LOGSVC_DOCKERADM_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "err.h"
 #include "logsvc.pb-c.h"
@@ -30,6 +31,9 @@ int adm_logsvc(const struct paths *p, Logsvc__Request *req, struct adm_usage *us
 void adm_usage_free(struct adm_usage *u);
 int adm_usage_all(const struct paths *p, struct adm_usage *out, struct err *err);
 json_t *adm_names(const struct paths *p); /* UUID -> name, of all containers; empty without apiserver; owned */
+
+/* dockeradm_table.c: the table, or JSON; the program's status */
+int adm_show(const struct paths *p, bool json, bool watch);
 const char *adm_human(int64_t bytes, char out[24]); /* as Docker writes sizes: units of 1000 */
 
 /* Commands: argv[0] is the command's name; the program's status. */

@@ -56,7 +56,29 @@ static int rotate_one(const struct paths *p, const char *uuid, struct err *err)
 	return adm_logsvc(p, &req, NULL, err);
 }
 
-static int rotate_all(const struct paths *p)
+/* One zone of an answer in JSON. */
+static void json_zone(struct jw *w, const json_t *names, const char *uuid, const struct err *err)
+{
+	jw_obj(w, NULL);
+	jw_str(w, "name", jget_str(names, uuid, ""));
+	jw_str(w, "uuid", uuid);
+	if (err)
+		jw_str(w, "error", err->msg);
+}
+
+static int rotate_and_tell(const struct paths *p, const char *uuid, const json_t *names, struct jw *w)
+{
+	struct err err = { 0 };
+	int rc = rotate_one(p, uuid, &err);
+
+	if (w) {
+		json_zone(w, names, uuid, rc < 0 ? &err : NULL);
+		jw_end(w);
+	}
+	return rc < 0 ? adm_fail(&err) : 0;
+}
+
+static int rotate_all(const struct paths *p, const json_t *names, struct jw *w)
 {
 	struct adm_usage u = { 0 };
 	struct err err = { 0 };
@@ -64,34 +86,71 @@ static int rotate_all(const struct paths *p)
 
 	if (adm_usage_all(p, &u, &err) < 0)
 		status = adm_fail(&err);
-	for (size_t i = 0; i < u.n; i++) {
-		if (rotate_one(p, u.items[i]->uuid, &err) < 0)
-			status = adm_fail(&err);
-	}
+	for (size_t i = 0; i < u.n; i++)
+		status |= rotate_and_tell(p, u.items[i]->uuid, names, w);
 	adm_usage_free(&u);
+	return status;
+}
+
+static int rotate_these(const struct paths *p, int n, char **containers, const json_t *names, struct jw *w)
+{
+	int status = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct err err = { 0 };
+		char uuid[37];
+
+		if (resolve(p, containers[i], uuid, &err) < 0)
+			status = adm_fail(&err);
+		else
+			status |= rotate_and_tell(p, uuid, names, w);
+	}
 	return status;
 }
 
 int adm_rotate(const struct paths *p, int argc, char **argv)
 {
-	struct err err = { 0 };
-	int status = 0;
+	static const struct option longs[] = {
+		{ "all", no_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
+	};
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_json json_t *names = NULL;
+	struct jw w = JW(&b);
+	bool all = false, json = false;
+	int c, status;
 
-	if (argc == 2 && str_eq(argv[1], "--all"))
-		return rotate_all(p);
-	if (argc < 2 || argv[1][0] == '-')
-		return ADM_USAGE;
-	for (int i = 1; i < argc; i++) {
-		char uuid[37];
-
-		if (resolve(p, argv[i], uuid, &err) < 0 || rotate_one(p, uuid, &err) < 0)
-			status = adm_fail(&err);
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'a')
+			all = true;
+		else if (c == 'j')
+			json = true;
+		else
+			return ADM_USAGE;
 	}
+	if (all != (optind == argc))
+		return ADM_USAGE;
+	if (json)
+		names = adm_names(p);
+	jw_arr(&w, NULL);
+	status = all ? rotate_all(p, names, json ? &w : NULL)
+		     : rotate_these(p, argc - optind, argv + optind, names, json ? &w : NULL);
+	jw_end(&w);
+	if (json)
+		puts(buf_str(&b));
 	return status;
 }
 
-static int prune_one(const struct paths *p, const Logsvc__Prune *op, const json_t *names,
-		     int64_t *total, struct err *err)
+/* What a prune has removed, or would. */
+struct pruned {
+	const json_t *names;
+	struct jw *w; /* NULL: a line for each zone on stdout */
+	int64_t bytes;
+};
+
+static int prune_one(const struct paths *p, const Logsvc__Prune *op, struct pruned *out, struct err *err)
 {
 	Logsvc__Request req = LOGSVC__REQUEST__INIT;
 	struct adm_usage u = { 0 };
@@ -106,34 +165,59 @@ static int prune_one(const struct paths *p, const Logsvc__Prune *op, const json_
 
 		if (!z->files)
 			continue;
-		printf("%-24s %6u files %9s\n", jget_str(names, z->uuid, z->uuid), z->files,
-		       adm_human(z->bytes, size));
-		*total += z->bytes;
+		out->bytes += z->bytes;
+		if (out->w) {
+			json_zone(out->w, out->names, z->uuid, NULL);
+			jw_uint(out->w, "files", z->files);
+			jw_int(out->w, "bytes", z->bytes);
+			jw_end(out->w);
+		} else {
+			printf("%-24s %6u files %9s\n", jget_str(out->names, z->uuid, z->uuid), z->files,
+			       adm_human(z->bytes, size));
+		}
 	}
 	adm_usage_free(&u);
 	return rc;
 }
 
-static int prune_these(const struct paths *p, Logsvc__Prune *op, int n, char **containers)
+static int prune_these(const struct paths *p, Logsvc__Prune *op, int n, char **containers, struct pruned *out)
 {
-	cleanup_json json_t *names = adm_names(p);
 	struct err err = { 0 };
-	int64_t total = 0;
 	int status = 0;
-	char size[24];
 
-	if (n == 0 && prune_one(p, op, names, &total, &err) < 0)
+	if (n == 0 && prune_one(p, op, out, &err) < 0)
 		status = adm_fail(&err);
 	for (int i = 0; i < n; i++) {
 		char uuid[37];
 
 		op->uuid = uuid;
-		if (resolve(p, containers[i], uuid, &err) < 0 ||
-		    prune_one(p, op, names, &total, &err) < 0)
+		if (resolve(p, containers[i], uuid, &err) < 0 || prune_one(p, op, out, &err) < 0)
 			status = adm_fail(&err);
 	}
-	printf("%s: %s\n", op->dry_run ? "Would be reclaimed" : "Total reclaimed space",
-	       adm_human(total, size));
+	return status;
+}
+
+static int prune(const struct paths *p, Logsvc__Prune *op, int n, char **containers, bool json)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_json json_t *names = adm_names(p);
+	struct jw w = JW(&b);
+	struct pruned out = { .names = names, .w = json ? &w : NULL };
+	char size[24];
+	int status;
+
+	jw_obj(&w, NULL);
+	jw_bool(&w, "dry_run", op->dry_run);
+	jw_arr(&w, "zones");
+	status = prune_these(p, op, n, containers, &out);
+	jw_end(&w);
+	jw_int(&w, "bytes", out.bytes);
+	jw_end(&w);
+	if (json)
+		puts(buf_str(&b));
+	else
+		printf("%s: %s\n", op->dry_run ? "Would be reclaimed" : "Total reclaimed space",
+		       adm_human(out.bytes, size));
 	return status;
 }
 
@@ -143,11 +227,12 @@ int adm_prune(const struct paths *p, int argc, char **argv)
 		{ "older-than", required_argument, NULL, 'o' },
 		{ "keep", required_argument, NULL, 'k' },
 		{ "dry-run", no_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
 	Logsvc__Prune op = LOGSVC__PRUNE__INIT;
 	struct err err = { 0 };
-	bool limited = false;
+	bool limited = false, json = false;
 	int64_t keep;
 	int c;
 
@@ -166,6 +251,8 @@ int adm_prune(const struct paths *p, int argc, char **argv)
 			op.keep = (uint32_t)keep;
 		else if (c == 'n')
 			op.dry_run = true;
+		else if (c == 'j')
+			json = true;
 		else if (c != 'o')
 			return ADM_USAGE;
 		limited |= c == 'k' || c == 'o';
@@ -174,7 +261,7 @@ int adm_prune(const struct paths *p, int argc, char **argv)
 		err_kind(&err, ERR_BAD_PARAM, "logs prune needs --older-than or --keep");
 		return adm_fail(&err);
 	}
-	return prune_these(p, &op, argc - optind, argv + optind);
+	return prune(p, &op, argc - optind, argv + optind, json);
 }
 
 /* ---- set ---------------------------------------------------------------------------------------- */
@@ -201,32 +288,68 @@ static int set_body(struct buf *out, const char *driver, int n, char **args, str
 	return 0;
 }
 
+/* The options as they are now. */
+static int show_options(const struct paths *p, const char *container, struct err *err)
+{
+	cleanup_free char *target = adm_target("/containers/", container, "/json"), *text = NULL;
+	cleanup_buf struct buf b = BUF_INIT;
+	cleanup_json json_t *o = NULL;
+	struct jw w = JW(&b);
+	const char *name;
+	int rc;
+
+	if ((rc = adm_http(p->api_sock, "GET", target, NULL, &o, err)) < 0)
+		return rc;
+	name = jget_str(o, "Name", "");
+	text = json_dumps(jget_obj(jget_obj(o, "HostConfig"), "LogConfig"), JSON_COMPACT | JSON_ENCODE_ANY);
+	jw_obj(&w, NULL);
+	jw_str(&w, "name", name + (*name == '/'));
+	jw_raw(&w, "LogConfig", text ? text : "null");
+	jw_end(&w);
+	puts(buf_str(&b));
+	return 0;
+}
+
+static int set_options(const struct paths *p, char *container, const char *driver, int n, char **args, struct err *err)
+{
+	cleanup_buf struct buf body = BUF_INIT;
+	cleanup_free char *target = NULL;
+	int rc;
+
+	if (is_uuid(container)) /* the first half of the container's ID, without its hyphens */
+		for (char *from = container, *to = from; (*to = *from); from++)
+			to += *to != '-';
+	target = adm_target("/containers/", container, "/update");
+	if ((rc = set_body(&body, driver, n, args, err)) < 0)
+		return rc;
+	return adm_http(p->api_sock, "POST", target, buf_str(&body), NULL, err);
+}
+
 int adm_set(const struct paths *p, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "driver", required_argument, NULL, 'd' },
+		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	cleanup_buf struct buf body = BUF_INIT;
-	cleanup_free char *target = NULL;
 	const char *driver = "";
 	struct err err = { 0 };
+	bool json = false;
 	int c;
 
 	optind = 0;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c != 'd')
+		if (c == 'd')
+			driver = optarg;
+		else if (c == 'j')
+			json = true;
+		else
 			return ADM_USAGE;
-		driver = optarg;
 	}
 	if (argc - optind < (*driver ? 1 : 2))
 		return ADM_USAGE;
-	if (is_uuid(argv[optind])) /* the first half of the container's ID, without its hyphens */
-		for (char *from = argv[optind], *to = from; (*to = *from); from++)
-			to += *to != '-';
-	target = adm_target("/containers/", argv[optind], "/update");
-	if (set_body(&body, driver, argc - optind - 1, argv + optind + 1, &err) < 0 ||
-	    adm_http(p->api_sock, "POST", target, buf_str(&body), NULL, &err) < 0)
+	if (set_options(p, argv[optind], driver, argc - optind - 1, argv + optind + 1, &err) < 0 ||
+	    (json && show_options(p, argv[optind], &err) < 0))
 		return adm_fail(&err);
 	return 0;
 }

@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * dockeradm_logs.c - sdc-dockeradm logs: the table of all zones' logs.
+ * dockeradm_logs.c - sdc-dockeradm logs: what it asks logsvc, and its verbs.
  *
  * logsvc knows zones by UUID only; names are apiserver's, and without it the table shows UUIDs.
  */
 #include "dockeradm.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "cleanup.h"
 #include "frame.h"
 #include "jget.h"
-#include "jw.h"
 #include "str.h"
 
-#define CALL_MS	 60000
-#define WATCH_S	 2
+#define CALL_MS 60000
 
 /* ---- logsvc ----------------------------------------------------------------------------------- */
 
@@ -122,133 +118,7 @@ json_t *adm_names(const struct paths *p)
 	return names;
 }
 
-/* ---- the table -------------------------------------------------------------------------------- */
-
-static int by_size(const void *a, const void *b)
-{
-	const Logsvc__ZoneUsage *x = *(Logsvc__ZoneUsage *const *)a,
-				*y = *(Logsvc__ZoneUsage *const *)b;
-
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
-	return strcmp(x->uuid, y->uuid);
-}
-
-/* As Docker writes sizes: units of 1000. */
-const char *adm_human(int64_t bytes, char out[24])
-{
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
-	double n = (double)bytes;
-	size_t u = 0;
-
-	while (n >= 1000 && u + 1 < ARRAY_SIZE(units)) {
-		n /= 1000;
-		u++;
-	}
-	if (str_fmt(out, 24, u ? "%.1f%s" : "%.0f%s", n, units[u]) < 0)
-		return "-";
-	return out;
-}
-
-static const char *when(int64_t ns, char out[RFC3339NANO_MAX])
-{
-	if (ns == 0)
-		return "-";
-	fmt_rfc3339nano(out, ns / 1000000000 * 1000000000);
-	return out;
-}
-
-static void print_json(const struct adm_usage *u, const json_t *names)
-{
-	cleanup_buf struct buf b = BUF_INIT;
-	struct jw w = JW(&b);
-
-	jw_arr(&w, NULL);
-	for (size_t i = 0; i < u->n; i++) {
-		const Logsvc__ZoneUsage *z = u->items[i];
-		char time[RFC3339NANO_MAX];
-
-		jw_obj(&w, NULL);
-		jw_str(&w, "name", jget_str(names, z->uuid, ""));
-		jw_str(&w, "uuid", z->uuid);
-		jw_str(&w, "driver", z->driver);
-		jw_int(&w, "bytes", z->bytes);
-		jw_uint(&w, "files", z->files);
-		jw_uint(&w, "lines", z->lines);
-		jw_uint(&w, "rotations", z->rotations);
-		jw_uint(&w, "dropped", z->dropped);
-		jw_uint(&w, "errors", z->errors);
-		jw_str(&w, "oldest", z->oldest_ns ? when(z->oldest_ns, time) : NULL);
-		jw_end(&w);
-	}
-	jw_end(&w);
-	puts(buf_str(&b));
-}
-
-static uint64_t lines_of(const struct adm_usage *u, const char *uuid)
-{
-	for (size_t i = 0; u && i < u->n; i++) {
-		if (str_eq(u->items[i]->uuid, uuid))
-			return u->items[i]->lines;
-	}
-	return 0;
-}
-
-/* before: the same WATCH_S seconds ago, for the rate; NULL: no such column. */
-static void print_table(const struct adm_usage *u, const json_t *names,
-			const struct adm_usage *before)
-{
-	printf("%-24s %-10s %9s %6s %12s %s%-20s\n", "CONTAINER", "DRIVER", "SIZE", "FILES", "LINES",
-	       before ? "    LINES/S " : "", "OLDEST");
-	for (size_t i = 0; i < u->n; i++) {
-		const Logsvc__ZoneUsage *z = u->items[i];
-		char size[24], time[RFC3339NANO_MAX];
-
-		printf("%-24s %-10s %9s %6u %12llu ", jget_str(names, z->uuid, z->uuid), z->driver,
-		       adm_human(z->bytes, size), z->files, (unsigned long long)z->lines);
-		if (before) {
-			uint64_t was = lines_of(before, z->uuid);
-
-			printf("%11llu ", (unsigned long long)(z->lines > was ? z->lines - was : 0) /
-						  WATCH_S);
-		}
-		printf("%s\n", when(z->oldest_ns, time));
-	}
-	fflush(stdout);
-}
-
-static int show(const struct paths *p, bool json, bool watch)
-{
-	struct adm_usage before = { 0 };
-	bool again = false;
-
-	do {
-		cleanup_json json_t *names = adm_names(p);
-		struct adm_usage u = { 0 };
-		struct err err = { 0 };
-
-		if (again)
-			sleep(WATCH_S);
-		if (adm_usage_all(p, &u, &err) < 0) {
-			adm_usage_free(&u);
-			adm_usage_free(&before);
-			return adm_fail(&err);
-		}
-		if (u.n)
-			qsort(u.items, u.n, sizeof(*u.items), by_size);
-		if (watch && !json && isatty(1))
-			fputs("\033[H\033[2J", stdout);
-		if (json)
-			print_json(&u, names);
-		else
-			print_table(&u, names, again ? &before : NULL);
-		adm_usage_free(&before);
-		before = u;
-		again = true;
-	} while (watch && fflush(stdout) == 0);
-	adm_usage_free(&before);
-	return 0;
-}
+/* ---- verbs ------------------------------------------------------------------------------------ */
 
 int adm_logs(const struct paths *p, int argc, char **argv)
 {
@@ -270,5 +140,5 @@ int adm_logs(const struct paths *p, int argc, char **argv)
 		else
 			return ADM_USAGE;
 	}
-	return show(p, json, watch);
+	return adm_show(p, json, watch);
 }

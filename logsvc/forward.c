@@ -164,6 +164,15 @@ static void set_running(struct forward_commit *page, bool running)
 	atomic_store(&page->running, running);
 }
 
+/* The zone's counter begins anew with its ring; the page's does not. */
+static void add_lines(struct forward_commit *page, uint64_t now)
+{
+	uint64_t seen = atomic_load(&page->seen_lines);
+
+	atomic_fetch_add(&page->lines, now >= seen ? now - seen : now);
+	atomic_store(&page->seen_lines, now);
+}
+
 static void on_wake(struct log_waiter *w) /* under the set's lock */
 {
 	struct forward *f = container_of(w, struct forward, waiter);
@@ -173,6 +182,8 @@ static void on_wake(struct log_waiter *w) /* under the set's lock */
 		atomic_store(&f->page->seq, atomic_load(&f->page->seq) | 1);
 		atomic_store(&f->page->live_ino, set->live_ino);
 		atomic_store(&f->page->live_off, (uint64_t)set->live_off);
+		if (set->counted)
+			add_lines(f->page, set->counters.lines);
 		atomic_fetch_add(&f->page->seq, 1);
 	}
 	if (set->running && !set->removed)

@@ -23,9 +23,11 @@
 
 struct forward_commit {
 	uint32_t magic;
-	_Atomic uint32_t seq;	   /* odd while live_ino and live_off change */
+	_Atomic uint32_t seq;	   /* odd while live_ino, live_off and lines change */
 	_Atomic uint64_t live_ino; /* 0: no live file is open */
 	_Atomic uint64_t live_off;
+	_Atomic uint64_t lines; /* captured so far, up to live_off; counts */
+	_Atomic uint64_t seen_lines; /* logsvc's: the zone's counter when lines was last raised */
 	_Atomic uint32_t running; /* a run is not drained */
 	_Atomic int64_t ended_ns; /* when it ended, wall clock; 0: it has not */
 	_Atomic uint64_t lost_lines, lost_bytes; /* dropped before the logger came to it; counts */
@@ -47,6 +49,9 @@ struct forward_status {
 	_Atomic int64_t saved_off;
 	_Atomic int64_t since_ns; /* of state; wall clock */
 	_Atomic int64_t behind_bytes;
+	_Atomic int64_t behind_lines; /* -1: not counted yet */
+	_Atomic int64_t line_base; /* page's lines that are no record of the cursor's counts ... */
+	_Atomic uint32_t based;	   /* ... when this is set */
 	_Atomic uint64_t delivered; /* lines, over the life of the cursor */
 	_Atomic uint64_t dropped;
 	char error[512]; /* the last one; NUL-terminated */

@@ -103,14 +103,41 @@ static void save(struct state *st)
 	publish(st);
 }
 
+/* The page counts lines, the cursor records: the difference of the two at a place where both are known, which is the end
+ * of the log, or any place whose distance from it has been counted. */
+static void set_base(struct forward_status *s, uint64_t page_lines, const struct cursor *at, int64_t behind)
+{
+	atomic_store(&s->line_base, (int64_t)(page_lines - at->delivered - at->dropped) - behind);
+	atomic_store(&s->based, 1);
+}
+
+/* behind: bytes. Without a base the lines are counted, once, while the sink is away. */
+static void look_at_lines(struct state *st, const struct cursor *at, int64_t behind)
+{
+	struct forward_status *s = st->l->status;
+	uint64_t page_lines = atomic_load(&st->l->page->lines);
+	int64_t n;
+
+	if (st->connected && tail_at_end(&st->tail, &page_lines))
+		set_base(s, page_lines, at, 0);
+	else if (!st->connected && !atomic_load(&s->based) && (n = tail_count(&st->tail, at, &page_lines)) >= 0)
+		set_base(s, page_lines, at, n);
+	n = (int64_t)(page_lines - at->delivered - at->dropped) - atomic_load(&s->line_base);
+	atomic_store(&s->behind_lines, behind == 0 ? 0 : !atomic_load(&s->based) ? -1 : n > 0 ? n : 0);
+}
+
 static int64_t look_behind(struct state *st)
 {
-	int files = 0; /* what was sent is the sink's, unless the connection breaks */
-	int64_t n = tail_behind(&st->tail, st->connected ? &st->tail.at : &st->cursor, &files);
+	/* what was sent is the sink's, unless the connection breaks */
+	const struct cursor *at = st->connected ? &st->tail.at : &st->cursor;
+	int files = 0;
+	int64_t n = tail_behind(&st->tail, at, &files);
 
 	st->looked_ns = mono_ns();
-	if (n >= 0)
-		atomic_store(&st->l->status->behind_bytes, n);
+	if (n < 0)
+		return n;
+	look_at_lines(st, at, n);
+	atomic_store(&st->l->status->behind_bytes, n);
 	return n;
 }
 
@@ -236,9 +263,31 @@ static void drop_oldest(struct state *st, int64_t keep, const char *why)
 	save(st);
 }
 
+/* What logsvc had to remove before we came to it. */
+static bool take_lost(const struct state *st, struct cursor *c)
+{
+	const struct forward_commit *page = st->l->page;
+	uint64_t lines = atomic_load(&page->lost_lines), bytes = atomic_load(&page->lost_bytes), more = 0;
+
+	if (lines > c->lost_lines) {
+		more = lines - c->lost_lines;
+		c->untold_lines += more;
+		c->untold_bytes += bytes > c->lost_bytes ? bytes - c->lost_bytes : 0;
+		c->dropped += more;
+	}
+	c->lost_lines = lines;
+	c->lost_bytes = bytes;
+	return more > 0;
+}
+
 /* The oldest is given up once too much waits; of a sink that takes lines, not for a burst. Between batches. */
 static void bound_backlog(struct state *st)
 {
+	if (!st->connected && take_lost(st, &st->cursor)) {
+		st->dirty = true;
+		save(st);
+		tail_seek(&st->tail, &st->cursor);
+	}
 	st->over = look_behind(st) > backlog_limit(st) ? st->over + 1 : 0;
 	if (!st->over || (st->connected && st->over == 1))
 		return;
@@ -295,18 +344,10 @@ static void connect_sink(struct state *st)
 static void tell_dropped(struct state *st)
 {
 	struct cursor *c = &st->tail.at;
-	const struct forward_commit *page = st->l->page;
-	uint64_t lines = atomic_load(&page->lost_lines), bytes = atomic_load(&page->lost_bytes);
 	struct sink_msg m = { .time_ns = now_ns(), .is_stderr = true };
 	char line[128];
 
-	if (lines > c->lost_lines) {
-		c->untold_lines += lines - c->lost_lines;
-		c->untold_bytes += bytes > c->lost_bytes ? bytes - c->lost_bytes : 0;
-		c->dropped += lines - c->lost_lines;
-	}
-	c->lost_lines = lines;
-	c->lost_bytes = bytes;
+	(void)take_lost(st, c);
 	if (!c->untold_lines)
 		return;
 	m.line = line;
@@ -403,6 +444,7 @@ static bool on_idle(struct state *st, uint32_t seen, bool running)
 		save(st);
 	if (pending(st) || st->dirty)
 		return false;
+	look_at_lines(st, &st->tail.at, 0);
 	atomic_store(&s->behind_bytes, 0);
 	st->looked_ns = mono_ns();
 	atomic_store(&s->done, seen);

@@ -68,7 +68,7 @@ void tail_seek(struct tail *t, const struct cursor *at)
 
 /* ---- which file ------------------------------------------------------------------------------- */
 
-static void read_page(const struct forward_commit *page, uint64_t *ino, int64_t *off)
+static void read_page_lines(const struct forward_commit *page, uint64_t *ino, int64_t *off, uint64_t *lines)
 {
 	uint32_t seq;
 
@@ -76,11 +76,19 @@ static void read_page(const struct forward_commit *page, uint64_t *ino, int64_t 
 		seq = atomic_load_explicit(&page->seq, memory_order_acquire);
 		*ino = atomic_load(&page->live_ino);
 		*off = (int64_t)atomic_load(&page->live_off);
+		*lines = atomic_load(&page->lines);
 		if (!(seq & 1) && atomic_load(&page->seq) == seq)
 			return;
 	}
 	*ino = 0; /* logsvc died in between; the next one writes it anew */
 	*off = 0;
+}
+
+static void read_page(const struct forward_commit *page, uint64_t *ino, int64_t *off)
+{
+	uint64_t lines;
+
+	read_page_lines(page, ino, off, &lines);
 }
 
 static bool is_at(const struct log_item *it, const struct cursor *at)
@@ -363,6 +371,68 @@ int64_t tail_behind(struct tail *t, const struct cursor *at, int *files)
 		++*files;
 	}
 	return sum;
+}
+
+/* Line ends of a file from off on, at most to limit. */
+static int64_t count_in(struct tail *t, const struct log_item *it, int64_t off, int64_t limit)
+{
+	struct log_item opened;
+	cleanup_fd int fd = files_open(t->sock, it->time_s, it->gz, &opened);
+	cleanup_free char *block = xmalloc(BUF_BYTES);
+	gzFile gz = NULL;
+	int64_t lines = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	if (opened.ino != it->ino)
+		return -EAGAIN;
+	if (it->gz && !(gz = gzdopen(take_fd(&fd), "rb")))
+		return -EIO;
+	for (; off < limit; off += n) {
+		size_t want = limit - off < BUF_BYTES ? (size_t)(limit - off) : BUF_BYTES;
+
+		n = gz ? gzread(gz, block, (unsigned)want) : pread(fd, block, want, off);
+		if (n <= 0)
+			break;
+		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+			lines++;
+	}
+	if (gz)
+		gzclose(gz);
+	return lines;
+}
+
+int64_t tail_count(struct tail *t, const struct cursor *at, uint64_t *page_lines)
+{
+	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	int64_t sum = 0, off, lines;
+	uint64_t ino;
+	int n, i;
+
+	read_page_lines(t->page, &ino, &off, page_lines);
+	if ((n = files_list(t->sock, items, FILES_MAX)) < 0)
+		return n;
+	i = at->ino ? find_item(items, n, at) : 0;
+	if (i < 0 || !n || items[n - 1].ino != ino)
+		return -EAGAIN; /* what was sent of it cannot be told, or it was just rotated */
+	for (; i < n; i++) {
+		lines = count_in(t, &items[i], is_at(&items[i], at) && !items[i].gz ? at->off : 0,
+				 items[i].ino == ino ? off : INT64_MAX);
+		if (lines < 0)
+			return lines;
+		sum += lines;
+	}
+	return sum;
+}
+
+bool tail_at_end(const struct tail *t, uint64_t *page_lines)
+{
+	uint64_t ino;
+	int64_t off;
+
+	read_page_lines(t->page, &ino, &off, page_lines);
+	return ino && ino == t->at.ino && off == t->at.off;
 }
 
 int tail_drop(struct tail *t, struct cursor *at, int64_t bytes)

@@ -39,6 +39,11 @@ void tail_seek(struct tail *t, const struct cursor *at);
 int tail_next(struct tail *t, struct sink_msg *m);
 /* Bytes from the cursor at to the end; how many files hold them in *files. -errno. */
 int64_t tail_behind(struct tail *t, const struct cursor *at, int *files);
+/* Lines from the cursor at to what the page says; *page_lines: its count there. Reads all of it. -EAGAIN: not to be
+ * told now; -errno. */
+int64_t tail_count(struct tail *t, const struct cursor *at, uint64_t *page_lines);
+/* All that is committed has been read; *page_lines: the page's count there. */
+bool tail_at_end(const struct tail *t, uint64_t *page_lines);
 /* Moves at over the next records, so many bytes of the log or a little more, and counts them as dropped and not told.
  * Reading goes on there. 1, 0: there were none, -errno. */
 int tail_drop(struct tail *t, struct cursor *at, int64_t bytes);

@@ -550,8 +550,10 @@ void logset_publish(struct logset *set, int64_t live_off, const struct log_count
 {
 	pthread_mutex_lock(&set->lock);
 	set->live_off = live_off;
-	if (counters)
+	if (counters) {
 		set->counters = *counters;
+		set->counted = true;
+	}
 	set->captured = true;
 	logset_wake_locked(set);
 	pthread_mutex_unlock(&set->lock);

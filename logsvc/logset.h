@@ -76,6 +76,7 @@ struct logset {
 	int64_t forward_max;
 	struct log_waiter *waiters;
 	struct log_counters counters;
+	bool counted;	    /* they are known */
 	atomic_uint_fast64_t damaged; /* records that readers could not decode */
 	atomic_uint_fast64_t errors;
 };

@@ -57,6 +57,7 @@
 
 #include "cleanup.h"
 #include "failpoint.h"
+#include "latency.h"
 #include "log.h"
 #include "str.h"
 
@@ -300,6 +301,21 @@ static void pause_end(struct end *e, int64_t now)
 	loop_timer(e->st->spool.cap->loop, &e->pause, ns);
 }
 
+/* n bytes are in the log, left are in the pipe. */
+static void took(struct end *e, size_t n, size_t left)
+{
+	int64_t now = mono_ns();
+
+	latency_add(now - e->since_ns);
+	if (e->old > n && left) {
+		e->old -= n;
+		return;
+	}
+	e->since_ns = left ? e->mark_ns : 0; /* what is older has been read */
+	e->old = left;
+	e->mark_ns = now;
+}
+
 static void turn(struct end *e)
 {
 	struct stream *st = e->st;
@@ -316,6 +332,8 @@ static void turn(struct end *e)
 		stream_block(st, &err);
 		return;
 	}
+	if (!e->since_ns)
+		e->since_ns = e->mark_ns = mono_ns();
 	if (st->shedding && ring_used(&st->spool.ring, e->s) > RING_BYTES / 2) /* the newest are kept */
 		stream_shed(st, e->s, false);
 	at = st->spool.ring.hdr->stream[e->s].head;
@@ -332,6 +350,7 @@ static void turn(struct end *e)
 		feed(st, e->s, ring_at(&st->spool.ring, e->s, at), (size_t)n);
 		if (!stream_put(st, e->s))
 			return;
+		took(e, (size_t)n, (size_t)n < pending ? pending - (size_t)n : 0);
 		if ((size_t)n < pending)
 			(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
 		else
@@ -339,6 +358,7 @@ static void turn(struct end *e)
 	} else if (n == 0) {
 		at_eof(e);
 	} else if (n == -EAGAIN || n == -EINTR) {
+		e->since_ns = 0;
 		(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
 	} else {
 		log_err("zone output not readable", "zone=%s stream=%d: %s", st->spool.set->uuid, e->s,
@@ -364,6 +384,8 @@ static void on_pause_over(struct timer *t)
 {
 	struct end *e = container_of(t, struct end, pause);
 
+	if (!e->since_ns)
+		e->since_ns = e->mark_ns = e->last_ns; /* since then nobody looked */
 	if (e->st->state == STREAM_RUNNING || e->hup)
 		turn(e);
 }
@@ -411,8 +433,8 @@ static void start_end(struct stream *st, int s, int fd)
 	e->src.watched = false;
 	e->hup = false;
 	e->tty = fstat(fd, &sb) < 0 || !S_ISFIFO(sb.st_mode);
-	e->last_ns = 0;
-	e->bytes = 0;
+	e->last_ns = e->since_ns = 0;
+	e->bytes = e->old = 0;
 	if (flags >= 0)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	size = fcntl(fd, F_GETPIPE_SZ);

@@ -18,6 +18,9 @@ struct end {
 	bool hup;
 	struct timer pause; /* set while pausing */
 	int64_t last_ns;    /* of the read before */
+	int64_t since_ns;   /* no byte of the pipe is older; 0: it was empty */
+	int64_t mark_ns;    /* nor is any behind the next old bytes */
+	size_t old;
 	int64_t pause_ns;   /* the last pause that was wanted */
 	size_t bytes;	    /* read since the last pause, maybe in several turns */
 	size_t pipe_bytes;

@@ -11,7 +11,7 @@
 #include "logsvc.pb-c.h"
 #include "paths.h"
 
-#define USAGE_PER_REPLY 200 /* a frame has 64 KiB */
+#define USAGE_PER_REPLY 64 /* a frame has 64 KiB, an error 512 bytes */
 
 struct usage_list {
 	Logsvc__ZoneUsage **items;

@@ -85,6 +85,7 @@ t_sink_is_another() { # syslog's address and tag; then fluentd in its place
 	out D stop -t 0 "$C"; D logs "$C" >"$T/l"; n=$(tail -1 "$T/l" | sed 's/line-//'); got "$T/c" "line-$n\b" 1
 	cat "$T/a" "$T/b" "$T/c" >"$T/all"; in_order "$T/all" "$n"; no_gap "$C"
 	rc 1 adm logs set "$C" fluentd-address=http://x; has "$ERR" "unsupported scheme: 'http'"; rc 1 adm logs set "$C" nonsense; has "$ERR" "not an option as key=value: 'nonsense'"
+	out adm logs set --json "$C" fluentd-request-ack=; eq "$OUT" "{\"name\":\"$C\",\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-address\":\"127.0.0.1:5542\"}}}"
 	rc 1 adm logs set nosuch a=b; has "$ERR" "No such container: nosuch"; rc 2 adm logs set "$C"; rc 2 adm logs set
 }
 t_while_logsvc_is_away() { # whoever is started next sees that the logger has the old options

@@ -2,7 +2,11 @@
 # Operators: service metadata while the engine runs, by HTTP and by sdc-dockeradm; metrics; the logs of all zones.
 . "$(dirname "$0")/lib.sh"
 need docker curl busybox python3 jq
-engine_start; busybox_image
+/usr/bin/python3 -c 'import prometheus_client' || skip_all "no python3-prometheus-client here"
+engine_root; echo "FORWARD_GRACE = 3" >"$ROOT.t/conf"
+start() { engine_start --conf "$ROOT.t/conf"; }
+start; busybox_image
+. "$(dirname "$0")/sinks.sh"
 
 admin() { # admin METHOD PATH [curl arguments]: as api
 	local m=$1 p=$2; shift 2
@@ -17,7 +21,7 @@ effective() { admin GET '/services?name=docker' | jq -r ".[0].effective.$1"; }
 n_logs() { ls "$(dirname "$(log_of "$1")")" | grep -c '^stdio\.log'; }
 n_logs_ge() { [ "$(n_logs "$1")" -ge "$2" ]; }
 talker() { out D run -d "$@" busybox sh -c 'k=0; while :; do k=$((k+1)); echo "line $k"; [ $((k % 50)) != 0 ] || usleep 20000; done'; }
-in_order() { # what is there of a talker's log has no gap
+no_hole() { # what is there of a talker's log has no gap
 	D logs "$1" >"$T/l"; python3 - "$T/l" <<'P' || fail "gap"
 import sys
 v = [int(l.split()[1]) for l in open(sys.argv[1])]
@@ -52,25 +56,25 @@ t_rotation_at_once() {
 	eq "$(n_logs "$C")" 1
 	put '"DEFAULT_MAX_LOG_SIZE":"20k","DEFAULT_MAX_LOG_FILES":"1000"'
 	until_ok n_logs_ge "$C" 4 || fail "not rotated"
-	eq "$(n_logs "${C}b")" 1 "the user's own size"; in_order "$C"
+	eq "$(n_logs "${C}b")" 1 "the user's own size"; no_hole "$C"
 	out D logs "$C"; like "$OUT" '^line 1
 ' # nothing has gone
-	put '"DEFAULT_MAX_LOG_FILES":3'; sleep 0.5; eq "$(n_logs "$C")" 3; in_order "$C"
+	put '"DEFAULT_MAX_LOG_FILES":3'; sleep 0.5; eq "$(n_logs "$C")" 3; no_hole "$C"
 	talker --name "${C}c"; until_ok n_logs_ge "${C}c" 3 || fail "a new one is not rotated"
 	forget DEFAULT_MAX_LOG_SIZE; forget DEFAULT_MAX_LOG_FILES
 }
 t_kill_keeps() {
 	put '"DEFAULT_MAX_LOG_SIZE":"20k","DEFAULT_MAX_LOG_FILES":1000'
 	talker --name "$C"; until_ok n_logs_ge "$C" 3 || fail "not rotated"
-	engine_kill; kill -9 $(pids_of logsvc); engine_start
+	engine_kill; kill -9 $(pids_of logsvc); start
 	eq "$(effective DEFAULT_MAX_LOG_SIZE)" 20k
 	local n; n=$(n_logs "$C"); until_ok n_logs_ge "$C" $((n + 3)) || fail "not rotated after both were killed"
 	kill -9 $(pids_of logsvc); sleep 0.5
 	n=$(n_logs "$C"); until_ok n_logs_ge "$C" $((n + 3)) || fail "not rotated after logsvc was killed"
-	engine_kill; engine_start
+	engine_kill; start
 	n=$(n_logs "$C"); until_ok n_logs_ge "$C" $((n + 3)) || fail "not rotated after apiserver was killed"
 	local f d; d=$(dirname "$(log_of "$C")"); for f in "$d"/stdio.log.*; do [ "$(stat -c %s "$f")" -le 20000 ] || fail "$f is too large"; done
-	D pause "$C" >/dev/null; in_order "$C"; eq "$(head -1 "$T/l")" "line 1"; D unpause "$C" >/dev/null
+	D pause "$C" >/dev/null; no_hole "$C"; eq "$(head -1 "$T/l")" "line 1"; D unpause "$C" >/dev/null
 	forget DEFAULT_MAX_LOG_SIZE; forget DEFAULT_MAX_LOG_FILES
 }
 t_drivers() {
@@ -90,52 +94,93 @@ t_audited() {
 	D events --since "$since" --until "$(($(date +%s) + 1))" --filter type=daemon --format '{{.Type}} {{.Action}} {{json .Actor.Attributes}}' >"$T/e"
 	has "$(cat "$T/e")" 'daemon reload {"DEFAULT_MAX_LOG_SIZE":"123k","name":'
 }
+# read by Prometheus' own parser
 t_metrics() {
-	out D run --name "$C" busybox seq 1 1000; talker --name "${C}b"; sleep 1
+	out D run --name "$C" busybox seq 1 1000; talker --name "${C}b"
+	out D run -d --name "${C}c" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 busybox sh -c 'seq 1 30; sleep 100'
+	until_ok behind "${C}c" 30 || fail "not counted"
 	admin GET /metrics >"$T/m"; eq "$(status)" 200
-	python3 - "$T/m" "$(uuid_of "${C}b")" <<'P' || fail metrics
-import re, sys
-types, values, last, seen = {}, {}, None, []
-text = open(sys.argv[1]).read()
-assert text.endswith('\n')
-for l in text.splitlines():
-    if l.startswith('# HELP '): continue
-    if l.startswith('# TYPE '):
-        _, _, n, t = l.split(); assert n not in types and t in ('counter', 'gauge'), l; types[n] = t; continue
-    m = re.fullmatch(r'([a-z_]+)(?:\{((?:[a-z]+="[^"\\]*",?)*)\})? (\d+)', l); assert m, l
-    assert m[1] in types, l
-    if m[1] != last: assert m[1] not in seen, l; seen.append(m[1]); last = m[1]
-    assert (m[1], m[2]) not in values, l; values[m[1], m[2]] = int(m[3])
-assert values['sdc_docker_logsvc_up', None] == 1
-z = 'zone="%s",driver="json-file"' % sys.argv[2]
-assert values['sdc_docker_log_lines_total', z] > 100 and values['sdc_docker_log_line_bytes_total', z] > 500, z
-assert values['sdc_docker_containers', 'state="running"'] == 1 and values['sdc_docker_http_requests_total', None] > 3
-assert all(n.endswith('_total') == (t == 'counter') for n, t in types.items())
+	/usr/bin/python3 - "$T/m" "$(uuid_of "${C}b")" "$(uuid_of "${C}c")" "${C}b" <<'P' || fail metrics
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+families = {f.name: f for f in text_string_to_metric_families(open(sys.argv[1]).read())}
+def value(family, **labels):
+    v = [s.value for s in families[family].samples if all(s.labels.get(k) == x for k, x in labels.items())]
+    assert len(v) == 1, (family, labels, v); return v[0]
+kinds = {f.type for f in families.values()}
+assert kinds == {'counter', 'gauge', 'histogram'}, kinds
+assert all(f.documentation.endswith('.') for f in families.values())
+z = dict(zone=sys.argv[2], driver='json-file')
+assert value('sdc_docker_logsvc_up') == 1
+assert value('sdc_docker_log_lines', **z) > 100 and value('sdc_docker_log_line_bytes', **z) > 500 and value('sdc_docker_log_size_bytes', **z) > 500
+assert value('sdc_docker_log_rotations', **z) == value('sdc_docker_log_errors', **z) == value('sdc_docker_log_dropped', **z) == 0
+assert value('sdc_docker_containers', state='running') == 2 and value('sdc_docker_http_requests') > 3
+assert value('sdc_docker_container_info', zone=sys.argv[2], name=sys.argv[4]) == 1
+g = dict(zone=sys.argv[3], driver='gelf')
+assert value('sdc_docker_log_forward_connected', **g) == 0 and value('sdc_docker_log_forward_lines', **g) == 0
+assert value('sdc_docker_log_forward_backlog_lines', **g) == 30 and value('sdc_docker_log_forward_backlog_bytes', **g) > 1000
+assert not [s for s in families['sdc_docker_log_forward_connected'].samples if s.labels['driver'] == 'json-file']
+h = {s.labels.get('le', s.name): s.value for s in families['sdc_docker_log_capture_seconds'].samples}
+n = h['sdc_docker_log_capture_seconds_count']
+assert n == h['+Inf'] > 3 and 0 < h['sdc_docker_log_capture_seconds_sum'] < n and h['1'] > n / 2, h
 P
+	for m in "$ROOT.t/m.sock" 127.0.0.1:9323; do # an address of its own, for that alone
+		engine_kill; echo "metrics-addr = $m" | sed 's|= /|= unix:///|' >"$ROOT.t/metrics.conf"; engine_start --conf "$ROOT.t/metrics.conf"
+		case $m in /*) set -- --unix-socket "$m"; eq "$(stat -c %a "$m")" 600 ;; *) set -- --connect-to "::$m" ;; esac
+		has "$(curl -s "$@" http://d/metrics)" $'\nsdc_docker_logsvc_up 1\n'
+		for k in /containers/json /services /_ping; do eq "$(curl -s "$@" -o "$T/o" -w '%{http_code}' "http://d$k")" 404 "$k"; done
+	done
+	engine_kill; start
 }
+behind() { [ "$(adm logs --json | jq ".[] | select(.name == \"$1\").forwarder.behind_lines")" = "$2" ]; }
 adm() { "$BIN/sdc-dockeradm" --root "$ROOT" "$@"; }
 t_adm_metadata() {
 	eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 50000000; out adm metadata set DEFAULT_MAX_LOG_SIZE 10m; eq "$OUT$ERR" ""
 	eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 10m; out adm metadata set DEFAULT_MAX_LOG_SIZE 10000000; eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 10000000
 	rc 1 adm metadata set DEFAULT_MAX_LOG_SIZE nonsense; eq "$ERR" "sdc-dockeradm: DEFAULT_MAX_LOG_SIZE: not a size: 'nonsense'"
 	eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 10000000; has "$(adm metadata get)" $'DEFAULT_LOG_DRIVER=json-file\n'
+	eq "$(adm metadata get --json DEFAULT_MAX_LOG_SIZE)" '"10000000"'; eq "$(adm metadata get --json | jq -r .DEFAULT_LOG_DRIVER)" json-file
 	out adm metadata delete DEFAULT_MAX_LOG_SIZE; eq "$(adm metadata get DEFAULT_MAX_LOG_SIZE)" 50000000
 	rc 1 adm metadata get NOSUCH; rc 1 adm metadata set NOSUCH 1; rc 1 adm metadata delete NOSUCH; rc 2 adm metadata set X; rc 2 adm metadata; rc 2 adm
 	rc 1 "$BIN/sdc-dockeradm" --root /nonexistent metadata get; has "$ERR" "connect to"
 }
 t_adm_logs() {
-	out D run --name "$C" busybox seq 1 5000; out D run --name "${C}b" --log-driver local busybox seq 1 10
-	out adm logs; eq "$(sed -n '1s/ .*//p;2s/ .*//p;3s/ .*//p' <<<"$OUT" | tr '\n' ' ')" "CONTAINER $C ${C}b "
-	like "$OUT" "$C +json-file +[0-9.]+kB +1 +[0-9]+ 20[0-9T:-]+Z"
-	out adm logs --json; eq "$(jq -c '[.[] | [.name, .driver, .files]]' <<<"$OUT")" "[[\"$C\",\"json-file\",1],[\"${C}b\",\"local\",1]]"
-	timeout 3 "$BIN/sdc-dockeradm" --root "$ROOT" logs --watch >"$T/w"; eq "$(grep -c '^CONTAINER' "$T/w")" 2; has "$(cat "$T/w")" LINES/S
+	out D run --name "$C" busybox seq 1 5000; out D run --name "${C}b" --log-driver local busybox seq 1 10; talker --name "${C}c"
+	out adm logs; eq "$(awk '{print $1}' <<<"$OUT" | head -2 | xargs)" "CONTAINER $C"; has "$OUT" "LINES/S OLDEST"
+	like "$OUT" "$C +json-file +[0-9.]+kB +1 +[0-9]+ +0 20[0-9T:-]+Z +-"; like "$OUT" "${C}c +json-file +[0-9.]+kB +1 +[0-9]+ +[1-9][0-9]* 20[0-9T:-]+Z +-"
+	out adm logs --json; eq "$(jq -c 'sort_by(.name)[] | [.name, .driver, .files, .forwarder]' <<<"$OUT" | xargs)" "[$C,json-file,1,null] [${C}b,local,1,null] [${C}c,json-file,1,null]"
+	eq "$(jq 'map(.bytes) == (map(.bytes) | sort | reverse)' <<<"$OUT")" true; eq "$(jq ".[] | select(.name == \"${C}c\").lines_per_second > 10" <<<"$OUT")" true
+	timeout 4 "$BIN/sdc-dockeradm" --root "$ROOT" logs --watch >"$T/w"; eq "$(grep -c '^CONTAINER' "$T/w")" 2
+	timeout 4 "$BIN/sdc-dockeradm" --root "$ROOT" logs --watch --json >"$T/w"; eq "$(jq -c length "$T/w" | xargs)" "3 3"
 	rc 2 adm logs --nope
 }
+forwarder() { adm logs | sed -n "s/^$1 .*[0-9]Z  *//p"; }
+shows() { [[ $(forwarder "$1") =~ $2 ]]; }
+shown() { until_ok shows "$@" || fail "want '$2', got '$(forwarder "$1")'"; }
+delivered() { [ "$(adm logs --json | jq ".[] | select(.name == \"$1\").forwarder.delivered")" = "$2" ]; }
+adds_up() { [ "$(adm logs --json | jq ".[] | select(.name == \"$1\").forwarder | .behind_lines + .dropped")" = "$2" ]; }
+t_forwarders() { # what an operator sees of a sink that is away, comes, goes, and loses lines
+	local since='connecting since 20[0-9-]+T[0-9:]+Z' refused='dial tcp 127.0.0.1:6630: connect: connection refused'
+	out D run -d --name "$C" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:6630 busybox \
+		sh -c 'seq 1 2000; while [ ! -e /go ]; do sleep 0.1; done; seq 1 50; sleep 100'
+	shown "$C" "^$since, 2000 lines behind: $refused\$"
+	sink tcp 6630 "$T/a"; shown "$C" "^connected\$"; until_ok delivered "$C" 2000 || fail "not delivered"; unsink; shown "$C" "^$since: "
+	out D exec "$C" touch /go; shown "$C" "^$since, 50 lines behind: $refused"
+	kill -9 $(pids_of logsvc); shown "$C" "^$since, 50 lines behind" # the next one knows as much
+	kill -9 $(pids_of logger); shown "$C" "^$since, 50 lines behind"
+	eq "$(adm logs --json | jq -c ".[] | select(.name == \"$C\").forwarder | [.state, .behind_lines, .delivered, .dropped]")" '["connecting",50,2000,0]'
+	out D stop -t 0 "$C"; UNTIL=15 until_ok no_loggers; shown "$C" "^stopped, 50 lines behind\$"
+	# max-buffer-size: what is older is dropped
+	out D run -d --name "${C}b" --network host --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:6631 --log-opt mode=non-blocking --log-opt max-buffer-size=10k busybox sh -c 'seq 1 2000; sleep 100'
+	shown "${C}b" "^$since, [0-9]+ lines behind, [0-9]+ dropped: "; until_ok adds_up "${C}b" 2000 || fail "$(forwarder "${C}b")"
+}
+no_loggers() { [ -z "$(pids_of logger)" ]; }
 t_adm_rotate() {
 	talker --name "$C"; out D run --name "${C}b" busybox echo x; sleep 0.5
 	out adm logs rotate "$C"; eq "$(n_logs "$C")" 2; out adm logs rotate "$(D inspect -f '{{slice .Id 0 12}}' "$C")"; eq "$(n_logs "$C")" 3; out adm logs rotate "$(uuid_of "$C")"; eq "$(n_logs "$C")" 4
-	out adm logs rotate --all; eq "$(n_logs "$C") $(n_logs "${C}b")" "5 2"; eq "$(D logs "${C}b")" x; in_order "$C"
-	rc 1 adm logs rotate nosuch; has "$ERR" "No such container: nosuch"; rc 2 adm logs rotate
+	out adm logs rotate --all; eq "$(n_logs "$C") $(n_logs "${C}b")" "5 2"; eq "$(D logs "${C}b")" x; no_hole "$C"
+	rc 1 adm logs rotate nosuch; has "$ERR" "No such container: nosuch"; rc 2 adm logs rotate; rc 2 adm logs rotate --all x
+	out adm logs rotate --json "$C"; eq "$OUT" "[{\"name\":\"$C\",\"uuid\":\"$(uuid_of "$C")\"}]"; rc 1 adm logs rotate --json 01234567-0123-0123-0123-0123456789ab; has "$(jq -r '.[0].error' <<<"$OUT")" "No such container"
 }
 t_adm_prune() {
 	local d k; talker --name "$C"; d=$(dirname "$(log_of "$C")")
@@ -143,12 +188,15 @@ t_adm_prune() {
 	rc 1 adm logs prune; rc 1 adm logs prune --older-than soon; rc 1 adm logs prune --keep x; rc 2 adm logs prune --nope
 	out adm logs prune --older-than 1h; eq "$(n_logs "$C")" 4; has "$OUT" "space: 0B"
 	out adm logs prune --keep 1 --dry-run; like "$OUT" "$C +2 files .*kB"; has "$OUT" "Would be reclaimed"; eq "$(n_logs "$C")" 4
-	out adm logs prune --keep 1 "$C"; eq "$(n_logs "$C")" 2; in_order "$C"; k=$(ls "$d" | grep "^stdio.log.2")
-	sleep 4; out adm logs prune --older-than 1s; eq "$(n_logs "$C")" 1; [ ! -e "$d/$k" ] || fail "$k is there"; in_order "$C"
+	out adm logs prune --keep 1 --dry-run --json; eq "$(jq -c '[.dry_run, .zones[0].name, .zones[0].files, .zones[0].bytes == .bytes]' <<<"$OUT")" "[true,\"$C\",2,true]"
+	out adm logs prune --keep 1 "$C"; eq "$(n_logs "$C")" 2; no_hole "$C"; k=$(ls "$d" | grep "^stdio.log.2")
+	sleep 4; out adm logs prune --older-than 1s; eq "$(n_logs "$C")" 1; [ ! -e "$d/$k" ] || fail "$k is there"; no_hole "$C"
 	out D stop -t 0 "$C"; out adm logs rotate "$C"; out adm logs prune --keep 0; eq "$(n_logs "$C")" 1; eq "$(D logs "$C")" ""
 }
 t_adm_health() {
 	out adm health; eq "$(awk '{print $2}' <<<"$OUT" | tr '\n' ' ')" "ok ok ok "
-	engine_kill; rc 1 adm health; has "$OUT" "api        not ok"; like "$OUT" "logsvc +ok"; engine_start; out adm health
+	engine_kill; rc 1 adm health; has "$OUT" "api        not ok"; like "$OUT" "logsvc +ok"; start; out adm health
 }
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
+UNTIL=25 until_ok no_loggers # of containers that were removed before their sinks had all
+unsink_all
