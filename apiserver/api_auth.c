@@ -42,20 +42,8 @@ static bool auth_cancelled(void *arg)
 /* Docker's words; its status for a 401 is 500, which clients cannot tell from a broken registry. */
 static int refused(const char *url, long status, struct err *err)
 {
-	static const struct {
-		long status;
-		const char *words;
-	} known[] = {
-		{ 401, " Unauthorized" },	    { 403, " Forbidden" },   { 404, " Not Found" },
-		{ 500, " Internal Server Error" },  { 502, " Bad Gateway" }, { 503, " Service Unavailable" },
-	};
-	const char *words = "";
-
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (known[i].status == status)
-			words = known[i].words;
 	return err_kind(err, status == 401 ? ERR_UNAUTHORIZED : ERR_SYSTEM,
-			"login attempt to %s failed with status: %ld%s", url, status, words);
+			"login attempt to %s failed with status: %ld%s", url, status, http_status_words(status));
 }
 
 static int try_basic(const struct auth_job *aj, const struct http_where *w, const char *url, struct err *err)
@@ -118,13 +106,16 @@ static int auth_run(struct job *job, struct err *err)
 {
 	struct auth_job *aj = container_of(job, struct auth_job, job);
 	struct err second = { 0 };
-	int rc = login_at(aj, "https", err);
+	int rc;
+
+	aj->insecure = registry_is_insecure(aj->host);
+	rc = login_at(aj, "https", err);
 
 	/* no TLS there? */
 	if (rc < 0 && err->kind == ERR_SYSTEM && aj->insecure && login_at(aj, "http", &second) == 0)
 		return 0;
-	if (rc < 0 && second.kind == ERR_UNAUTHORIZED)
-		*err = second;
+	if (rc < 0 && second.msg[0])
+		*err = second; /* of the last one tried, as with Docker */
 	return rc;
 }
 
@@ -163,6 +154,16 @@ static char *registry_host(const char *address)
 	return xstrndup(p, n);
 }
 
+static int check_address(const char *address, struct err *err)
+{
+	cleanup_free char *host = registry_host(address);
+
+	if (host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]")])
+		return err_kind(err, ERR_BAD_PARAM, "unable to parse server address: \"%.200s\" has a host that is none",
+				address);
+	return 0;
+}
+
 void handle_auth(struct req *r)
 {
 	const struct buf *body = req_body(r);
@@ -170,7 +171,7 @@ void handle_auth(struct req *r)
 	struct err err = { 0 };
 	struct auth_job *aj;
 
-	if (jparse(buf_str(body), body->len, &o, &err) < 0) {
+	if (jparse(buf_str(body), body->len, &o, &err) < 0 || check_address(jget_str(o, "serveraddress", ""), &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}
@@ -181,7 +182,6 @@ void handle_auth(struct req *r)
 	if (*jget_str(o, "identitytoken", ""))
 		aj->creds.identity_token = xstrdup(jget_str(o, "identitytoken", ""));
 	aj->host = registry_host(jget_str(o, "serveraddress", ""));
-	aj->insecure = registry_is_insecure(aj->host);
 	aj->job.run = auth_run;
 	aj->job.done = auth_done;
 	aj->job.what = "auth";

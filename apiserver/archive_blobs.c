@@ -217,8 +217,8 @@ static int add_layer(struct archive_blobs *b, struct reader *r, const char *name
 	}
 	if (have) {
 		r->bar_id[0] = '\0';
-		rc = layer_pump(entry_read, r, -1, NULL, &pumped, err);
-	} else if ((rc = layer_stage_new(entry_read, r, &st, err)) == 0) {
+		rc = layer_pump(entry_read, r, NULL, -1, NULL, &pumped, err);
+	} else if ((rc = layer_stage_new(entry_read, r, NULL, &st, err)) == 0) {
 		pumped = st->pumped;
 	}
 	if (rc < 0)

@@ -278,7 +278,7 @@ void layer_stage_free(struct layer_stage *st)
 	free(st);
 }
 
-int layer_stage_new(layer_read_fn *fn, void *arg, struct layer_stage **out, struct err *err)
+int layer_stage_new(layer_read_fn *fn, void *arg, const char *raw_id, struct layer_stage **out, struct err *err)
 {
 	struct layer_stage *st = xcalloc(1, sizeof(*st));
 	unsigned char r[16];
@@ -296,7 +296,7 @@ int layer_stage_new(layer_read_fn *fn, void *arg, struct layer_stage **out, stru
 	if (fd < 0)
 		rc = err_sys(err, "open a temporary layer");
 	else
-		rc = layer_pump(fn, arg, fd, NULL, &st->pumped, err);
+		rc = layer_pump(fn, arg, raw_id, fd, NULL, &st->pumped, err);
 	if (rc == 0 && failpoint("layer.stage"))
 		rc = err_kind(err, ERR_SYSTEM, "failpoint layer.stage");
 	if (rc < 0) {
@@ -428,7 +428,7 @@ int layer_add(layer_read_fn *fn, void *arg, const char *parent_chain, const char
 	struct layer_stage *st = NULL;
 	int rc;
 
-	if ((rc = layer_stage_new(fn, arg, &st, err)) < 0)
+	if ((rc = layer_stage_new(fn, arg, NULL, &st, err)) < 0)
 		return rc;
 	if (expect_diff_id && !str_eq(expect_diff_id, st->pumped.diff_id)) {
 		rc = err_kind(err, ERR_SYSTEM, "layer has digest %s, not %s", st->pumped.diff_id,

@@ -28,7 +28,7 @@ struct layer_stage {
 
 /* Loads, sweeps tmp/, checks what a power cut may have torn. */
 int layer_init(struct err *err);
-int layer_stage_new(layer_read_fn *fn, void *arg, struct layer_stage **out, struct err *err);
+int layer_stage_new(layer_read_fn *fn, void *arg, const char *raw_id, struct layer_stage **out, struct err *err);
 /* Puts the stage in place on top of parent_chain ("": first); when the layer is there already, the
  * stage is dropped. Takes the stage. */
 int layer_stage_commit(struct layer_stage *st, const char *parent_chain, struct layer_info *out,

@@ -103,6 +103,9 @@ static int picker_init(struct picker *p, struct err *err)
 		return rc;
 	p->has_dangling = rc == 1;
 	p->references = jget_strv(p->filters, "reference");
+	for (char **pattern = p->references; *pattern; pattern++)
+		if (!image_pattern_valid(*pattern))
+			return err_kind(err, ERR_BAD_PARAM, "syntax error in pattern");
 	return time_filters(p, err);
 }
 

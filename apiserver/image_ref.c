@@ -324,6 +324,40 @@ char *image_ref_key(const struct image_ref *r)
 	return with_suffixes(image_ref_name(r), tag, "");
 }
 
+/* Behind "[", Go's path.Match: at least one range, each of characters or "\\" and one. NULL: it is not closed. */
+static const char *skip_class(const char *p)
+{
+	bool any = false;
+
+	for (p += *p == '^'; !(*p == ']' && any); any = true) {
+		for (int side = 0; side < 2; side++) {
+			if (side && *p != '-')
+				break;
+			p += side;
+			if (!*p || *p == '-' || *p == ']')
+				return NULL;
+			p += *p == '\\';
+			if (!*p)
+				return NULL;
+			p++;
+		}
+	}
+	return p + 1;
+}
+
+bool image_pattern_valid(const char *p)
+{
+	while (*p) {
+		char c = *p++;
+
+		if (c == '[' && !(p = skip_class(p)))
+			return false;
+		if (c == '\\' && !*p++)
+			return false;
+	}
+	return true;
+}
+
 bool image_ref_match(const struct image_ref *r, const char *pattern)
 {
 	cleanup_free char *whole = image_ref_familiar(r);

@@ -47,6 +47,8 @@ bool image_tag_valid(const char *tag);
 /* sha256:<64 lower-case hex digits>. */
 bool image_id_valid(const char *id);
 /* Docker's filepath.Match of reference patterns against the familiar name, with and without tag. */
+/* Whether image_ref_match can use it: Go's path.Match calls others syntax errors. */
+bool image_pattern_valid(const char *pattern);
 bool image_ref_match(const struct image_ref *r, const char *pattern);
 
 #endif

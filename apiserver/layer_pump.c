@@ -441,7 +441,23 @@ static void pump_fini(struct pump *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
-int layer_pump(layer_read_fn *fn, void *arg, int dir_fd, const struct layer_limits *limits,
+/* rc: a failure; which may be that of the stream. */
+static int blame_stream(struct pump *p, const char *raw_id, int rc)
+{
+	ssize_t n;
+
+	while ((n = raw_read(p, p->raw, RAW_SIZE)) > 0)
+		;
+	if (n < 0)
+		return rc;
+	digest_text(p->raw_hash, p->out->raw_id);
+	if (str_eq(p->out->raw_id, raw_id))
+		return rc;
+	*p->err = (struct err){ 0 };
+	return err_kind(p->err, ERR_SYSTEM, "filesystem layer verification failed for digest %s", raw_id);
+}
+
+int layer_pump(layer_read_fn *fn, void *arg, const char *raw_id, int dir_fd, const struct layer_limits *limits,
 	       struct layer_pumped *out, struct err *err)
 {
 	struct pump p = { .fn = fn, .arg = arg, .dir_fd = dir_fd, .pipe_fd = -1, .result_fd = -1, .err = err };
@@ -476,6 +492,8 @@ int layer_pump(layer_read_fn *fn, void *arg, int dir_fd, const struct layer_limi
 	if (rc == 0) {
 		digest_text(p.tar_hash, out->diff_id);
 		digest_text(p.raw_hash, out->raw_id);
+	} else if (raw_id && p.read_rc == 0 && rc != -ECANCELED) {
+		rc = blame_stream(&p, raw_id, rc);
 	}
 	pump_fini(&p);
 	return rc;

@@ -28,9 +28,11 @@ struct layer_pumped {
 	uint64_t n_entries, n_whiteouts, n_skipped;
 };
 
-/* Unpacks into dir_fd, an empty directory made for it: makes diff/, split, and moves and extra/
+/* raw_id: the digest that the stream has to have, NULL: not known. With it a stream that does not unpack is read to its
+ * end, and one of another digest is told as such: it was damaged on its way.
+ * Unpacks into dir_fd, an empty directory made for it: makes diff/, split, and moves and extra/
  * where needed. dir_fd -1: only hashes. A partial result is the caller's to remove. */
-int layer_pump(layer_read_fn *fn, void *arg, int dir_fd, const struct layer_limits *limits,
+int layer_pump(layer_read_fn *fn, void *arg, const char *raw_id, int dir_fd, const struct layer_limits *limits,
 	       struct layer_pumped *out, struct err *err);
 
 #endif

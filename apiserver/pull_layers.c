@@ -263,7 +263,7 @@ static enum layer_state fetch(struct item *it)
 
 	if (s != LAYER_TODO)
 		return s;
-	rc = layer_stage_new(read_blob, it, &it->stage, &err);
+	rc = layer_stage_new(read_blob, it, it->d->digest, &it->stage, &err);
 	url_source_free(it->src);
 	it->src = NULL;
 	if (rc < 0) {

@@ -25,6 +25,7 @@
 
 #include "apiserver/engine.h"
 #include "apiserver/image_layer.h"
+#include "apiserver/push_upload.h"
 #include "apiserver/registry_origins.h"
 #include "cleanup.h"
 #include "fs.h"
@@ -37,133 +38,12 @@
 #define LEVEL	      6
 #define GZIP_WINDOW   (15 + 16)
 
-/* ---------------------------------------------------------------- asking */
-
-/* 1: it is there, 0: it is not. */
-static int blob_there(const struct push_to *to, const char *digest, struct err *err)
-{
-	cleanup_free char *url = xasprintf("/%s/blobs/%s", to->repo, digest);
-	struct http_ask q = { .method = "Head", .url = url };
-	struct http_answer a;
-	int rc;
-
-	if ((rc = registry_ask(to->reg, &q, &a, err)) < 0)
-		return rc;
-	if (a.status == 200)
-		rc = 1;
-	else if (a.status != 404)
-		rc = registry_refused(&a, NULL, err);
-	http_answer_fini(&a);
-	return rc;
-}
-
-/* The address to upload to, whole. */
-static char *upload_location(const struct push_to *to, const char *location)
-{
-	if (location && location[0] == '/')
-		return xasprintf("%s%s", registry_base(to->reg), location);
-	return str_starts(location ? location : "", "http://") || str_starts(location ? location : "", "https://") ?
-		       xstrdup(location) : NULL;
-}
-
-/* *location: where to upload, or NULL when the blob was mounted. */
-static int begin_upload(const struct push_to *to, const char *digest, const char *from, char **location,
-			struct err *err)
-{
-	cleanup_free char *query = from ? xasprintf("?mount=%s&from=%s", digest, from) : xstrdup("");
-	cleanup_free char *url = xasprintf("/%s/blobs/uploads/%s", to->repo, query);
-	struct http_ask q = { .method = "Post", .url = url };
-	struct http_answer a;
-	int rc;
-
-	*location = NULL;
-	if ((rc = registry_ask(to->reg, &q, &a, err)) < 0)
-		return rc;
-	if (a.status == 202) {
-		*location = upload_location(to, http_answer_header(&a, "location"));
-		rc = *location ? 0 : err_kind(err, ERR_SYSTEM, "the registry gave no place to upload to");
-	} else if (a.status != 201 || !from) {
-		rc = registry_refused(&a, NULL, err);
-	}
-	http_answer_fini(&a);
-	return rc;
-}
-
-/* ---------------------------------------------------------------- uploading */
-
-struct upload {
-	const struct push_to *to;
-	const char *id; /* of the progress lines; NULL: none */
-	const char *digest;
-	const char *p; /* or: */
-	int fd;
-	size_t len;
-};
-
-static void on_sent(void *arg, int64_t sent, int64_t total)
-{
-	const struct upload *u = arg;
-
-	if (u->id)
-		transfer_bar(u->to->t, u->id, "Pushing", sent, total);
-}
-
-static int put_blob(struct upload *u, const char *location, long *status, struct err *err)
-{
-	static const char *const headers[] = { "Content-Type: application/octet-stream", NULL };
-	cleanup_free char *url = xasprintf("%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?',
-					   u->digest);
-	struct http_ask q = {
-		.method = "Put",
-		.url = url,
-		.headers = headers,
-		.body = u->p,
-		.body_len = u->len,
-		.body_fd = u->fd,
-		.on_sent = on_sent,
-		.sent_arg = u,
-	};
-	struct http_answer a;
-	int rc;
-
-	*status = 0;
-	if ((rc = registry_ask(u->to->reg, &q, &a, err)) < 0)
-		return rc;
-	*status = a.status;
-	if (a.status != 201)
-		rc = registry_refused(&a, NULL, err);
-	http_answer_fini(&a);
-	return rc;
-}
-
-/* location: of an upload begun already, or NULL. Takes it. */
-static int upload(struct upload *u, char *location, struct err *err)
-{
-	for (unsigned attempt = 0;; attempt++) {
-		cleanup_free char *at = take_ptr(&location);
-		long status = 0;
-		int rc = 0;
-
-		if (!at)
-			rc = begin_upload(u->to, u->digest, NULL, &at, err);
-		if (rc < 0 && err->code == -ECANCELED)
-			return rc;
-		if (rc == 0 && (rc = put_blob(u, at, &status, err)) == 0)
-			return 0;
-		if ((status >= 400 && status < 500) || attempt >= TRANSFER_ATTEMPTS ||
-		    err->kind == ERR_FORBIDDEN || str_starts(err->msg, "unauthorized") ||
-		    !transfer_backoff(u->to->t, u->id ? u->id : "", attempt))
-			return rc;
-		*err = (struct err){ 0 };
-	}
-}
-
 int push_bytes(const struct push_to *to, const char *p, size_t len, const char *digest, struct err *err)
 {
-	struct upload u = { .to = to, .digest = digest, .p = p, .len = len };
-	int rc = blob_there(to, digest, err);
+	struct push_upload u = { .to = to, .digest = digest, .p = p, .len = len };
+	int rc = push_blob_there(to, digest, err);
 
-	return rc < 0 ? rc : rc ? 0 : upload(&u, NULL, err);
+	return rc < 0 ? rc : rc ? 0 : push_upload(&u, NULL, err);
 }
 
 /* ---------------------------------------------------------------- compressing */
@@ -286,7 +166,7 @@ static int known_there(struct pushing *p, bool here, struct err *err)
 		if (str_eq(o->repo, p->to->canonical_repo) != here || o->size <= 0)
 			continue;
 		asked++;
-		if ((rc = blob_there(p->to, o->digest, err)) < 0)
+		if ((rc = push_blob_there(p->to, o->digest, err)) < 0)
 			return rc;
 		if (rc) {
 			transfer_line(p->to->t, p->id, "Layer already exists");
@@ -323,7 +203,7 @@ static int mount_from_sibling(struct pushing *p, struct err *err)
 			continue;
 		asked++;
 		registry_scope(p->to->reg, from, "pull");
-		rc = begin_upload(p->to, o->digest, from, &p->location, &why);
+		rc = push_begin(p->to, o->digest, from, &p->location, &why);
 		if (rc == 0 && !p->location) {
 			transfer_line(p->to->t, p->id, "Mounted from %s", from);
 			found(p, o->digest, o->size);
@@ -342,14 +222,14 @@ static int make_and_send(struct pushing *p, const char *chain, struct err *err)
 {
 	cleanup_free char *dir = xasprintf("%s/layers/tmp", engine->paths.lib);
 	cleanup_fd int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	struct upload u = { .to = p->to, .id = p->id };
+	struct push_upload u = { .to = p->to, .id = p->id };
 	struct descriptor d;
 	int rc;
 
 	if (fd < 0)
 		return err_sys(err, "make a temporary file in %s", dir);
 	if ((rc = compress_layer(p->to, chain, fd, &d, err)) < 0 ||
-	    (rc = blob_there(p->to, d.digest, err)) < 0)
+	    (rc = push_blob_there(p->to, d.digest, err)) < 0)
 		return rc;
 	if (rc) {
 		transfer_line(p->to->t, p->id, "Layer already exists");
@@ -359,7 +239,7 @@ static int make_and_send(struct pushing *p, const char *chain, struct err *err)
 	u.digest = d.digest;
 	u.fd = fd;
 	u.len = (size_t)d.size;
-	if ((rc = upload(&u, take_ptr(&p->location), err)) < 0)
+	if ((rc = push_upload(&u, take_ptr(&p->location), err)) < 0)
 		return rc;
 	transfer_line(p->to->t, p->id, "Pushed");
 	found(p, d.digest, d.size);

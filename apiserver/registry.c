@@ -24,8 +24,6 @@
 #include "jget.h"
 #include "str.h"
 
-#define HUB_HOST "registry-1.docker.io"
-
 struct registry {
 	char base[512];
 	struct http_where where;
@@ -41,66 +39,6 @@ struct registry {
 	unsigned generation; /* of token and scopes */
 };
 
-/* ---------------------------------------------------------------- endpoints */
-
-bool registry_is_insecure(const char *host)
-{
-	cleanup_strv char **list = strv_split(conf_str(engine->conf, "insecure-registries"), ',');
-
-	if (http_host_is_loopback(host) || conf_bool(engine->conf, "docker_registry_insecure"))
-		return true;
-	for (char **p = list; *p; p++) {
-		char *s = *p + strspn(*p, " \t");
-
-		s[strcspn(s, " \t")] = '\0';
-		if (str_eq(s, host))
-			return true;
-	}
-	return false;
-}
-
-static void add_endpoint(struct reg_endpoint *out, size_t *n, const char *scheme, const char *rest,
-			 bool insecure, bool mirror)
-{
-	struct reg_endpoint *ep = &out[*n];
-	size_t len;
-
-	if (*n == REG_ENDPOINTS_MAX ||
-	    str_fmt(ep->base, sizeof(ep->base), "%s%s", scheme, rest) < 0)
-		return;
-	len = strlen(ep->base);
-	while (len && ep->base[len - 1] == '/')
-		ep->base[--len] = '\0';
-	ep->insecure = insecure;
-	ep->mirror = mirror;
-	(*n)++;
-}
-
-size_t registry_endpoints(const char *domain, bool mirrors, struct reg_endpoint out[REG_ENDPOINTS_MAX])
-{
-	cleanup_strv char **list = NULL;
-	bool hub = str_eq(domain, IMAGE_REF_DOMAIN), insecure;
-	const char *host = hub ? HUB_HOST : domain;
-	size_t n = 0;
-
-	list = strv_split(hub && mirrors ? conf_str(engine->conf, "registry-mirrors") : "", ',');
-	for (char **p = list; *p && n < REG_ENDPOINTS_MAX - 2; p++) {
-		char *s = *p + strspn(*p, " \t");
-		cleanup_free char *mirror_host = NULL;
-
-		s[strcspn(s, " \t")] = '\0';
-		mirror_host = http_host(s);
-		if (*s)
-			add_endpoint(out, &n, strstr(s, "://") ? "" : "https://", s,
-				     registry_is_insecure(mirror_host), true);
-	}
-	insecure = registry_is_insecure(host);
-	add_endpoint(out, &n, "https://", host, insecure, false);
-	if (insecure)
-		add_endpoint(out, &n, "http://", host, true, false);
-	return n;
-}
-
 /* ---------------------------------------------------------------- opening */
 
 static int ping(struct registry *r, struct err *err)
@@ -113,8 +51,8 @@ static int ping(struct registry *r, struct err *err)
 	if ((rc = http_do(&r->where, &q, &a, err)) < 0)
 		return rc;
 	if (a.status >= 500)
-		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": received unexpected HTTP status: %ld", url,
-			      a.status);
+		rc = err_kind(err, ERR_SYSTEM, "Get \"%s\": received unexpected HTTP status: %ld%s", url,
+			      a.status, http_status_words(a.status));
 	r->is_v2 = a.status == 200 || a.status == 401 ||
 		   http_answer_header(&a, "docker-distribution-api-version");
 	if (a.status == 401)
@@ -222,7 +160,7 @@ static int authorize(struct registry *r, const char *method, const char *url, ch
 	} else if (r->has_challenge && r->challenge.scheme == CHALLENGE_BASIC) {
 		*out = reg_creds_basic(r->creds);
 		if (!*out)
-			rc = err_kind(err, ERR_SYSTEM, "%s \"%s\": no basic auth credentials", method, url);
+			rc = err_kind(err, ERR_SYSTEM, "%s \"%s\": " REGISTRY_NO_BASIC, method, url);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return rc;
@@ -342,7 +280,8 @@ int registry_refused(const struct http_answer *a, enum reg_refusal *why, struct 
 		why = &w;
 	*why = REG_OTHER;
 	if (a->status >= 500 || a->status < 400)
-		return err_kind(err, ERR_SYSTEM, "received unexpected HTTP status: %ld", a->status);
+		return err_kind(err, ERR_SYSTEM, "received unexpected HTTP status: %ld%s", a->status,
+				http_status_words(a->status));
 	if (challenge_choose(a->challenges, &c) && c.scheme == CHALLENGE_BEARER) {
 		if (str_eq(c.error, "insufficient_scope"))
 			return refusal("DENIED", c.error_description, why, err);
@@ -437,7 +376,8 @@ int registry_blob(struct registry *r, const char *repo, const char *digest, int6
 		return err_kind(err, ERR_SYSTEM, "%s", status == 401 ?
 				"unauthorized: authentication required" :
 				"denied: requested access to the resource is denied");
-	return err_kind(err, ERR_SYSTEM, "received unexpected HTTP status: %ld", status);
+	return err_kind(err, ERR_SYSTEM, "received unexpected HTTP status: %ld%s", status,
+			http_status_words(status));
 }
 
 int registry_blob_text(struct registry *r, const char *repo, const char *digest, int64_t size,

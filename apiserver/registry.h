@@ -24,7 +24,10 @@ struct reg_endpoint {
 /* In the order in which they are tried: the mirrors (of docker.io, when mirrors is asked for), TLS,
  * and plain HTTP for loopback and insecure-registries. */
 size_t registry_endpoints(const char *domain, bool mirrors, struct reg_endpoint out[REG_ENDPOINTS_MAX]);
+/* May look names up: worker. */
 bool registry_is_insecure(const char *host);
+/* net: "10.0.0.0/8", "fd00::/8". Pure. */
+bool registry_net_has(const char *net, const char *address);
 
 struct registry;
 struct registry_opts {
@@ -39,6 +42,8 @@ void registry_close(struct registry *r); /* NULL is fine */
 const char *registry_base(const struct registry *r);
 /* False: what answered at /v2/ is no registry of this protocol; perhaps of v1. */
 bool registry_is_v2(const struct registry *r);
+/* What an error ends in where the registry wants Basic credentials and there are none. */
+#define REGISTRY_NO_BASIC "no basic auth credentials"
 /* Tokens from now on are also for this. actions: "pull", "pull,push". */
 void registry_scope(struct registry *r, const char *repo, const char *actions);
 

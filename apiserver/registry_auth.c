@@ -77,6 +77,26 @@ void reg_creds_parse(const char *header, struct reg_creds *out)
 	free(text);
 }
 
+/* Those of a registry: by its name, or by an address as configurations of old have it. */
+static const json_t *find_creds(const json_t *all, const char *key)
+{
+	const json_t *o = jget_obj(all, key), *value;
+	const char *address;
+
+	if (o || str_starts(key, "https://"))
+		return o;
+	json_object_foreach((json_t *)all, address, value) {
+		const char *host = str_starts(address, "https://")  ? address + 8
+				   : str_starts(address, "http://") ? address + 7
+								    : address;
+		size_t n = strcspn(host, "/");
+
+		if (strlen(key) == n && strncmp(host, key, n) == 0 && json_is_object(value))
+			return value;
+	}
+	return NULL;
+}
+
 void reg_creds_for(const char *header, const char *domain, struct reg_creds *out)
 {
 	const char *key = str_eq(domain, "docker.io") ? "https://index.docker.io/v1/" : domain;
@@ -89,8 +109,8 @@ void reg_creds_for(const char *header, const char *domain, struct reg_creds *out
 	text = str_empty(header) ? NULL : b64_decode(header, &len);
 	if (!text)
 		return;
-	if (jparse(text, len, &all, &ignored) == 0 && jget_obj(all, key))
-		take_members(jget_obj(all, key), out);
+	if (jparse(text, len, &all, &ignored) == 0 && find_creds(all, key))
+		take_members(find_creds(all, key), out);
 	explicit_bzero(text, len);
 	free(text);
 }

@@ -9,7 +9,9 @@
  */
 #include "apiserver/registry_http.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +41,24 @@ char *http_host(const char *url)
 	return xstrndup(p, strcspn(p, "/?#"));
 }
 
+char *http_host_name(const char *host)
+{
+	if (host[0] == '[')
+		return xstrndup(host + 1, strcspn(host + 1, "]"));
+	return xstrndup(host, strcspn(host, ":"));
+}
+
 bool http_host_is_loopback(const char *host)
 {
-	return str_starts(host, "127.") || str_eq(host, "localhost") ||
-	       str_starts(host, "localhost:") || str_eq(host, "[::1]") || str_starts(host, "[::1]:");
+	cleanup_free char *name = http_host_name(host);
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, name, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, name, &v6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&v6);
+	return str_eq(name, "localhost");
 }
 
 bool http_cancelled(const struct http_where *w)
@@ -77,7 +93,7 @@ static void read_client_cert(struct http_where *w, const char *name)
 	else if (!fs_exists(path))
 		snprintf(w->problem, sizeof(w->problem), "missing client certificate %.*s.cert for key %.200s in %.300s",
 			 stem > 200 ? 200 : stem, name, name, w->certs_dir);
-	else if (is_cert && !w->client_cert[0])
+	else if (is_cert && (!w->client_cert[0] || strcmp(name, strrchr(w->client_cert, '/') + 1) < 0))
 		if (str_fmt(w->client_cert, sizeof(w->client_cert), "%s/%s", w->certs_dir, name) < 0 ||
 		    str_fmt(w->client_key, sizeof(w->client_key), "%s", path) < 0)
 			w->client_cert[0] = '\0';
@@ -235,6 +251,8 @@ int http_failed(CURL *curl, CURLcode rc, const char *method, const char *url, co
 
 	if (str_empty(detail))
 		detail = curl_easy_strerror(rc);
+	if (strstr(detail, "getpeername() failed")) /* how libcurl notices that the other side has hung up */
+		detail = "connection reset by peer";
 	switch (rc) {
 	case CURLE_ABORTED_BY_CALLBACK:
 		err_kind(err, ERR_SYSTEM, "%s: context canceled", get);

@@ -66,6 +66,8 @@ int http_failed(CURL *curl, CURLcode rc, const char *method, const char *url, co
 		struct err *err);
 /* Host and port of a URL: up to the path. Owned. */
 char *http_host(const char *url);
+/* Without the port, and the brackets of an IPv6 address. Owned. */
+char *http_host_name(const char *host);
 bool http_host_is_loopback(const char *host);
 
 #endif

@@ -249,6 +249,22 @@ static int get_image(struct pull *p, const struct image_ref *ref, const struct m
 	return fetch_image(p, ref, m, id, err);
 }
 
+/* An index's digest may name the image of another platform already. That stays, as with Docker, but where the digest is
+ * what was asked for. */
+static int name_digest(const struct image_ref *by_digest, bool move, const char *id, char old[72], struct err *err)
+{
+	cleanup_free char *name = image_ref_canonical(by_digest);
+	struct err ignored = { 0 };
+	struct image *img = NULL;
+
+	if (!move && image_resolve(name, &img, NULL, &ignored) == 0) {
+		str_copy(old, 72, img->id);
+		image_unref(img);
+		return 0;
+	}
+	return image_name_add(id, by_digest, old, err);
+}
+
 static int name_image(struct pull *p, const struct image_ref *ref, const char *digest, const char *id,
 		      struct err *err)
 {
@@ -258,7 +274,7 @@ static int name_image(struct pull *p, const struct image_ref *ref, const char *d
 
 	str_copy(by_digest.digest, sizeof(by_digest.digest), digest);
 	by_digest.tag[0] = '\0';
-	if ((rc = image_name_add(id, &by_digest, old, err)) < 0)
+	if ((rc = name_digest(&by_digest, ref->digest[0], id, old, err)) < 0)
 		return rc;
 	if (!ref->digest[0] && (rc = image_name_add(id, ref, old, err)) < 0)
 		return rc;
@@ -283,6 +299,7 @@ static void warn_platform(struct pull *p)
 
 static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err)
 {
+	cleanup_free char *canonical = image_ref_canonical(ref);
 	const char *which = ref->digest[0] ? ref->digest : ref->tag;
 	struct manifest_text mt;
 	struct manifest m;
@@ -291,7 +308,7 @@ static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err
 
 	if ((rc = get_manifest(p, ref, which, &mt, &m, err)) < 0)
 		return rc;
-	progress_status(p->t->progress, which, "Pulling from %s", ref->path);
+	progress_status(p->t->progress, ref->digest[0] ? canonical : which, "Pulling from %s", ref->path);
 	image_hold_begin();
 	if (m.is_schema1)
 		rc = get_schema1(p, ref, &mt, id, err);
@@ -417,6 +434,9 @@ int registry_pull(const struct registry_pull *o, struct transfer *t, struct err 
 	struct pull p = { .o = o, .t = t };
 	size_t n = registry_endpoints(o->ref.domain, true, v);
 	int rc = -ENOENT;
+
+	if (str_eq(o->ref.domain, IMAGE_REF_DOMAIN) && str_eq(o->ref.path, "library/scratch"))
+		return err_kind(err, ERR_FORBIDDEN, "'scratch' is a reserved name");
 
 	for (size_t i = 0; i < n; i++) {
 		bool reached = false;

@@ -120,6 +120,10 @@ static int first_failure(const struct layer_push *v, size_t n, struct err *err)
 	if (!worst)
 		return 0;
 	*err = worst->err;
+	if (str_ends(err->msg, REGISTRY_NO_BASIC)) { /* Docker tells the cause alone */
+		*err = (struct err){ 0 };
+		err_kind(err, ERR_SYSTEM, REGISTRY_NO_BASIC);
+	}
 	if (!err->msg[0])
 		err_kind(err, ERR_SYSTEM, "context canceled");
 	err->code = worst->rc;

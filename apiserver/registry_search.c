@@ -10,6 +10,7 @@
  */
 #include "apiserver/registry_search.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static int read_results(const struct registry_search *s, const struct buf *body,
 }
 
 static int search_at(const struct registry_search *s, const char *scheme, const char *host, const char *words,
-		     struct buf *out, struct err *err)
+		     bool insecure, struct buf *out, struct err *err)
 {
 	char *escaped = curl_easy_escape(NULL, words, 0);
 	cleanup_free char *url = xasprintf("%s://%s/v1/search?q=%s&n=%d", scheme, host, escaped ? escaped : "",
@@ -87,7 +88,7 @@ static int search_at(const struct registry_search *s, const char *scheme, const 
 	int rc;
 
 	curl_free(escaped);
-	http_where_init(&where, host, registry_is_insecure(host));
+	http_where_init(&where, host, insecure);
 	where.cancelled = s->cancelled;
 	where.arg = s->arg;
 	rc = http_do(&where, &q, &a, err);
@@ -103,16 +104,38 @@ static int search_at(const struct registry_search *s, const char *scheme, const 
 	return rc;
 }
 
+/* What a registry that could not be reached says, in Docker's frame, and what the operator may do about it. */
+static int unreachable(const char *host, const struct err *tls, const struct err *plain, struct err *err)
+{
+	const struct err first = *tls;
+
+	*err = (struct err){ 0 };
+	if (plain)
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid registry endpoint \"http://%s/v1/\". HTTPS attempt: %.500s. HTTP attempt: %.500s", host,
+				first.msg, plain->msg);
+	return err_kind(err, ERR_BAD_PARAM,
+			"invalid registry endpoint https://%s/v1/: %.600s. If this private registry supports only HTTP or HTTPS "
+			"with an unknown CA certificate, add it to insecure-registries in sdc-docker.conf. In the case of HTTPS, "
+			"if you have access to the registry's CA certificate, place it at certs.d/%s/ca.crt beside that file", host,
+			first.msg, host);
+}
+
 int registry_search(const struct registry_search *s, struct buf *out, struct err *err)
 {
 	const char *words;
 	cleanup_free char *host = split_host(s->term, &words);
+	bool insecure = registry_is_insecure(host);
 	struct err second = { 0 };
-	int rc = search_at(s, "https", host, words, out, err);
+	int rc = search_at(s, "https", host, words, insecure, out, err);
 
-	if (rc == 0 || err->kind != ERR_SYSTEM || !registry_is_insecure(host))
+	if (rc == 0 || err->kind != ERR_SYSTEM || str_eq(host, INDEX_HOST) || rc == -ECANCELED)
 		return rc;
-	rc = search_at(s, "http", host, words, out, &second);
+	if (!insecure)
+		return unreachable(host, err, NULL, err);
+	rc = search_at(s, "http", host, words, insecure, out, &second);
+	if (rc < 0 && second.kind == ERR_SYSTEM)
+		return unreachable(host, err, &second, err);
 	if (rc < 0)
 		*err = second;
 	return rc;

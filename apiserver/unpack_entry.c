@@ -337,6 +337,7 @@ int unpack_symlink(struct unpack *u, struct archive_entry *e)
 		if (symlinkat(target, u->parent_fd, u->leaf) < 0)
 			return err_sys(&u->err, "symlink %s", u->path);
 	}
+	u->res.size += (int64_t)strlen(target); /* as stat tells, and Docker counts */
 	return apply_meta_at(u, e, false);
 }
 

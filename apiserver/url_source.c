@@ -168,7 +168,7 @@ int url_source_open_with(const char *url, const struct url_source_opts *o, struc
 	return 0;
 }
 
-static const char *status_text(long status)
+const char *http_status_words(long status)
 {
 	switch (status) {
 	case 400:
@@ -214,7 +214,7 @@ static int refused(struct url_source *s, struct err *err)
 		n--;
 	words[n] = '\0';
 	return err_kind(err, kind, "failed to GET %.500s with status %ld%s: %s", s->url, s->status,
-			status_text(s->status), words + strspn(words, " \t\r\n"));
+			http_status_words(s->status), words + strspn(words, " \t\r\n"));
 }
 
 const char *url_source_header(const struct url_source *s, const char *name)

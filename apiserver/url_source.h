@@ -29,6 +29,8 @@ struct url_source_opts {
 int url_source_get(const char *url, const struct url_source_opts *o, struct url_source **out, struct err *err);
 int url_source_open_with(const char *url, const struct url_source_opts *o, struct curl_slist **headers,
 			 struct url_source **out, struct err *err);
+/* " Not Found": what follows the number, as Go says it; "": not a usual one. */
+const char *http_status_words(long status);
 long url_source_status(const struct url_source *s);
 char *const *url_source_challenges(const struct url_source *s); /* each WWW-Authenticate; borrowed */
 /* Bytes, 0 at the end, negative errno (then url_source_error has the words). */

@@ -36,7 +36,7 @@ const struct conf_key conf_keys[] = {
 	{ "host-gateway-ip", CONF_STR, "", "what host-gateway means in --add-host; empty: the bridge's address" },
 	/* images */
 	{ "registry-mirrors", CONF_LIST, "", "mirrors of docker.io, URLs" },
-	{ "insecure-registries", CONF_LIST, "", "registries reached by plain HTTP or with unchecked certificates" },
+	{ "insecure-registries", CONF_LIST, "", "registries (host:port) or networks (10.0.0.0/8) reached by plain HTTP or with unchecked certificates" },
 	{ "docker_registry_insecure", CONF_BOOL, "false", "all registries are treated as insecure-registries are" },
 	{ "http_proxy", CONF_STR, "", "proxy to registries, but those of NO_PROXY; empty: HTTP_PROXY and HTTPS_PROXY" },
 	{ "registry-timeout", CONF_INT, "60", "seconds for which a registry may be silent or very slow" },

@@ -6,7 +6,7 @@ import gzip, hashlib, http.server, io, json, socketserver, subprocess, sys, tarf
 
 PORT, LOG = int(sys.argv[1]), sys.argv[2]
 lock = threading.Lock()
-tokens, blobs, cut_once, active, most = {}, {}, set(), 0, 0
+tokens, blobs, uploads, cut_once, active, most = {}, {}, {}, set(), 0, 0
 
 
 def digest(b):
@@ -190,6 +190,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, b"{}")
         if path == "/most":
             return self.answer(200, str(most).encode())
+        if path == "/forget":
+            for d in [d for d, b in blobs.items() if len(b) > 8 << 20]:
+                del blobs[d]
+            return self.answer(200)
         if path == "/bomb":
             bomb()
             return self.answer(200)
@@ -213,7 +217,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(500, b"oops")
         if not self.allowed(repo):
             return None
-        if repo not in images:
+        if path.startswith("/v2/up/"):
+            if "/blobs/uploads/" in path:
+                have = uploads.get("/".join(parts[2:-3]))
+                return self.taken(204, "/".join(parts[2:-3]), len(have)) if have else self.refuse(404, "BLOB_UPLOAD_UNKNOWN", "gone")
+            if what == "blobs" and ref not in blobs:
+                return self.refuse(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        elif repo not in images:
             return self.refuse(404, "NAME_UNKNOWN", "repository name not known to registry")
         if what == "tags":
             more = "last=one" in self.path
@@ -230,7 +240,53 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def log(self, what):
+        with lock, open(LOG, "a") as f:
+            f.write("%s %s %s\n" % (self.command, self.path, what))
+
+    def taken(self, status, repo, n, headers=()):
+        self.answer(status, b"", [("Location", "/v2/%s/blobs/uploads/u" % repo), ("Range", "0-%d" % max(n - 1, 0))] + list(headers))
+
+    def do_PUT(self):
+        """up/cut breaks the first upload off in its middle; up/forget does too, and knows nothing of it; up/limit takes 8 MiB at once"""
+        parts = self.path.split("?")[0].split("/")
+        size = int(self.headers.get("Content-Length", 0))
+        if parts[-2] == "manifests":
+            self.log("manifest")
+            repo = "/".join(parts[2:-2])
+            put(repo, self.rfile.read(size), parts[-1])
+            return self.answer(201)
+        repo = "/".join(parts[2:-3])
+        rng = self.headers.get("Content-Range")
+        self.log("%d %s" % (size, rng or "-"))
+        have = uploads.setdefault(repo, bytearray())
+        if repo == "up/limit" and size > 8 << 20:
+            return self.answer(413, b"too much")
+        if rng and int(rng.split("-")[0]) != len(have):
+            return self.answer(416)
+        if repo in ("up/cut", "up/forget") and size > 1 << 20 and repo not in cut_once:
+            cut_once.add(repo)
+            have += self.rfile.read(size // 2)
+            if repo == "up/forget":
+                have.clear()
+            self.close_connection = True
+            return None
+        have += self.rfile.read(size)
+        if self.command == "PATCH":
+            return self.taken(202, repo, len(have))
+        if digest(bytes(have)) != self.path.split("digest=")[1]:
+            return self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+        add(bytes(have))
+        return self.answer(201)
+
+    do_PATCH = do_PUT
+
     def do_POST(self):
+        if "/blobs/uploads/" in self.path:
+            repo = "/".join(self.path.split("?")[0].split("/")[2:-3])
+            uploads[repo] = bytearray()
+            self.log("begin")
+            return self.taken(202, repo, 0)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         with lock, open(LOG, "a") as f:
             f.write("%s %s %s %s\n" % (self.command, self.path, body, self.headers.get("Authorization", "-")))

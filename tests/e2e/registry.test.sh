@@ -29,15 +29,15 @@ t_errors() {
 	rc 1 D pull 127.0.0.1:1/x; has "$ERR" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'; rc 1 D pull nosuch.invalid/x; has "$ERR" 'Get "https://nosuch.invalid/v2/": dial tcp: lookup nosuch.invalid'
 	rc 1 D push $R/not/there; has "$ERR" "An image does not exist locally with the tag: $R/not/there"; api POST "/images/$R/not/there/push?tag=x" -H 'X-Registry-Auth: e30=' >/dev/null; eq "$(status)" 200
 	rc 1 D push $R/a/b:zzz; has "$ERR" "tag does not exist: $R/a/b:zzz"; rc 1 D pull "Bad/x y"; has "$ERR" "invalid reference format"
-	rc 1 D pull $B/denied; has "$ERR" "pull access denied for $B/denied, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"; rc 1 D pull $B/unknown; has "$ERR" "repository $B/unknown not found: name unknown"; rc 1 D pull $B/broken; has "$ERR" "received unexpected HTTP status: 500"
+	rc 1 D pull $B/denied; has "$ERR" "pull access denied for $B/denied, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"; rc 1 D pull $B/unknown; has "$ERR" "repository $B/unknown not found: name unknown"; rc 1 D pull $B/broken; has "$ERR" "received unexpected HTTP status: 500 Internal Server Error"; rc 1 D pull scratch; has "$ERR" "'scratch' is a reserved name"; api POST "/images/create?fromImage=scratch" >/dev/null; eq "$(status)" 403
 	eq "$(tmp_layers)" 0
 }
 t_basic() {
-	D tag busybox $A/p/q; rc 1 D push $A/p/q; has "$ERR" "no basic auth credentials"; rc 1 D login -u u -p wrong $A; has "$ERR" "login attempt to http://$A/v2/ failed with status: 401 Unauthorized"; out D login -u u -p pass $A; has "$OUT" "Login Succeeded"
+	D tag busybox $A/p/q; rc 1 D push $A/p/q; eq "$ERR" "no basic auth credentials"; rc 1 D login -u u -p x 127.0.0.1:1; has "$ERR" 'Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'; api POST /auth -H "Content-Type: application/json" -d '{"serveraddress":"%zz"}' >/dev/null; eq "$(status)" 400; rc 1 D login -u u -p wrong $A; has "$ERR" "login attempt to http://$A/v2/ failed with status: 401 Unauthorized"; out D login -u u -p pass $A; has "$OUT" "Login Succeeded"
 	out D push -q $A/p/q; D rmi $A/p/q >/dev/null; out D pull -q $A/p/q; D logout $A >/dev/null; rc 1 D pull $A/p/q:other; has "$ERR" "no basic auth credentials"; D rmi $A/p/q
 }
 t_tls() { # an unknown authority, then certs.d
-	rc 1 D pull $S/a/b:1; has "$ERR" "certificate signed by unknown authority"; mkdir -p "$ROOT.t/etc/certs.d/$S"; cp "$ROOT.t/ca.crt" "$ROOT.t/etc/certs.d/$S/"
+	rc 1 D pull $S/a/b:1; has "$ERR" "certificate signed by unknown authority"; rc 1 D search $S/x; has "$ERR" "add it to insecure-registries"; mkdir -p "$ROOT.t/etc/certs.d/$S"; cp "$ROOT.t/ca.crt" "$ROOT.t/etc/certs.d/$S/"
 	D tag busybox $S/s/t; out D push -q $S/s/t; D rmi $S/s/t >/dev/null; out D pull -q $S/s/t; D rmi $S/s/t
 }
 t_mirror() { rc 1 D pull library/good:nope; has "$ERR" "registry-1.docker.io"; out D push -q $R/a/b:1; D tag busybox $R/library/mir; out D push -q $R/library/mir; D rmi $R/library/mir >/dev/null; out D pull mir; has "$OUT" "docker.io/library/mir:latest"; D rmi mir; }
@@ -47,7 +47,7 @@ t_distribution() {
 }
 t_search() {
 	out D search $B/busybox --format '{{.Name}} {{.StarCount}}'; eq "$OUT" $'busybox 9\nme/busybox 1'; out D search --filter is-official=true $B/busybox --format '{{.Name}}'; eq "$OUT" busybox
-	out D search --filter stars=5 $B/busybox --format '{{.Name}}'; eq "$OUT" busybox; rc 1 D search nosuch; has "$ERR" "index.docker.io"; api GET '/images/search?term=x&limit=101' >/dev/null; eq "$(status)" 400; api GET '/images/search?term=x&filters=%7B%22no%22%3A%5B%22x%22%5D%7D' >/dev/null; eq "$(status)" 400
+	out D search --filter stars=5 $B/busybox --format '{{.Name}}'; eq "$OUT" busybox; rc 1 D search nosuch; has "$ERR" "index.docker.io"; rc 1 D search 127.0.0.1:1/x; has "$ERR" 'invalid registry endpoint "http://127.0.0.1:1/v1/". HTTPS attempt: Get "https://127.0.0.1:1/'; api GET '/images/search?term=x&limit=101' >/dev/null; eq "$(status)" 400; api GET '/images/search?term=x&filters=%7B%22no%22%3A%5B%22x%22%5D%7D' >/dev/null; eq "$(status)" 400
 }
 t_platform() {
 	out D pull $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" amd64; out D pull --platform linux/arm64 $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm64; out D pull --platform linux/arm/v7 $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm
@@ -64,8 +64,20 @@ t_tokens() { # each is good for two requests: a pull needs two or more
 }
 t_redirect() { echo "{\"auths\":{\"$B\":{\"auth\":\"dTpw\"}}}" >"$T/config.json"; export DOCKER_CONFIG=$T; pull_rm basic/redirect; grep -q "/v2/basic/redirect/blobs.*Basic" "$ROOT.t/bad.log" || fail "no credentials at all"; eq "$(grep elsewhere "$ROOT.t/bad.log" | grep -c ' -$')" 1; eq "$(grep -c elsewhere "$ROOT.t/bad.log")" 1; }
 t_cut() { pull_rm cut; [ "$(requests '/v2/cut/blobs/.* bytes=')" -ge 1 ] || fail "no Range"; pull_rm norange; }
+t_upload() { # a cut upload goes on where it was; where the registry forgot it, anew; pieces where it takes no large one
+	D create --name "$C" busybox >/dev/null; mkdir "$T/d"; head -c 9000000 /dev/urandom >"$T/d/big"; D cp "$T/d/big" "$C:/big"; D commit "$C" $B/up/cut >/dev/null; D rm "$C" >/dev/null
+	: >"$ROOT.t/bad.log"; out D push -q $B/up/cut; like "$(grep 'PATCH /v2/up/cut' "$ROOT.t/bad.log")" ' [0-9]{7} [0-9]{7}-[0-9]{7}$'; eq "$(requests 'POST /v2/up/cut')" 3 "uploads begun"
+	D tag $B/up/cut $B/up/limit; curl -s http://$B/forget; : >"$ROOT.t/bad.log"; out D push -q $B/up/limit; eq "$(requests 'PATCH /v2/up/limit/blobs/uploads/u 8388608 0-8388607')" 1; like "$(grep 'PATCH /v2/up/limit' "$ROOT.t/bad.log" | tail -1)" ' 8388608-[0-9]+$'
+	D tag $B/up/cut $B/up/forget; curl -s http://$B/forget; : >"$ROOT.t/bad.log"; out D push -q $B/up/forget; eq "$(requests 'PATCH /v2/up/forget')" 0
+	local was; was=$(id $B/up/cut); D rmi $B/up/cut $B/up/limit $B/up/forget >/dev/null; out D pull -q $B/up/forget; eq "$(id $B/up/forget)" "$was"; D rmi $B/up/forget; eq "$(tmp_layers)" 0
+}
+t_digests_stay() { # what an index's digest named first it goes on naming, until it is pulled by that digest
+	out D pull -q $B/index; local dg amd; dg=$(digests $B/index | tr -d '[]"'); amd=$(id $B/index); out D pull -q --platform linux/arm64 $B/index; ne "$(id $B/index)" "$amd"; eq "$(id "$dg")" "$amd"; eq "$(D images -q --no-trunc --digests $B/index | sort -u | wc -l)" 2
+	out D pull --platform linux/arm/v7 "$dg"; has "$OUT" "$dg: Pulling from index"; hasnt "$OUT" WARNING; eq "$(D image inspect -f '{{.Architecture}}' "$dg")" arm; out D pull --platform linux/arm64 $B/good; like "$OUT" "Status: .*"$'\n'"WARNING: image with reference $B/good:latest was found but its platform \(linux/amd64\) does not match the specified platform \(linux/arm64\)"
+	D rmi $B/index "$dg" $B/good >/dev/null; D image prune -f >/dev/null; rc 1 D pull --platform a/b/c/d $B/good; has "$ERR" "cannot parse platform specifier"
+}
 t_lies() {
-	rc 1 D pull $B/wrong; has "$ERR" "filesystem layer verification failed for digest sha256:"; rc 1 D pull $B/flip; rc 1 D pull $B/short; has "$ERR" "is longer than"; rc 1 D pull $B/baddiff; has "$ERR" "layers from manifest don't match image configuration"
+	rc 1 D pull $B/wrong; has "$ERR" "filesystem layer verification failed for digest sha256:"; rc 1 D pull $B/flip; has "$ERR" "filesystem layer verification failed for digest sha256:"; has "$OUT" "Pulling fs layer"; rc 1 D pull $B/short; has "$ERR" "is longer than"; rc 1 D pull $B/baddiff; has "$ERR" "layers from manifest don't match image configuration"
 	rc 1 D pull $B/count; has "$ERR" "layers from manifest don't match"; rc 1 D pull $B/endlessblob; rc 1 D pull $B/hugemanifest; has "$ERR" "longer than"
 	eq "$(tmp_layers)" 0; eq "$(D images -q $B/wrong)$(D images -q $B/flip)" ""
 }
@@ -114,6 +126,8 @@ check "uncompressed, zstd, pages of tags" t_formats
 check "tokens are renewed" t_tokens
 check "a redirect gets no credentials" t_redirect
 check "a cut download goes on by Range" t_cut
+check "a cut upload goes on" t_upload
+check "digests name what they named" t_digests_stay
 check "what is not what its digest says is refused" t_lies
 check "a bomb is refused" t_bomb
 check "three layers at a time" t_parallel

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/registries.sh"
 need docker-registry openssl curl jq
-T1=127.0.0.1:5081 T2=127.0.0.1:5082 S=10.77.0.1:5083 P=10.77.0.1:5084 SELF=10.77.0.1:5085
+T1=127.0.0.1:5081 T2=127.0.0.1:5082 S=10.77.0.1:5083 P=10.77.0.1:5084 SELF=10.77.0.1:5085 NET=10.78.0.9:5089
 asked() { grep -c -- "$1" "$ROOT.t/token.log"; }
 as() { # as HOST USER:PASSWORD COMMAND...: with these credentials in the client's configuration
 	mkdir -p "$T/c"; echo "{\"auths\":{\"$1\":{\"auth\":\"$(printf %s "$2" | base64)\"}}}" >"$T/c/config.json"; local h=$3; shift 3
@@ -40,6 +40,9 @@ t_self_signed() {
 	D tag busybox $SELF/s/x; rc 1 D push $SELF/s/x; has "$ERR" "certificate signed by unknown authority"; eq "$(meta docker_registry_insecure true)" 200; out D push -q $SELF/s/x; rc 0 D pull -q $SELF/s/x; out D login -u a -p b $SELF
 	eq "$(meta docker_registry_insecure false)" 200; rc 1 D pull $SELF/s/x; has "$ERR" "unknown authority"; D rmi $SELF/s/x >/dev/null
 }
+t_networks() { # a whole network in insecure-registries
+	D tag busybox $NET/n/x; out D push -q $NET/n/x; out D login -u a -p b $NET; D rmi $NET/n/x
+}
 t_proxy() { # by the environment, but for what NO_PROXY names; by the service's metadata
 	: >"$ROOT.t/proxy.log"; D tag busybox $P/p/x; out D push -q $P/p/x; has "$(cat "$ROOT.t/proxy.log")" "GET http://$P/v2/"; eq "$(grep -c 127.0.0.1 "$ROOT.t/proxy.log")" 0; D rmi $P/p/x >/dev/null; out D pull -q $P/p/x
 	has "$(cat "$ROOT.t/proxy.log")" "CONNECT $P"; engine_term; export NO_PROXY=10.77.0.0/16; engine_start --conf "$ROOT.t/etc/engine.conf"; : >"$ROOT.t/proxy.log"; out D pull -q $P/p/x; eq "$(cat "$ROOT.t/proxy.log")" ""
@@ -56,20 +59,22 @@ certificate self /CN=self -addext subjectAltName=IP:10.77.0.1
 certificate sign /CN=tokens
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ec -keyout "$ROOT.t/ec.key" -out "$ROOT.t/ec.crt" 2>/dev/null
 ip addr add 10.77.0.1/32 dev lo
+ip addr add 10.78.0.9/32 dev lo
 token_auth() { echo "auth: {token: {realm: \"http://127.0.0.1:$1/token\", service: \"reg $1\", issuer: tests, rootcertbundle: $2}}"; }
 serve $T1 tok1 '' "$(token_auth 5087 "$ROOT.t/sign.crt")"
 serve $T2 tok2 '' "$(token_auth 5088 "$ROOT.t/ec.crt")"
 serve $S client "  tls: {certificate: $ROOT.t/ca.crt, key: $ROOT.t/ca.key, clientcas: [$ROOT.t/client.crt]}"
 serve $P proxied
+serve $NET network "  tls: {certificate: $ROOT.t/self.crt, key: $ROOT.t/self.key}"
 serve $SELF self "  tls: {certificate: $ROOT.t/self.crt, key: $ROOT.t/self.key}"
 : >"$ROOT.t/token.log"; : >"$ROOT.t/token2.log"; : >"$ROOT.t/proxy.log"
 run_server token $PY "$(dirname "$0")/token_server.py" 5087 "$ROOT.t/sign.key" "$ROOT.t/sign.crt" "$ROOT.t/token.log"
 run_server token2 $PY "$(dirname "$0")/token_server.py" 5088 "$ROOT.t/ec.key" "$ROOT.t/ec.crt" "$ROOT.t/token2.log" 30
 run_server proxy $PY "$(dirname "$0")/proxy.py" 5086 "$ROOT.t/proxy.log"
-printf 'insecure-registries = %s\n' $P >"$ROOT.t/etc/engine.conf"
-await http://$T1/v2/ http://$T2/v2/ http://$P/v2/ https://$SELF/v2/ http://127.0.0.1:5087/token http://127.0.0.1:5088/token
+printf 'insecure-registries = %s, 10.78.0.0/24\n' $P >"$ROOT.t/etc/engine.conf"
+await http://$T1/v2/ http://$T2/v2/ http://$P/v2/ https://$SELF/v2/ https://$NET/v2/ http://127.0.0.1:5087/token http://127.0.0.1:5088/token
 export HTTP_PROXY=http://127.0.0.1:5086 HTTPS_PROXY=http://127.0.0.1:5086
-NO_PROXY=$S,$SELF engine_start --conf "$ROOT.t/etc/engine.conf"
+NO_PROXY=$S,$SELF,10.78.0.0/16 engine_start --conf "$ROOT.t/etc/engine.conf"
 busybox_image
 
 check "tokens: login, refresh tokens" t_login
@@ -78,4 +83,5 @@ check "tokens: nobody may pull what is public" t_anonymous
 check "tokens: those that end are renewed (ES256)" t_expiry
 check "client certificates" t_client_cert
 check "self-signed: docker_registry_insecure" t_self_signed
+check "insecure networks" t_networks
 check "proxies" t_proxy

@@ -165,6 +165,23 @@ static void test_match(void **state)
 	}
 }
 
+static void test_patterns(void **state)
+{
+	static const struct {
+		const char *pattern;
+		bool valid;
+	} rows[] = {
+		{ "busy*", true }, { "", true },     { "[a-z]", true },	 { "[^a-z0-9]x", true }, { "a\\[", true },	 { "[\\]]", true },
+		{ "[", false },	   { "[]", false },  { "[]a]", false }, { "[a", false },	 { "[-z]", false }, { "[a-]", false },
+		{ "[^]", false },  { "a\\", false }, { "[\\", false },  { "[a-\\", false },	 { "]", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (image_pattern_valid(rows[i].pattern) != rows[i].valid)
+			fail_msg("%s", rows[i].pattern);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_match),
+		cmocka_unit_test(test_patterns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

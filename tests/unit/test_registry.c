@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "apiserver/manifest.h"
+#include "apiserver/push_upload.h"
 #include "apiserver/registry.h"
 #include "apiserver/registry_auth.h"
 #include "apiserver/registry_http.h"
@@ -264,6 +265,10 @@ static void test_hosts(void **state)
 		{ "http://localhost?x", "localhost", true },
 		{ "http://[::1]:5000", "[::1]:5000", true },
 		{ "http://localhost.evil.test/", "localhost.evil.test", false },
+		{ "http://127.9.8.7", "127.9.8.7", true },
+		{ "http://127.evil.test:5000/", "127.evil.test:5000", false },
+		{ "http://127.0.0.1.evil.test/", "127.0.0.1.evil.test", false },
+		{ "http://[fe80::1]:5000", "[fe80::1]:5000", false },
 	};
 
 	(void)state;
@@ -272,6 +277,70 @@ static void test_hosts(void **state)
 
 		assert_string_equal(host, rows[i].host);
 		assert_int_equal(http_host_is_loopback(host), rows[i].loopback);
+	}
+}
+
+static void test_nets(void **state)
+{
+	static const struct {
+		const char *net, *address;
+		bool has;
+	} rows[] = {
+		{ "10.0.0.0/8", "10.1.2.3", true },	  { "10.0.0.0/8", "11.1.2.3", false },
+		{ "10.1.2.128/25", "10.1.2.200", true },  { "10.1.2.128/25", "10.1.2.100", false },
+		{ "10.1.2.3/32", "10.1.2.3", true },	  { "0.0.0.0/0", "10.1.2.3", true },
+		{ "fd00::/8", "fd12::1", true },	  { "fd00::/8", "fe00::1", false },
+		{ "fd00::/8", "10.1.2.3", false },	  { "10.0.0.0/33", "10.1.2.3", false },
+		{ "10.0.0.0", "10.0.0.0", false },	  { "x/8", "10.1.2.3", false },
+		{ "10.0.0.0/", "10.1.2.3", false },	  { "10.0.0.0/8", "name", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		print_message("%s in %s\n", rows[i].address, rows[i].net);
+		assert_int_equal(registry_net_has(rows[i].net, rows[i].address), rows[i].has);
+	}
+}
+
+/* X-Registry-Config: {"https://reg.example/v1/": ..., "127.0.0.1:5000": ..., "https://index.docker.io/v1/": ...} */
+static void test_creds_for(void **state)
+{
+	static const char header[] =
+		"eyJodHRwczovL3JlZy5leGFtcGxlL3YxLyI6eyJ1c2VybmFtZSI6Im9sZCJ9LCIxMjcuMC4wLjE6NTAwMCI6eyJ1c2VybmFtZSI6ImxvIn0sImh0dHB"
+		"zOi8vaW5kZXguZG9ja2VyLmlvL3YxLyI6eyJ1c2VybmFtZSI6Imh1YiJ9fQ==";
+	static const struct {
+		const char *domain, *user;
+	} rows[] = {
+		{ "docker.io", "hub" }, { "127.0.0.1:5000", "lo" }, { "reg.example", "old" },
+		{ "reg.exampl", NULL }, { "reg.example:443", NULL }, { "index.docker.io", "hub" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct reg_creds c;
+
+		print_message("%s\n", rows[i].domain);
+		reg_creds_for(header, rows[i].domain, &c);
+		assert_true(str_eq(c.user, rows[i].user));
+		reg_creds_fini(&c);
+	}
+}
+
+static void test_upload_ranges(void **state)
+{
+	static const struct {
+		const char *range;
+		int64_t done;
+	} rows[] = {
+		{ "0-1023", 1024 }, { "0-1", 2 }, { "0-0", 0 }, { "1-5", 0 },  { "bytes=0-5", 0 },
+		{ "0-", 0 },	    { "", 0 },	  { NULL, 0 },	{ "0--5", 0 }, { "0-99999999999999999999", 0 },
+		{ "0-5x", 0 },	    { "0-9223372036854775807", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		print_message("%s\n", rows[i].range ? rows[i].range : "none");
+		assert_int_equal(push_range_done(rows[i].range), rows[i].done);
 	}
 }
 
@@ -321,6 +390,8 @@ int main(void)
 		cmocka_unit_test(test_basic),	     cmocka_unit_test(test_manifests),
 		cmocka_unit_test(test_pick),	     cmocka_unit_test(test_write),
 		cmocka_unit_test(test_hosts),	     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_nets),	     cmocka_unit_test(test_creds_for),
+		cmocka_unit_test(test_upload_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
