@@ -4,7 +4,8 @@
 Each lives in a network namespace, a cgroup for its CPU time (where there is a controller for it) and below a folder
 of its own; only what was started here is ended.
 """
-import glob, http.client, json, os, re, signal, socket, subprocess, sys, time
+import copy, glob, http.client, json, os, re, signal, socket, subprocess, sys, time
+from concurrent.futures import ThreadPoolExecutor
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(TOP, 'build/release/bin')
@@ -221,6 +222,20 @@ class Engine:
     def rm(self, c):
         s, b = self.req('DELETE', '/v1.41/containers/%s?force=1' % c)
         assert s == 204, (s, b)
+
+    def twin(self):
+        """The same engine by another connection."""
+        e = copy.copy(self)
+        e.conn = None
+        return e
+
+    def run_many(self, n, cmd):
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: self.twin().run_once(cmd), range(n)))
+
+    def rm_many(self, cs):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda c: self.twin().rm(c), cs))
 
 
 def pss_of(pid):
