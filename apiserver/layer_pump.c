@@ -8,7 +8,7 @@
  * Design: the caller's thread reads, inflates (libarchive's raw format; it detects gzip, zstd,
  * bzip2 and xz) and writes the pipe; a second thread hashes the same slots; the child unpacks. So
  * the slowest of the three decides, and memory is the slots'. What is not compressed goes from fn
- * straight into a slot.
+ * straight into a slot, and is hashed once unless its digest is known: the two would be the same.
  *
  * Invariant: what a child made of a stream that did not come whole is removed by the caller, whatever
  * the child says about it.
@@ -53,7 +53,7 @@ struct pump {
 	struct layer_pumped *out;
 	struct err *err;
 	int read_rc; /* of fn, when it failed */
-	EVP_MD_CTX *raw_hash;
+	EVP_MD_CTX *raw_hash; /* NULL: not needed (yet) */
 	/* the head of the stream, read to see what it is */
 	unsigned char head[8];
 	size_t head_len, head_pos;
@@ -90,7 +90,8 @@ static ssize_t raw_read(struct pump *p, void *buf, size_t len)
 		p->read_rc = (int)n;
 		return n;
 	}
-	EVP_DigestUpdate(p->raw_hash, buf, (size_t)n);
+	if (p->raw_hash)
+		EVP_DigestUpdate(p->raw_hash, buf, (size_t)n);
 	p->out->raw_bytes += n;
 	if (p->out->raw_bytes > p->limits->max_bytes)
 		return p->read_rc = -EFBIG;
@@ -120,7 +121,8 @@ static int read_head(struct pump *p)
 			break;
 		p->head_len += (size_t)n;
 	}
-	EVP_DigestUpdate(p->raw_hash, p->head, p->head_len);
+	if (p->raw_hash)
+		EVP_DigestUpdate(p->raw_hash, p->head, p->head_len);
 	p->out->raw_bytes = (int64_t)p->head_len;
 	return 0;
 }
@@ -307,6 +309,15 @@ static int drain_raw(struct pump *p)
 	return n < 0 ? read_failed(p, (int)n) : 0;
 }
 
+static EVP_MD_CTX *new_hash(void)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+	if (!md || !EVP_DigestInit_ex(md, EVP_sha256(), NULL))
+		abort();
+	return md;
+}
+
 static int pump_stream(struct pump *p)
 {
 	struct archive *a;
@@ -316,6 +327,10 @@ static int pump_stream(struct pump *p)
 		return rc;
 	if (!is_compressed(p))
 		return pump_plain(p);
+	if (!p->raw_hash) {
+		p->raw_hash = new_hash();
+		EVP_DigestUpdate(p->raw_hash, p->head, p->head_len);
+	}
 	a = archive_read_new();
 	if (!a)
 		abort();
@@ -346,7 +361,7 @@ static int pipe_pair(int *r, int *w, struct err *err)
 static int start_child(struct pump *p)
 {
 	cleanup_fd int split = -1, moves = -1, tar_r = -1, res_w = -1, tar_w = -1, res_r = -1;
-	const struct unpack_request rq = { p->limits->max_bytes, p->limits->max_entries };
+	const struct unpack_request rq = { UNPACK_LAYER, p->limits->max_bytes, p->limits->max_entries };
 	int rc;
 
 	if (mkdirat(p->dir_fd, "diff", 0755) < 0)
@@ -358,7 +373,7 @@ static int start_child(struct pump *p)
 	if ((rc = pipe_pair(&tar_r, &tar_w, p->err)) < 0 || (rc = pipe_pair(&res_r, &res_w, p->err)) < 0)
 		return rc;
 	(void)fcntl(tar_w, F_SETPIPE_SZ, 1 << 20);
-	rc = unpack_server_ask(&rq, (const int[UNPACK_FDS]){ tar_r, p->dir_fd, split, moves, res_w }, p->err);
+	rc = unpack_server_ask(&rq, (const int[UNPACK_FDS]){ tar_r, p->dir_fd, split, moves, res_w }, UNPACK_FDS, p->err);
 	if (rc < 0)
 		return rc;
 	p->pipe_fd = take_fd(&tar_w);
@@ -416,18 +431,15 @@ static void digest_text(EVP_MD_CTX *md, char out[72])
 	hex_encode(out + 7, d, 32);
 }
 
-static void pump_init(struct pump *p)
+static void pump_init(struct pump *p, bool known)
 {
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->cond, NULL);
 	p->raw = xmalloc(RAW_SIZE);
 	for (int i = 0; i < N_SLOTS; i++)
 		p->slot[i] = xmalloc(SLOT_SIZE);
-	p->raw_hash = EVP_MD_CTX_new();
-	p->tar_hash = EVP_MD_CTX_new();
-	if (!p->raw_hash || !p->tar_hash || !EVP_DigestInit_ex(p->raw_hash, EVP_sha256(), NULL) ||
-	    !EVP_DigestInit_ex(p->tar_hash, EVP_sha256(), NULL))
-		abort();
+	p->tar_hash = new_hash();
+	p->raw_hash = known ? new_hash() : NULL;
 }
 
 static void pump_fini(struct pump *p)
@@ -473,7 +485,7 @@ int layer_pump(layer_read_fn *fn, void *arg, const char *raw_id, int dir_fd, con
 		limits = &own;
 	}
 	p.limits = limits;
-	pump_init(&p);
+	pump_init(&p, raw_id != NULL);
 	rc = dir_fd >= 0 ? start_child(&p) : 0;
 	if (rc == 0 && (rc = pthread_create(&hasher, NULL, hash_main, &p)) != 0) {
 		rc = err_sysnum(err, rc, "start the hashing thread");
@@ -491,7 +503,10 @@ int layer_pump(layer_read_fn *fn, void *arg, const char *raw_id, int dir_fd, con
 	}
 	if (rc == 0) {
 		digest_text(p.tar_hash, out->diff_id);
-		digest_text(p.raw_hash, out->raw_id);
+		if (p.raw_hash)
+			digest_text(p.raw_hash, out->raw_id);
+		else
+			memcpy(out->raw_id, out->diff_id, sizeof(out->raw_id));
 	} else if (raw_id && p.read_rc == 0 && rc != -ECANCELED) {
 		rc = blame_stream(&p, raw_id, rc);
 	}

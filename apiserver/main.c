@@ -382,8 +382,6 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], UNPACK_OPTION))
 		return tar_unpack_main(argc, argv);
-	if (argc > 1 && !strcmp(argv[1], ZONE_FILES_OPTION))
-		return zone_files_main();
 	if (argc > 1 && !strcmp(argv[1], GIT_CHILD_OPTION))
 		return git_child_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], RESOLVER_OPTION))

@@ -46,6 +46,7 @@
 #include "apiserver/layer_split.h"
 #include "apiserver/unpack_entry.h"
 #include "apiserver/unpack_server.h"
+#include "apiserver/zone_files.h"
 #include "cleanup.h"
 #include "frame.h"
 #include "fs.h"
@@ -363,6 +364,22 @@ static void __attribute__((noreturn)) child(const struct unpack_request *rq, con
 	_exit(rc < 0 || u->res.rc < 0);
 }
 
+/* A fork that fails shows to the engine as descriptors that are closed without an answer. */
+static void serve(const struct frame *f)
+{
+	struct unpack_request rq;
+
+	if (f->data.len != sizeof(rq))
+		return;
+	memcpy(&rq, f->data.p, sizeof(rq));
+	if (rq.kind == UNPACK_LAYER && f->n_fds == UNPACK_FDS && fork() == 0)
+		child(&rq, f->fds);
+	if (rq.kind == UNPACK_ZONE && (f->n_fds == 1 || f->n_fds == 2) && fork() == 0) {
+		close(UNPACK_SOCKET);
+		zone_files_child(f->fds[0], f->n_fds > 1 ? f->fds[1] : -1);
+	}
+}
+
 /* Until the engine closes its end. */
 int tar_unpack_main(int argc, char **argv)
 {
@@ -374,7 +391,6 @@ int tar_unpack_main(int argc, char **argv)
 	for (;;) {
 		struct pollfd p = { .fd = UNPACK_SOCKET, .events = POLLIN };
 		struct frame f = FRAME_INIT;
-		struct unpack_request rq;
 		int rc;
 
 		if (poll(&p, 1, -1) < 0 && errno == EINTR)
@@ -384,12 +400,7 @@ int tar_unpack_main(int argc, char **argv)
 			continue;
 		if (rc <= 0)
 			return rc < 0;
-		if (f.n_fds == UNPACK_FDS && f.data.len == sizeof(rq)) {
-			memcpy(&rq, f.data.p, sizeof(rq));
-			/* a fork that fails shows to the engine as a result that does not come */
-			if (fork() == 0)
-				child(&rq, f.fds);
-		}
+		serve(&f);
 		frame_fini(&f);
 	}
 }

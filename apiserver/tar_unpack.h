@@ -2,8 +2,8 @@
  *
  * tar_unpack.h - `apiserver --unpack-layer`: the unpacking server and its children.
  *
- * The server has a SOCK_SEQPACKET socket as descriptor 3. Each packet is a struct unpack_request with
- * the descriptors of enum unpack_fd: the tar (uncompressed) on a pipe; the layer's temp directory,
+ * The server has a SOCK_SEQPACKET socket as descriptor 3. Each packet is a struct unpack_request; for a
+ * layer with the descriptors of enum unpack_fd: the tar (uncompressed) on a pipe; the layer's temp directory,
  * which holds an empty diff/; the recipe's file (layer_split.h) and the moves' file, to write; a pipe
  * that takes one struct unpack_result. main() hands over before it does anything else.
  */

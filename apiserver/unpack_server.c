@@ -86,7 +86,7 @@ static int start(struct err *err)
 	return 0;
 }
 
-int unpack_server_ask(const struct unpack_request *rq, const int fds[UNPACK_FDS], struct err *err)
+int unpack_server_ask(const struct unpack_request *rq, const int *fds, size_t n_fds, struct err *err)
 {
 	int rc = 0;
 
@@ -94,7 +94,7 @@ int unpack_server_ask(const struct unpack_request *rq, const int fds[UNPACK_FDS]
 	for (int tries = 0; tries < 2; tries++) {
 		if (server.fd < 0 && (rc = start(err)) < 0)
 			break;
-		rc = frame_send(server.fd, rq, sizeof(*rq), fds, UNPACK_FDS, SEND_MS);
+		rc = frame_send(server.fd, rq, sizeof(*rq), fds, n_fds, SEND_MS);
 		if (rc == 0)
 			break;
 		log_warn("unpacking server lost", "pid=%d errno=%d", (int)server.pid, -rc);

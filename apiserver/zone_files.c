@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,7 +21,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "child.h"
 #include "cleanup.h"
 #include "engine.h"
 #include "frame.h"
@@ -29,10 +29,12 @@
 #include "jget.h"
 #include "oci_spec.h"
 #include "str.h"
+#include "unpack_server.h"
 #include "zone_files_priv.h"
 
 #define PUMP_SIZE (128 * 1024)
 #define REPLY_MS  (10 * 60 * 1000)
+#define END_MS	  2000
 
 /* ---- views ---- */
 
@@ -124,65 +126,66 @@ void zone_view_close(struct zone_view *v)
 
 /* ---- the child ---- */
 
-struct helper {
-	int sock;
-	pid_t pid;
-};
-
-static int helper_start(const struct zone_view *v, const struct zone_files_request *req, int tar_fd,
-			struct helper *out, struct err *err)
+/* Has a child of the unpacking server take the request; *out_sock is where its reply comes. */
+static int helper_start(const struct zone_view *v, const struct zone_files_request *req, int tar_fd, int *out_sock,
+			struct err *err)
 {
-	const char *const argv[] = {"apiserver", ZONE_FILES_OPTION, NULL};
+	const struct unpack_request rq = {.kind = UNPACK_ZONE};
+	cleanup_fd int ours = -1, theirs = -1;
 	int fds[2] = {v->root_fd, v->mntns_fd}, sv[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return err_sys(err, "socketpair");
-	rc = child_spawn(argv, tar_fd, sv[1], false, &out->pid, err);
-	close(sv[1]);
-	out->sock = sv[0];
-	if (rc < 0) {
-		close(sv[0]);
+	ours = sv[0];
+	theirs = sv[1];
+	rc = unpack_server_ask(&rq, (const int[]){theirs, tar_fd}, tar_fd < 0 ? 1 : 2, err);
+	if (rc < 0)
 		return rc;
-	}
-	if ((rc = frame_send(out->sock, req, sizeof(*req), fds, 2, 10000)) < 0) {
-		close(out->sock);
-		child_reap(out->pid, 0);
+	if ((rc = frame_send(ours, req, sizeof(*req), fds, 2, 10000)) < 0)
 		return err_sysnum(err, rc, "talk to the process that enters the container");
-	}
+	*out_sock = take_fd(&ours);
 	return 0;
 }
 
+/* Until the process is no more: it holds the zone's mounts up to its end. */
+static void await_end(int pid_fd)
+{
+	struct pollfd p = {.fd = pid_fd, .events = POLLIN};
+
+	if (poll(&p, 1, END_MS) == 0)
+		(void)syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0);
+}
+
 /* Waits for its reply and its end. out_fd may be NULL. */
-static int helper_end(struct helper *h, int *out_fd, struct err *err)
+static int helper_end(int sock, int *out_fd, struct err *err)
 {
 	cleanup_frame struct frame f = FRAME_INIT;
 	const struct zone_files_reply *reply;
-	int rc = frame_recv(h->sock, &f, REPLY_MS);
+	int rc = frame_recv(sock, &f, REPLY_MS);
 
-	close(h->sock);
-	child_reap(h->pid, 2000);
-	if (rc != 1 || f.data.len != sizeof(*reply))
+	close(sock);
+	if (rc != 1 || f.data.len != sizeof(*reply) || !f.n_fds)
 		return err_kind(err, ERR_SYSTEM, "the process that entered the container died");
+	await_end(f.fds[0]);
 	reply = (const void *)f.data.p;
 	if (reply->rc < 0) {
 		err_kind(err, reply->kind, "%.1000s", reply->msg);
 		return err->code = reply->rc;
 	}
 	if (out_fd)
-		*out_fd = frame_take_fd(&f, 0);
+		*out_fd = frame_take_fd(&f, 1);
 	return 0;
 }
 
 int zone_view_clone_root(const struct zone_view *v, struct err *err)
 {
 	struct zone_files_request *req = xcalloc(1, sizeof(*req));
-	struct helper h;
-	int rc, fd = -1;
+	int rc, fd = -1, sock;
 
 	req->op = ZONE_FILES_CLONE_ROOT;
-	rc = helper_start(v, req, -1, &h, err);
+	rc = helper_start(v, req, -1, &sock, err);
 	free(req);
-	if (rc < 0 || (rc = helper_end(&h, &fd, err)) < 0)
+	if (rc < 0 || (rc = helper_end(sock, &fd, err)) < 0)
 		return rc;
 	return fd < 0 ? err_kind(err, ERR_SYSTEM, "no copy of the container's root") : fd;
 }
@@ -204,8 +207,7 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
 		 void *arg, struct err *err)
 {
 	struct zone_files_request *req = xcalloc(1, sizeof(*req));
-	struct helper h;
-	int p[2], rc, read_rc;
+	int p[2], rc, read_rc, sock;
 
 	req->op = ZONE_FILES_EXTRACT;
 	req->no_overwrite_dir_non_dir = x->no_overwrite_dir_non_dir;
@@ -219,7 +221,7 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
 		rc = err_sys(err, "pipe");
 	if (rc >= 0) {
 		(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20); /* fewer turns; less is fine */
-		rc = helper_start(v, req, p[0], &h, err);
+		rc = helper_start(v, req, p[0], &sock, err);
 		close(p[0]);
 		if (rc < 0)
 			close(p[1]);
@@ -229,7 +231,7 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
 		return rc;
 	read_rc = pump(fn, arg, p[1]);
 	close(p[1]);
-	rc = helper_end(&h, NULL, err);
+	rc = helper_end(sock, NULL, err);
 	if (read_rc < 0)
 		return err_sysnum(err, read_rc, "read the archive from the client");
 	return rc;

@@ -48,8 +48,9 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
  * "uid:gid". */
 int zone_user_ids(int root_fd, const char *user, uid_t *uid, gid_t *gid, struct err *err);
 
-/* ---- the child: apiserver --zone-files ---- */
-#define ZONE_FILES_OPTION "--zone-files"
-int zone_files_main(void); /* before anything else in main; returns the exit status */
+/* ---- the child, in the unpacking server ---- */
+
+/* Answers one request from sock (zone_files_priv.h); tar_fd: what to unpack, or -1. */
+void __attribute__((noreturn)) zone_files_child(int sock, int tar_fd);
 
 #endif

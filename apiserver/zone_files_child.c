@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * zone_files_child.c - the process that goes into a zone's file system: `apiserver --zone-files`.
+ * zone_files_child.c - the process that goes into a zone's file system, a child of the unpacking server.
  *
  * Design: archives and zones are both hostile, and a zone may change its paths while we work. So
  * the work is done in a process of its own that can see nothing but the zone: it joins the zone's
@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -77,6 +78,7 @@ static int narrow_view(struct err *err)
 
 struct extract {
 	const struct zone_files_request *req;
+	int tar_fd;
 	struct unpack u;
 	bool ended; /* without its last padding */
 	char block[READ_SIZE];
@@ -88,7 +90,7 @@ static la_ssize_t on_read(struct archive *a, void *arg, const void **out)
 	ssize_t n;
 
 	do {
-		n = read(STDIN_FILENO, x->block, sizeof(x->block));
+		n = read(x->tar_fd, x->block, sizeof(x->block));
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		archive_set_error(a, errno, "read the stream");
@@ -224,13 +226,14 @@ static int extract_all(struct extract *x)
 	return rc < 0 ? rc : unpack_finish_dirs(&x->u);
 }
 
-static int extract(struct zone_files_request *req, struct err *err)
+static int extract(struct zone_files_request *req, int tar_fd, struct err *err)
 {
 	struct extract *x = xcalloc(1, sizeof(*x));
 	cleanup_fd int dir_fd = -1;
 	int rc;
 
 	x->req = req;
+	x->tar_fd = tar_fd;
 	x->u.parent_fd = -1;
 	x->u.path = xstrdup("");
 	x->u.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -247,7 +250,7 @@ static int extract(struct zone_files_request *req, struct err *err)
 
 /* ---- the process ---- */
 
-static int serve(const struct frame *f, struct zone_files_request *req, int *out_fd,
+static int serve(const struct frame *f, struct zone_files_request *req, int tar_fd, int *out_fd,
 		 struct err *err)
 {
 	int rc;
@@ -264,24 +267,25 @@ static int serve(const struct frame *f, struct zone_files_request *req, int *out
 	}
 	if ((rc = narrow_view(err)) < 0 || (rc = unpack_drop_capabilities(err)) < 0)
 		return rc;
-	return extract(req, err);
+	return extract(req, tar_fd, err);
 }
 
-int zone_files_main(void)
+void zone_files_child(int sock, int tar_fd)
 {
 	struct zone_files_request *req = xcalloc(1, sizeof(*req));
 	struct zone_files_reply reply = {0};
 	struct frame f = FRAME_INIT;
 	struct err err = {0};
-	int rc, fd = -1;
+	int fds[2] = {-1, -1}, rc;
 
-	unpack_prepare();
-	if (frame_recv(ZONE_FILES_FD, &f, 10000) != 1)
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	fds[0] = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (fds[0] < 0 || frame_recv(sock, &f, 10000) != 1)
 		_exit(1);
-	rc = serve(&f, req, &fd, &err);
+	rc = serve(&f, req, tar_fd, &fds[1], &err);
 	reply.rc = rc < 0 ? rc : 0;
 	reply.kind = err.kind;
 	str_copy(reply.msg, sizeof(reply.msg), err.msg);
-	rc = frame_send(ZONE_FILES_FD, &reply, sizeof(reply), &fd, fd >= 0, 10000);
+	rc = frame_send(sock, &reply, sizeof(reply), fds, fds[1] < 0 ? 1 : 2, 10000);
 	_exit(rc < 0 || reply.rc < 0);
 }

@@ -2,16 +2,15 @@
  *
  * zone_files_priv.h - what zone_files.c asks its child (zone_files_child.c) for.
  *
- * Descriptor 3 is a SEQPACKET socket: one request with the zone's root and mount namespace, one
- * reply. Descriptor 0 is the tar. Both ends are the same program, so the structs go as they are.
+ * Over a SEQPACKET socket: one request with the zone's root and mount namespace, one reply with a pidfd of
+ * the child, and the copy of the root when that was asked for. The tar comes by a pipe. Both ends are the
+ * same program, so the structs go as they are.
  */
 #ifndef APISERVER_ZONE_FILES_PRIV_H
 #define APISERVER_ZONE_FILES_PRIV_H
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define ZONE_FILES_FD 3
 
 enum zone_files_op { ZONE_FILES_EXTRACT, ZONE_FILES_CLONE_ROOT };
 

@@ -68,5 +68,5 @@ t_client_goes() { # in the middle of a read and of a write: nothing is left, the
 	out D create --name "$C" busybox sleep 300; head -c 50000000 /dev/zero >"$T/z"; out D cp "$T/z" "$C:/z"; timeout 0.3 curl -s --limit-rate 10k --unix-socket "$SOCK" -o /dev/null "http://d$(url /z)"
 	timeout 0.5 curl -s --limit-rate 10k --unix-socket "$SOCK" -X PUT -T "$T/z" "http://d$(url /)"; UNTIL=20 until_ok D start "$C" || fail "does not start"; until_ok no_helpers || fail "helpers are left"; rm -f "$T/z"
 }
-no_helpers() { [ -z "$(pids_of 'zoneadmd --rootfs')" ] && ! pgrep -f "apiserver --zone-files" >/dev/null; }
+no_helpers() { [ -z "$(pids_of 'zoneadmd --rootfs')" ] && ! pgrep -P "$(pgrep -d, -P "$APISERVER_PID" -f -- --unpack-layer)" >/dev/null; }
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
