@@ -77,6 +77,8 @@ static void read_page_lines(const struct forward_commit *page, uint64_t *ino, in
 		*ino = atomic_load(&page->live_ino);
 		*off = (int64_t)atomic_load(&page->live_off);
 		*lines = atomic_load(&page->lines);
+		if (*off < 0)
+			*off = 0;
 		if (!(seq & 1) && atomic_load(&page->seq) == seq)
 			return;
 	}

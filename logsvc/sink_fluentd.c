@@ -162,14 +162,84 @@ void fluentd_pack(const struct fluentd_enc *e, const struct buf *entries, size_t
 
 /* ---- what the server says: small messages, decoded by the library ------------------------------ */
 
+#define MESSAGE_MAX 65536
+
+static uint32_t big_endian(const unsigned char *p, unsigned n)
+{
+	uint32_t v = 0;
+
+	while (n--)
+		v = v << 8 | *p++;
+	return v;
+}
+
+/* The head of one object (msgpack's format): its own bytes, what of them are the head, and the objects that it holds. */
+struct object_head {
+	unsigned head; /* 0: no byte of the format */
+	uint64_t bytes, holds;
+};
+
+static struct object_head object_head(const unsigned char *p, size_t len)
+{
+	static const unsigned char fixed[] = { 4, 8, 1, 2, 4, 8, 1, 2, 4, 8 };		/* 0xca..0xd3: numbers */
+	unsigned char t = p[0];
+	unsigned width; /* of a count */
+	uint32_t n;
+
+	if (t < 0x80 || t >= 0xe0 || t == 0xc0 || t == 0xc2 || t == 0xc3)
+		return (struct object_head){ 1, 1, 0 };
+	if (t < 0xa0)
+		return (struct object_head){ 1, 1, t < 0x90 ? 2 * (t & 15) : t & 15 };
+	if (t < 0xc0)
+		return (struct object_head){ 1, 1 + (t & 31), 0 };
+	if (t == 0xc1)
+		return (struct object_head){ 0 };
+	if (t >= 0xca && t <= 0xd3)
+		return (struct object_head){ 1, 1 + fixed[t - 0xca], 0 };
+	if (t >= 0xd4 && t <= 0xd8) /* fixext */
+		return (struct object_head){ 1, 2 + (1u << (t - 0xd4)), 0 };
+	width = t >= 0xdc ? 2u << (t & 1) : t >= 0xd9 ? 1u << (t - 0xd9) : 1u << ((t - 0xc4) % 3);
+	n = len > width ? big_endian(p + 1, width) : 0;
+	if (t >= 0xdc)
+		return (struct object_head){ 1 + width, 1 + width, t >= 0xde ? 2 * (uint64_t)n : n };
+	return (struct object_head){ 1 + width, 1 + width + (t >= 0xc7 && t <= 0xc9) + (uint64_t)n, 0 };
+}
+
+/* Whether an object is whole: the library makes room for as many members as a head claims before it has seen one. 0,
+ * -EAGAIN, -EINVAL. */
+static int skim(const char *in, size_t len)
+{
+	uint64_t wanted = 1;
+	size_t at = 0;
+
+	while (wanted) {
+		struct object_head h;
+
+		if (at >= len)
+			return -EAGAIN;
+		h = object_head((const unsigned char *)in + at, len - at);
+		wanted += h.holds;
+		if (!h.head || h.bytes > MESSAGE_MAX || wanted > MESSAGE_MAX)
+			return -EINVAL;
+		if (h.bytes > len - at || h.head > len - at)
+			return -EAGAIN;
+		at += h.bytes;
+		wanted--;
+	}
+	return 0;
+}
+
 /* 0 with one object in *u (free it), -EAGAIN when in is not whole, -EINVAL. *used: its length. */
 static int unpack(const char *in, size_t len, msgpack_unpacked *u, size_t *used)
 {
 	msgpack_unpack_return r;
+	int rc;
 
 	*used = 0;
-	if (len > 65536)
+	if (len > MESSAGE_MAX)
 		return -EINVAL;
+	if ((rc = skim(in, len)) < 0)
+		return rc;
 	msgpack_unpacked_init(u);
 	r = msgpack_unpack_next(u, in, len, used);
 	if (r == MSGPACK_UNPACK_SUCCESS || r == MSGPACK_UNPACK_EXTRA_BYTES)

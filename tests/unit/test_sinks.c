@@ -275,6 +275,9 @@ static void test_fluentd_answers(void **state)
 	for (i = 0; i < sizeof(ack) - 1; i++)
 		assert_int_equal(fluentd_ack(ack, i, "cJeJagAAAABS/fwHIYJlTQ=="), 0);
 	assert_int_equal(fluentd_ack("\xc1", 1, "x"), -22);
+	assert_int_equal(fluentd_ack("\xdd\xff\xff\xff\xff", 5, "x"), -22); /* room for four billion members */
+	assert_int_equal(fluentd_ack("\xdb\xff\xff\xff\xff", 5, "x"), -22);
+	assert_int_equal(fluentd_ack("\x81\xa3" "ack\xa1", 6, "x"), 0);
 	assert_int_equal(fluentd_helo(helo, sizeof(helo) - 1, nonce, &n), 0);
 	assert_int_equal(n, 4);
 	assert_memory_equal(nonce, "abcd", 4);
