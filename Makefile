@@ -56,7 +56,7 @@ ADM_SRC       := $(wildcard logsvc/dockeradm*.c)
 ARCHIVER_SRC  := $(wildcard logsvc/archiver*.c logsvc/store_*.c)
 # what the two share that talk to servers outside
 CHILD_SRC     := logsvc/fence.c logsvc/http_name.c
-LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ARCHIVER_SRC) $(CHILD_SRC) $(ADM_SRC),$(wildcard logsvc/*.c))
+LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ARCHIVER_SRC) $(CHILD_SRC) $(ADM_SRC),$(wildcard logsvc/*.c)) logsvc/logger_policy.c
 
 # what the logger reads the log with
 LOGGER_SHARED := logsvc/archive_index.c logsvc/cursor.c logsvc/logset.c logsvc/record.c

@@ -214,7 +214,7 @@ static int check_common(const json_t *opts, struct err *err)
 
 	if (mode[0] && strcmp(mode, "blocking") != 0 && strcmp(mode, "non-blocking") != 0)
 		return err_kind(err, ERR_BAD_PARAM, "logger: logging mode not supported: %s", mode);
-	if (buffer && strcmp(mode, "non-blocking") != 0)
+	if (buffer && strcmp(mode, "non-blocking") != 0 && strcmp(jget_str(opts, "spool-full", ""), "block") != 0)
 		return bad(err, "logger: max-buffer-size option is only supported with "
 				"'mode=non-blocking'");
 	if (buffer && parse_size(buffer, 1024, &n) < 0) {

@@ -152,6 +152,13 @@ bool log_opts_want_sink(const json_t *log_config)
 	return str_eq(jget_str(log_config, "Type", ""), "fluentd") && parse_bool(async, &is_async) == 0 && !is_async;
 }
 
+static int check_spool_full(const char *name, const char *value, struct err *err)
+{
+	if (str_eq(value, "drop") || str_eq(value, "block"))
+		return 0;
+	return err_kind(err, ERR_BAD_PARAM, "invalid value for option %s: %s: must be drop or block", name, value);
+}
+
 /* Options that only one of the two transports has. */
 static int check_gelf_option(const char *name, const char *value, bool udp, struct err *err)
 {
@@ -206,7 +213,7 @@ int log_check_otlp(const json_t *opts, struct err *err)
 /* ---- the tables ------------------------------------------------------------------------------ */
 
 #define COMMON_OPTIONS                                                                              \
-	{ "tag", log_check_tag }, { "labels", NULL }, { "labels-regex", log_check_regex }, { "env", NULL },  \
+	{ "spool-full", check_spool_full }, { "tag", log_check_tag }, { "labels", NULL }, { "labels-regex", log_check_regex }, { "env", NULL },  \
 	{ "env-regex", log_check_regex }, { NULL, NULL }
 
 const struct log_option log_syslog_options[] = {

@@ -108,6 +108,8 @@ static void forwarder_text(const Logsvc__ZoneUsage *z, struct buf *out)
 		buf_printf(out, ", %lld lines behind", (long long)f->behind_lines);
 	else if (f->behind_lines < 0 && f->behind_bytes > 0)
 		buf_printf(out, ", %s behind", adm_human(f->behind_bytes, size));
+	if (z->waits)
+		buf_addstr(out, ", the container waits");
 	if (z->dropped)
 		buf_printf(out, ", %llu dropped", (unsigned long long)z->dropped);
 	if (*f->error)
@@ -167,6 +169,7 @@ static void print_json(const struct look *now, const json_t *names, const struct
 		jw_uint(&w, "rotations", z->rotations);
 		jw_uint(&w, "dropped", z->dropped);
 		jw_uint(&w, "lost", z->lost);
+		jw_bool(&w, "waits", z->waits);
 		jw_uint(&w, "errors", z->errors);
 		jw_str(&w, "oldest", z->oldest_ns ? when(z->oldest_ns, time) : NULL);
 		json_forwarder(&w, z);

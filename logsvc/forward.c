@@ -596,8 +596,11 @@ void forward_resume(struct forward *f)
 	arm(f);
 }
 
-void forward_set_conf(struct forward *f, uint64_t hash)
+void forward_set_conf(struct forward *f, uint64_t hash, bool blocks)
 {
+	pthread_mutex_lock(&f->set->lock);
+	f->set->forward_max = blocks ? INT64_MAX / 2 : f->max_backlog + f->max_backlog / 2; /* the logger itself gives up earlier */
+	pthread_mutex_unlock(&f->set->lock);
 	f->conf_hash = hash;
 	if (f->pidfd.fd < 0 || atomic_load(&f->page->conf) == hash)
 		return;

@@ -30,8 +30,8 @@ void forward_run(struct forward *f, int pid);
  * the grace is not over. */
 void forward_resume(struct forward *f);
 /* What the logger reads of log.json is this now, as a hash: one that was started with another is replaced, and
- * its successor goes on from the cursor. */
-void forward_set_conf(struct forward *f, uint64_t hash);
+ * its successor goes on from the cursor. blocks: no file goes before the sink has it, since capture waits. */
+void forward_set_conf(struct forward *f, uint64_t hash, bool blocks);
 bool forward_is_busy(const struct forward *f);
 bool forward_is_owed(const struct forward *f); /* busy, with something that is not delivered */
 /* Of those who wait: why NULL, or what went wrong. Called once. */

@@ -47,6 +47,9 @@ struct forward_status {
 	_Atomic uint64_t saved_ino;  /* the saved cursor's file; 0: there is no cursor yet */
 	_Atomic int64_t saved_born_ns; /* when it was made: inodes are used again */
 	_Atomic int64_t saved_off;
+	/* What was sent, beyond what is saved: the same while nothing is connected. Changes in several steps. */
+	_Atomic uint64_t sent_ino;
+	_Atomic int64_t sent_born_ns, sent_off;
 	_Atomic int64_t since_ns; /* of state; wall clock */
 	_Atomic int64_t behind_bytes;
 	_Atomic int64_t behind_lines; /* -1: not counted yet */

@@ -74,6 +74,17 @@ static void set_state(struct state *st, enum forward_state to, const char *error
 		str_copy(s->error, sizeof(s->error), error);
 }
 
+/* What waits is what was not sent; unless the connection breaks. */
+static void publish_sent(struct state *st)
+{
+	const struct cursor *at = st->connected ? &st->tail.at : &st->cursor;
+	struct forward_status *s = st->l->status;
+
+	atomic_store(&s->sent_off, at->off);
+	atomic_store(&s->sent_born_ns, at->born_ns);
+	atomic_store(&s->sent_ino, at->ino);
+}
+
 static void publish(struct state *st)
 {
 	struct forward_status *s = st->l->status;
@@ -83,6 +94,7 @@ static void publish(struct state *st)
 	atomic_store(&s->saved_ino, st->cursor.ino);
 	atomic_store(&s->delivered, st->cursor.delivered);
 	atomic_store(&s->dropped, st->cursor.dropped);
+	publish_sent(st);
 }
 
 static void save(struct state *st)
@@ -202,6 +214,7 @@ static void disconnect(struct state *st, const char *why)
 	st->connected = false;
 	marks_reset(&st->marks, &st->cursor);
 	tail_seek(&st->tail, &st->cursor);
+	publish_sent(st);
 	set_state(st, FORWARD_CONNECTING, why);
 	if (why && log_limit_ok(&st->complaint, 10000, &suppressed))
 		log_warn("sink not reached", "zone=%s suppressed=%u error=%s", st->l->uuid, suppressed, log_q(why));
@@ -304,7 +317,7 @@ static void back_off(struct state *st)
 	unsigned char r;
 	int ms = policy_wait_ms(p, ++st->errors);
 
-	if (p->max_retries >= 0 && st->errors > p->max_retries) {
+	if (p->max_retries >= 0 && st->errors > p->max_retries && !p->block) {
 		drop_oldest(st, 0, "the sink was tried as often as its options say: what waits is dropped");
 		tail_seek(&st->tail, &st->cursor);
 		st->errors = 0;
@@ -416,6 +429,7 @@ static int send_batch(struct state *st, struct err *err)
 	take_refused(st);
 	if (memcmp(&before, &st->tail.at, sizeof(before)) != 0)
 		marks_add(&st->marks, s->written, &st->tail.at, mono_ns(), MARK_NS);
+	publish_sent(st);
 	return rc;
 }
 

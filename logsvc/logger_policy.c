@@ -10,6 +10,7 @@
  *	gelf-tcp-reconnect-delay	pauses of so many seconds
  *	gelf-tcp-max-reconnect N	as fluentd-max-retries, and 0 is none
  *	fluentd-buffer-limit, max-buffer-size	of the log that waits, the newest so many bytes are kept
+ *	spool-full=block	nothing is dropped; capture waits at that limit instead (stream_wait.c)
  */
 #include "logger_policy.h"
 

@@ -238,6 +238,46 @@ bool logset_is_unread_locked(struct logset *set, size_t i)
 	return true;
 }
 
+static int64_t size_of(const struct logset *set, const struct log_entry *e, uint64_t *ino, int64_t *born)
+{
+	struct statx sx;
+
+	if (statx(set->dir_fd, e->name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0)
+		return 0;
+	*ino = sx.stx_ino;
+	*born = born_ns(&sx);
+	return (int64_t)sx.stx_size;
+}
+
+/* The sum from the newest file back to the one that the logger is in. */
+static int64_t backlog_locked(const struct logset *set)
+{
+	uint64_t at_ino = atomic_load(&set->forward->sent_ino), ino = set->live_ino;
+	int64_t at_born = atomic_load(&set->forward->sent_born_ns), at_off = atomic_load(&set->forward->sent_off);
+	int64_t born = set->live_born_ns, size = set->live_off, sum = 0;
+
+	for (size_t i = set->n_files;; i--) {
+		if (at_ino && ino == at_ino && (!born || !at_born || born == at_born))
+			return at_off > 0 && at_off <= size ? sum + size - at_off : sum + size;
+		sum += size;
+		if (i == 0)
+			return sum;
+		ino = 0;
+		born = 0;
+		size = size_of(set, &set->files[i - 1], &ino, &born);
+	}
+}
+
+int64_t logset_backlog(struct logset *set)
+{
+	int64_t n;
+
+	pthread_mutex_lock(&set->lock);
+	n = set->forward && set->dir_fd >= 0 ? backlog_locked(set) : 0;
+	pthread_mutex_unlock(&set->lock);
+	return n;
+}
+
 static int by_time(const void *a, const void *b)
 {
 	const struct log_entry *x = a, *y = b;

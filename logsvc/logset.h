@@ -74,6 +74,7 @@ struct logset {
 	const struct forward_status *forward;
 	struct forward_commit *forward_page;
 	int64_t forward_max;
+	bool waits; /* capture waits for the logger */
 	struct log_waiter *waiters;
 	struct log_counters counters;
 	bool counted;	    /* they are known */
@@ -142,6 +143,8 @@ bool logset_is_unread_locked(struct logset *set, size_t i);
 int logset_rename_live_locked(struct logset *set, int64_t now_ns, char name[LOG_NAME_MAX], int64_t *time_s);
 /* Onto a name that is free: 0, -EEXIST, other. */
 int log_rename_free(int dir_fd, const char *from, const char *to);
+/* How many bytes of the log are committed and were not sent by the logger; 0 without one. */
+int64_t logset_backlog(struct logset *set);
 /* When an open file was made; 0: the file system does not say. */
 int64_t log_born_ns(int fd);
 

@@ -28,7 +28,7 @@
 #include "str.h"
 
 #define OUT_LIMIT  (256 * 1024) /* a record that passes it ends a write */
-#define ROOM_BYTES (64 * 1024)  /* that a log must have before it says what is missing */
+#define ROOM_BYTES (512 * 1024) /* that a log must have before it says what is missing: the ring's content follows */
 
 static void publish(struct spool *sp)
 {
@@ -131,6 +131,7 @@ static int commit_batch(struct spool *sp, int s, bool eof, int64_t now_ns, size_
 		if (rc < 0)
 			return rc;
 		(void)failpoint("stream.written");
+		sp->appended += b.out_len;
 	}
 	if (eof && stop == LINE_NEED_INPUT)
 		b.split_ns = 0; /* the next run starts a line */

@@ -31,6 +31,7 @@ struct stream_conf {
 	int64_t max_size; /* 0: never rotate */
 	uint32_t max_files;
 	bool compress;
+	int64_t block_bytes;  /* spool-full=block: reading waits while so much of the log was not sent; 0: never */
 	int64_t full_wait_ns; /* how long a zone waits for a log that cannot be written, before it is dropped */
 };
 
@@ -43,6 +44,7 @@ struct spool {
 	struct stream_conf conf;
 	struct ring ring;   /* fd -1: none */
 	struct logfile log; /* fd -1: not open */
+	uint64_t appended;  /* bytes, by this process */
 };
 
 /* Opens the log where the ring says it goes on; nothing when it is open. */

@@ -33,7 +33,7 @@
  *	    no space v  | shedding (timer)    |
  *	          BLOCKED: ends not watched   |
  *	             |  ^                     |
- *	  client full v | half empty          |
+ *	  client full v | half empty          |     (or the sink's backlog, with spool-full=block)
  *	          STALLED: ends watched for hang-up only
  *
  * After a read that emptied the pipe an end pauses, first for PAUSE_NS, and while the container goes on
@@ -187,11 +187,16 @@ static void drop_dead_attaches(struct stream *st)
 		tell_if_idle(st);
 }
 
+void stream_go_on(struct stream *st)
+{
+	if (st->state == STREAM_STALLED && !st->sink_full && !any_full(st))
+		stream_set_state(st, STREAM_RUNNING);
+}
+
 static void on_change(struct stream *st)
 {
 	drop_dead_attaches(st);
-	if (st->state == STREAM_STALLED && !any_full(st))
-		stream_set_state(st, STREAM_RUNNING);
+	stream_go_on(st);
 }
 
 static void on_attach_change(struct attach *a)
@@ -324,7 +329,7 @@ static void turn(struct end *e)
 	uint64_t at;
 	int n;
 
-	if (!e->hup && any_full(st)) {
+	if (!e->hup && (any_full(st) || stream_sink_is_full(st))) {
 		stream_set_state(st, STREAM_STALLED);
 		return;
 	}
@@ -550,6 +555,7 @@ void stream_set_conf(struct stream *st, struct stream_conf *conf)
 	st->spool.set->max_files = st->spool.conf.max_files;
 	st->spool.set->compress = st->spool.conf.compress;
 	pthread_mutex_unlock(&st->spool.set->lock);
+	st->look_at = 0;
 	st->spool.log.max_size = st->spool.conf.max_size;
 	if (st->spool.log.fd >= 0)
 		logfile_retain(&st->spool.log);

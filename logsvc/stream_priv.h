@@ -42,6 +42,8 @@ struct stream {
 	int64_t full_ns; /* since when the log cannot be written; 0: it can */
 	bool shedding;	 /* for too long, or the zone has ended and the log does not say what is missing */
 	uint64_t shed_lines, shed_bytes; /* and the owner does not know */
+	bool sink_full; /* spool-full=block: STALLED for it */
+	uint64_t look_at; /* spool.appended at which the backlog may have reached its limit */
 	struct timer rest;
 	int64_t active_ns;
 	struct log_limit complaint;
@@ -50,6 +52,7 @@ struct stream {
 /* stream.c */
 void stream_set_state(struct stream *st, enum stream_state state);
 void stream_close_all(struct stream *st);
+void stream_go_on(struct stream *st); /* one that was stalled, if nothing stalls it any more */
 
 /* stream_wait.c */
 void stream_block(struct stream *st, const struct err *err);
@@ -63,5 +66,7 @@ void stream_tell_shed(struct stream *st);
 /* Everything that is in the ring goes to the log: at the start of a run, and when the disk has room. */
 int stream_catch_up(struct stream *st, struct err *err);
 void stream_on_retry(struct timer *t);
+/* spool-full=block: the sink has to catch up before more is read. */
+bool stream_sink_is_full(struct stream *st);
 
 #endif

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * stream_wait.c - a zone whose log cannot be written.
+ * stream_wait.c - a zone whose log cannot be written, or whose sink has to catch up.
  *
  * Design. At the first failure the zone waits: its ring and its pipes fill, and the write is tried again every
  * RETRY_NS. After full_wait_ns it is let go (shedding): its pipes are read on, of what is in the ring the oldest is
  * dropped and counted in the ring's slot, and the log is tried as before. The first record that fits says how much
  * is missing, and what the ring holds follows. A run that ends meanwhile is not held: what it left is dropped as well, and the
  * count goes to a file of the run folder, since the ring goes with the zone.
+ *
+ * With spool-full=block reading stops while block_bytes of the log were not sent by the logger, whatever state that is
+ * in; it is looked again every SINK_NS. A zone without writers does not wait: what is in its pipes is read to the end.
  *
  * Failure: the count is in the slot, or in the file; a successor that finds it does not wait anew.
  * Threads: the zone's capture thread.
@@ -22,6 +25,7 @@
 #include "str.h"
 
 #define RETRY_NS 250000000
+#define SINK_NS	 20000000
 
 void stream_block(struct stream *st, const struct err *err)
 {
@@ -100,12 +104,52 @@ int stream_catch_up(struct stream *st, struct err *err)
 	return 0;
 }
 
+static void set_waits(struct stream *st, bool waits)
+{
+	struct logset *set = st->spool.set;
+
+	st->sink_full = waits;
+	pthread_mutex_lock(&set->lock);
+	set->waits = waits;
+	pthread_mutex_unlock(&set->lock);
+}
+
+bool stream_sink_is_full(struct stream *st)
+{
+	int64_t limit = st->spool.conf.block_bytes, room;
+
+	if (!limit || st->shedding || st->spool.appended < st->look_at)
+		return false;
+	room = limit - logset_backlog(st->spool.set);
+	if (room > 0) { /* records are longer than what was read */
+		st->look_at = st->spool.appended + (uint64_t)room;
+		return false;
+	}
+	set_waits(st, true);
+	loop_timer(st->spool.cap->loop, &st->retry, SINK_NS);
+	return true;
+}
+
+static void look_at_sink(struct stream *st)
+{
+	int64_t limit = st->spool.conf.block_bytes;
+
+	if (limit && st->state == STREAM_STALLED && logset_backlog(st->spool.set) > limit - limit / 8) {
+		loop_timer(st->spool.cap->loop, &st->retry, SINK_NS);
+		return;
+	}
+	set_waits(st, false);
+	stream_go_on(st);
+}
+
 void stream_on_retry(struct timer *t)
 {
 	struct stream *st = container_of(t, struct stream, retry);
 	struct err err = { 0 };
 	int rc;
 
+	if (st->sink_full)
+		look_at_sink(st);
 	if (st->state != STREAM_BLOCKED && !st->shedding)
 		return;
 	rc = st->spool.ring.fd >= 0 ? stream_catch_up(st, &err) : spool_settle_gap(&st->spool, &err);

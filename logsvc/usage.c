@@ -176,6 +176,7 @@ static void measure(Logsvc__ZoneUsage *z, struct logset *set, const struct paths
 	z->lines_bytes = set->counters.bytes;
 	z->rotations = set->counters.rotations;
 	z->lost = set->counters.dropped;
+	z->waits = set->waits;
 	if (set->forward && set->forward_page)
 		measure_logger(z, set);
 	pthread_mutex_unlock(&set->lock);

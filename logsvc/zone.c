@@ -35,6 +35,7 @@
 #include "jget.h"
 #include "log.h"
 #include "log_addr.h"
+#include "logger_policy.h"
 #include "str.h"
 #include "zone.pb-c.h"
 #include "zone_keep.h"
@@ -107,6 +108,18 @@ static uint64_t logger_conf(const json_t *conf)
 	return h;
 }
 
+/* spool-full=block: how much may wait for the sink. */
+static int64_t block_bytes(const struct conf *conf, const char *driver, const json_t *opts)
+{
+	int64_t most = conf_int(conf, "FORWARD_MAX_BACKLOG");
+	struct sink_policy p;
+
+	policy_read(&p, driver, opts);
+	if (!p.block || !log_driver_forwards(driver))
+		return 0;
+	return p.buffer_bytes && p.buffer_bytes < most ? p.buffer_bytes : most;
+}
+
 static void read_conf(struct zone *z, struct stream_conf *sc)
 {
 	const struct conf *conf = z->zones->conf;
@@ -131,12 +144,14 @@ static void read_conf(struct zone *z, struct stream_conf *sc)
 	files = jget_int(o, "max_file", conf_int(conf, "DEFAULT_MAX_LOG_FILES"));
 	sc->max_files = files <= 0 ? 0 : files > 1000000 ? 1000000 : (uint32_t)files;
 	sc->compress = jget_bool(o, "compress", false);
+	sc->block_bytes = block_bytes(conf, driver, jget_obj(o, "opts"));
+	z->blocks = sc->block_bytes > 0;
 	sc->full_wait_ns = conf_int(conf, "LOG_FULL_WAIT") * 1000000000;
 	z->no_file = sc->no_file;
 	z->tty = jget_bool(o, "tty", false);
 	z->logger_conf = logger_conf(o);
 	if (z->forward)
-		forward_set_conf(z->forward, z->logger_conf);
+		forward_set_conf(z->forward, z->logger_conf, z->blocks);
 	str_copy(z->driver, sizeof(z->driver), driver);
 	z->no_reads = jget_bool(o, "cache_disabled", false) && !str_eq(driver, "json-file") &&
 		      !str_eq(driver, "local");
@@ -492,7 +507,7 @@ struct forward *zone_forward(struct zone *z, struct err *err)
 	else if (!z->forward)
 		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, err);
 	if (z->forward) /* one that lives may have been started with what log.json said before */
-		forward_set_conf(z->forward, z->logger_conf);
+		forward_set_conf(z->forward, z->logger_conf, z->blocks);
 	return z->forward;
 }
 

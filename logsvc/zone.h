@@ -43,6 +43,7 @@ struct zone {
 	bool tty;
 	bool no_file;	/* driver none */
 	bool no_reads;	/* cache-disabled with a driver that cannot be read */
+	bool blocks;	/* spool-full=block */
 	bool removed;	/* the container has gone; the log goes when it is delivered, or forward's grace is over */
 	bool forgotten; /* out of the table; freed when the capture thread is done with it */
 	unsigned readers;

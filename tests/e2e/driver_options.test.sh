@@ -105,6 +105,25 @@ t_async_false() {
 	# shellcheck disable=SC2086
 	for k in true 1; do out D run -d --name "${C}c" $o --log-opt fluentd-async=$k busybox sleep 100; D rm -f "${C}c" >/dev/null; done
 }
+printed() { D exec "$1" cat /n 2>/dev/null | tail -1; }
+stands() { local n; n=$(printed "$1"); sleep 0.7; [ -n "$n" ] && [ "$n" = "$(printed "$1")" ]; }
+# nothing is dropped: the container waits for a sink that is away, and only this one
+t_block() { # DRIVER PORT KIND OPTIONS...
+	local d=$1 port=$2 kind=$3 n a since; shift 3; since=$(date +%s)
+	local talk='i=0; while [ $i -lt 60000 ]; do k=0; while [ $k -lt 200 ]; do i=$((i+1)); k=$((k+1)); echo "line-$i 0123456789012345678901234567890123456789012345678"; done; echo $i >/n; done; echo line-$((i+1)); exec sleep 100'
+	run "$d" "$@" --log-opt spool-full=block busybox sh -c "$talk"
+	out D run -d --network host --name "${C}b" --log-driver "$d" "$@" --log-opt mode=non-blocking --log-opt spool-full=drop busybox sh -c "$talk"
+	until_ok stands "$C" || fail "does not wait"; n=$(printed "$C"); [ "$n" -lt 60000 ] || fail "all $n are out"
+	until_ok sh -c "docker logs --tail 1 ${C}b | grep -q line-60001" || fail "the other one waits, too"
+	has "$("$BIN/sdc-dockeradm" --root "$ROOT" logs --json | jq -c ".[]|select(.name==\"$C\")|.waits")" true; D rm -f "${C}b" >/dev/null
+	[ "$(du -sb "$(dirname "$(log_of "$C")")" | cut -f1)" -lt 900000 ] || fail "$(ls -l "$(dirname "$(log_of "$C")")")"
+	local p; for p in $(pids_of logger) $(pids_of logsvc); do kill -9 "$p"; done; until_ok stands "$C" || fail "does not wait after a kill"
+	sink "$kind" "$port" "$T/out"; got "$T/out" 'line-60001\b' 1; in_order "$T/out" 60001; unsink
+	! grep -q dropped "$T/out" || fail "$(grep dropped "$T/out")"; eq "$(D logs "$C" | sed 's/ 0.*//' | md5sum)" "$(seq 60001 | sed 's/^/line-/' | md5sum)"
+	eq "$(D events --since "$since" --until "$(date +%s)" --filter event=log_lost --filter container="$C")" ""
+	out D run -d --network host --name "${C}c" --log-driver "$d" "$@" --log-opt spool-full=block busybox sh -c "trap 'exit 7' TERM; $talk"
+	until_ok stands "${C}c"; a=$SECONDS; D stop -t 2 "${C}c" >/dev/null; D wait "${C}c" >/dev/null; [ $((SECONDS - a)) -le 5 ] || fail "stop took $((SECONDS - a)) s"
+}
 refused() { rc 125 D run --log-driver "${@:2}" busybox true; has "$ERR" "$1"; }
 t_refused() {
 	local f="fluentd --log-opt fluentd-address=h" g="gelf --log-opt gelf-address=udp://h:1" t="gelf --log-opt gelf-address=tcp://h:1"
@@ -125,10 +144,14 @@ t_refused() {
 	refused "unknown log opt 'cache-foo' for fluentd log driver" $f --log-opt cache-foo=1
 	refused "invalid size: 'x'" $f --log-opt cache-max-size=x
 	}
+	refused "invalid value for option spool-full: wait: must be drop or block" $f --log-opt spool-full=wait
+	refused "unknown log opt 'spool-full' for json-file log driver" json-file --log-opt spool-full=block
 	refused "template: log-tag:1: unclosed action" syslog --log-opt syslog-address=udp://h --log-opt 'syslog-hostname={{.Name'
 	refused "error parsing regexp" syslog --log-opt syslog-address=udp://h --log-opt 'env-regex=('
 }
 check "max-buffer-size: the newest are kept" t_buffer syslog 6600 tcp --log-opt syslog-address=tcp://127.0.0.1:6600 --log-opt mode=non-blocking --log-opt max-buffer-size=100k
+check "spool-full=block" t_block syslog 6610 tcp --log-opt syslog-address=tcp://127.0.0.1:6610 --log-opt max-buffer-size=200k --log-opt cache-max-size=60k --log-opt cache-max-file=2
+check "spool-full=block with acks" t_block fluentd 6611 fluentd --log-opt fluentd-address=127.0.0.1:6611 --log-opt fluentd-request-ack=true --log-opt fluentd-buffer-limit=200k --log-opt fluentd-max-retries=2 --log-opt fluentd-retry-wait=100ms
 check "fluentd-buffer-limit" t_buffer fluentd 6606 fluentd --log-opt fluentd-address=127.0.0.1:6606 --log-opt fluentd-buffer-limit=100k
 check "fluentd-max-retries, fluentd-retry-wait" t_retries fluentd 6601 fluentd --log-opt fluentd-address=127.0.0.1:6601 --log-opt fluentd-retry-wait=100ms --log-opt fluentd-max-retries=2
 check "gelf-tcp-max-reconnect, gelf-tcp-reconnect-delay" t_retries gelf 6602 gelftcp --log-opt gelf-address=tcp://127.0.0.1:6602 --log-opt gelf-tcp-max-reconnect=1 --log-opt gelf-tcp-reconnect-delay=1

@@ -8,8 +8,8 @@ engine_root
 printf 'LOG_FULL_WAIT = 1\nFORWARD_GRACE = 20\n' >"$ROOT.t/conf"
 mkdir "$ROOT/zones"
 img=$ROOT.t/disk.img
-if truncate -s 24M "$img" && mkfs.ext4 -q -O ^has_journal "$img" 2>/dev/null && mount -o loop "$img" "$ROOT/zones" 2>/dev/null; then rmdir "$ROOT/zones/lost+found"
-else mount -t tmpfs -o size=24m none "$ROOT/zones" || skip_all "no small file system"; fi
+if truncate -s 96M "$img" && mkfs.ext4 -q -O ^has_journal "$img" 2>/dev/null && mount -o loop "$img" "$ROOT/zones" 2>/dev/null; then rmdir "$ROOT/zones/lost+found"
+else mount -t tmpfs -o size=96m none "$ROOT/zones" || skip_all "no small file system"; fi
 disk_end() { # before lib.sh looks for what is left
 	local r=$?
 	# shellcheck disable=SC2046 # a list of words
@@ -27,7 +27,7 @@ told() { UNTIL=${UNTIL:-20} until_ok says "$1" || fail "not told: $1"; }
 printed() { D exec "$C" cat /n 2>/dev/null | tail -1; }
 went_on() { local n; n=$(printed); [ "${n:-0}" -gt "$1" ]; }
 # Numbered lines, with the count of what is printed beside them. $1: lines per turn
-TALK='i=0; while [ ! -e /end ]; do k=0; while [ $k -lt 400 ]; do i=$((i+1)); k=$((k+1)); echo "line-$i some text that makes it longer than its number is"; done; echo $i >/n; usleep 5000; done; echo "line-$((i+1)) the last"'
+TALK='i=0; while [ ! -e /end ]; do k=0; while [ $k -lt 400 ]; do i=$((i+1)); k=$((k+1)); echo "line-$i some text that makes it longer than its number is"; done; echo $i >/n; usleep 15000; done; echo "line-$((i+1)) the last"'
 ends_with_last() { D logs --tail 1 "$C" 2>&1 | grep -q 'the last$'; }
 # all numbers from 1 to the last one, but for gaps that are told at their place with their exact size
 exact() { # FILE [DUPLICATES]
