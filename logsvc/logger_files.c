@@ -23,8 +23,12 @@
 #include "logset.h"
 #include "str.h"
 
+#define CHUNK	  256 /* items of an answer */
+#define LOOKS	  1000
+#define NAMES_MAX (1 << 20)
+
 struct ask {
-	int64_t time_s; /* INT64_MAX: the live file */
+	int64_t time_s; /* INT64_MAX: the live file; of a list: the first one's at least */
 	bool list, gz;
 };
 
@@ -33,79 +37,165 @@ struct answer {
 	struct log_item items[];
 };
 
+static int from_statx(const struct statx *sx, struct log_item *it)
+{
+	if (!S_ISREG(sx->stx_mode))
+		return -EINVAL;
+	memset(it, 0, sizeof(*it));
+	it->ino = sx->stx_ino;
+	it->size = (int64_t)sx->stx_size;
+	it->born_ns = sx->stx_mask & STATX_BTIME ? (int64_t)sx->stx_btime.tv_sec * 1000000000 + sx->stx_btime.tv_nsec : 0;
+	return 0;
+}
+
 static int identify(int fd, struct log_item *it)
 {
 	struct statx sx;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0)
-		return -errno;
-	if (!S_ISREG(sx.stx_mode))
-		return -EINVAL;
-	it->ino = sx.stx_ino;
-	it->size = (int64_t)sx.stx_size;
-	it->born_ns = sx.stx_mask & STATX_BTIME ? (int64_t)sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec : 0;
-	return 0;
+	return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0 ? -errno : from_statx(&sx, it);
 }
 
 /* ---- the parent ------------------------------------------------------------------------------- */
 
+static int stat_item(int dir_fd, const char *name, struct log_item *it)
+{
+	struct statx sx;
+
+	return statx(dir_fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &sx) < 0 ? -errno : from_statx(&sx, it);
+}
+
+static void name_of(int64_t time_s, bool gz, char name[LOG_NAME_MAX + 4])
+{
+	if (time_s == INT64_MAX) {
+		str_copy(name, LOG_NAME_MAX, LOG_LIVE);
+		return;
+	}
+	log_name_format(name, time_s);
+	if (gz)
+		str_copy(name + strlen(name), LOG_NAME_MAX + 4 - strlen(name), ".gz");
+}
+
 static int open_item(int dir_fd, const struct ask *q, struct log_item *it)
 {
-	char name[LOG_NAME_MAX + 4] = LOG_LIVE;
+	char name[LOG_NAME_MAX + 4];
 	int fd, rc;
 
-	if (q->time_s != INT64_MAX) {
-		log_name_format(name, q->time_s);
-		if (q->gz)
-			str_copy(name + strlen(name), sizeof(name) - strlen(name), ".gz");
-	}
+	name_of(q->time_s, q->gz, name);
 	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
-	it->time_s = q->time_s;
-	it->gz = q->gz;
 	if ((rc = identify(fd, it)) < 0) {
 		close(fd);
 		return rc;
 	}
+	it->time_s = q->time_s;
+	it->gz = q->gz;
 	return fd;
 }
 
-static int by_time(const void *a, const void *b)
+/* What the folder shows: names, and which file is live. */
+struct look {
+	struct name {
+		int64_t time_s;
+		bool gz;
+	} *names;
+	size_t n, cap;
+	struct log_item live; /* ino 0: none */
+};
+
+static int name_cmp(const void *a, const void *b)
 {
-	const struct log_item *x = a, *y = b;
+	const struct name *x = a, *y = b;
 
 	if (x->time_s != y->time_s)
 		return x->time_s < y->time_s ? -1 : 1;
 	return x->gz - y->gz;
 }
 
-static int list_items(int dir_fd, struct log_item *items, size_t max)
+static int add_name(struct look *l, const char *text, int64_t from_s)
 {
-	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct name name;
+
+	if (!log_name_parse(text, &name.time_s, &name.gz) || name.time_s < from_s)
+		return 0;
+	if (l->n == NAMES_MAX)
+		return -E2BIG;
+	if (l->n == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 64;
+		l->names = xrealloc(l->names, l->cap * sizeof(*l->names));
+	}
+	l->names[l->n++] = name;
+	return 0;
+}
+
+static int look_at(int dir_fd, int64_t from_s, struct look *l)
+{
+	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
 	cleanup_dir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *de;
-	size_t n = 0, kept = 0;
 
 	if (!dir)
 		return -errno;
-	while ((de = readdir(dir)) && n < max) {
-		struct ask q = { .time_s = INT64_MAX };
-		int fd;
+	l->n = 0;
+	while (rc == 0 && (de = readdir(dir)))
+		rc = add_name(l, de->d_name, from_s);
+	if (rc < 0)
+		return rc;
+	if (l->n)
+		qsort(l->names, l->n, sizeof(*l->names), name_cmp);
+	if (stat_item(dir_fd, LOG_LIVE, &l->live) < 0)
+		memset(&l->live, 0, sizeof(l->live));
+	l->live.time_s = INT64_MAX;
+	return 0;
+}
 
-		if (strcmp(de->d_name, LOG_LIVE) != 0 && !log_name_parse(de->d_name, &q.time_s, &q.gz))
-			continue;
-		fd = open_item(dir_fd, &q, &items[n]);
-		if (fd < 0)
-			continue;
-		close(fd);
-		n++;
+static bool same_look(const struct look *a, const struct look *b)
+{
+	if (a->n != b->n || a->live.ino != b->live.ino || a->live.born_ns != b->live.born_ns)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (name_cmp(&a->names[i], &b->names[i]) != 0)
+			return false;
+	return true;
+}
+
+/* A folder that is read while a file in it is renamed may show that file under neither name. So it is read until two
+ * looks in a row show the same: a rename that hides a file from one of them is over before the next. */
+static int look_twice(int dir_fd, int64_t from_s, struct look v[2])
+{
+	int rc = look_at(dir_fd, from_s, &v[0]);
+
+	for (int i = 1; rc == 0 && i < LOOKS; i++) {
+		rc = look_at(dir_fd, from_s, &v[i & 1]);
+		if (rc == 0 && same_look(&v[0], &v[1]))
+			return 0;
 	}
-	qsort(items, n, sizeof(*items), by_time);
-	for (size_t i = 0; i < n; i++) /* a file in both forms is being compressed: the plain one counts */
-		if (!kept || items[i].time_s != items[kept - 1].time_s)
-			items[kept++] = items[i];
-	return (int)kept;
+	return rc < 0 ? rc : -EAGAIN;
+}
+
+static int list_items(int dir_fd, int64_t from_s, struct log_item *items)
+{
+	struct look v[2] = { 0 };
+	int rc = look_twice(dir_fd, from_s, v), n = 0;
+	const struct look *l = &v[0];
+
+	for (size_t i = 0; rc == 0 && i < l->n && n < CHUNK; i++) {
+		char name[LOG_NAME_MAX + 4];
+
+		/* in both forms it is being compressed: the plain one counts */
+		if (i && l->names[i].time_s == l->names[i - 1].time_s)
+			continue;
+		name_of(l->names[i].time_s, l->names[i].gz, name);
+		if (stat_item(dir_fd, name, &items[n]) < 0)
+			continue;
+		items[n].time_s = l->names[i].time_s;
+		items[n++].gz = l->names[i].gz;
+	}
+	if (rc == 0 && n < CHUNK && l->live.ino)
+		items[n++] = l->live;
+	free(v[0].names);
+	free(v[1].names);
+	return rc < 0 ? rc : n;
 }
 
 static int send_answer(int sock, const struct answer *a, size_t n, int fd)
@@ -132,7 +222,7 @@ void files_serve(int sock, int dir_fd, bool (*still_needed)(void *arg), void *ar
 {
 	struct timeval every = { .tv_sec = FILES_LOOK_S };
 	int64_t looked_ns = mono_ns();
-	cleanup_free struct answer *a = xmalloc(sizeof(*a) + FILES_MAX * sizeof(a->items[0]));
+	cleanup_free struct answer *a = xmalloc(sizeof(*a) + CHUNK * sizeof(a->items[0]));
 	struct ask q;
 	ssize_t n;
 
@@ -153,7 +243,7 @@ void files_serve(int sock, int dir_fd, bool (*still_needed)(void *arg), void *ar
 			return;
 		memset(a, 0, sizeof(*a) + sizeof(a->items[0]));
 		if (q.list) {
-			a->rc = list_items(dir_fd, a->items, FILES_MAX);
+			a->rc = list_items(dir_fd, q.time_s, a->items);
 			items = a->rc > 0 ? (size_t)a->rc : 0;
 		} else {
 			a->rc = fd = open_item(dir_fd, &q, &a->items[0]);
@@ -190,20 +280,29 @@ static int ask(int sock, const struct ask *q, struct answer *a, size_t max, int 
 	return a->rc;
 }
 
-int files_list(int sock, struct log_item *items, size_t max)
+int files_list(int sock, int64_t from_s, struct log_item **items)
 {
-	struct ask q = { .list = true };
-	cleanup_free struct answer *a = xmalloc(sizeof(*a) + FILES_MAX * sizeof(a->items[0]));
-	int fd = -1, n = ask(sock, &q, a, FILES_MAX, &fd);
+	struct ask q = { .list = true, .time_s = from_s };
+	cleanup_free struct answer *a = xmalloc(sizeof(*a) + CHUNK * sizeof(a->items[0]));
+	cleanup_free struct log_item *all = NULL;
+	size_t n = 0;
 
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return n;
-	if ((size_t)n > max)
-		n = (int)max;
-	memcpy(items, a->items, (size_t)n * sizeof(*items));
-	return n;
+	for (;;) {
+		int fd = -1, rc = ask(sock, &q, a, CHUNK, &fd);
+
+		if (fd >= 0)
+			close(fd);
+		if (rc < 0)
+			return rc;
+		all = xrealloc(all, (n + (size_t)rc + 1) * sizeof(*all));
+		memcpy(all + n, a->items, (size_t)rc * sizeof(*all));
+		n += (size_t)rc;
+		if (rc < CHUNK || all[n - 1].time_s == INT64_MAX)
+			break;
+		q.time_s = all[n - 1].time_s + 1;
+	}
+	*items = take_ptr(&all);
+	return (int)n;
 }
 
 int files_open(int sock, int64_t time_s, bool gz, struct log_item *it)

@@ -7,7 +7,8 @@
  * page does not name any more is complete, once the list of files shows it under another name: then it
  * is read to its end and the next one in the list follows. When the cursor's file is gone (deleted by
  * hand, or compressed before it was passed) reading goes on in the first file that was rotated after the
- * last record that was sent; records not newer than that are passed over.
+ * last record that was sent; records of that file that are not newer are passed over. (Times tell nothing for certain: the
+ * clock may have been set back.)
  */
 #define LOG_MODULE "logger"
 #include "logger_tail.h"
@@ -37,6 +38,7 @@ void tail_init(struct tail *t, int sock, const struct forward_commit *page, cons
 	t->buf = xmalloc(t->cap + RECORD_SLACK);
 	t->text = xmalloc(t->text_cap + RECORD_SLACK);
 	t->at = *at;
+	t->after_s = INT64_MIN;
 }
 
 static void close_file(struct tail *t)
@@ -64,6 +66,7 @@ void tail_seek(struct tail *t, const struct cursor *at)
 	close_file(t);
 	t->at = *at;
 	t->skip_before_ns = 0;
+	t->after_s = INT64_MIN;
 }
 
 /* ---- which file ------------------------------------------------------------------------------- */
@@ -115,6 +118,14 @@ static int find_by_time(const struct log_item *items, int n, const struct cursor
 	return n - 1;
 }
 
+/* All files from after_s on, or from the first one. */
+static int list(const struct tail *t, bool all, struct log_item **items)
+{
+	int n = files_list(t->sock, all || t->after_s == INT64_MIN ? INT64_MIN : t->after_s + 1, items);
+
+	return n == -ENOENT || n == -EAGAIN ? 0 : n; /* no folder yet; or it changes faster than we look: later */
+}
+
 static void go_to(struct tail *t, const struct log_item *it)
 {
 	close_file(t);
@@ -149,41 +160,49 @@ static int open_item(struct tail *t, const struct log_item *want)
 	return 0;
 }
 
+/* One look for what the cursor names. 1, 0: there is nothing, -EAGAIN: it was renamed meanwhile, -errno. */
+static int try_open(struct tail *t)
+{
+	cleanup_free struct log_item *items = NULL;
+	int n = list(t, false, &items), i, rc;
+
+	if (n <= 0)
+		return n;
+	i = find_item(items, n, &t->at);
+	if (i < 0 && t->at.ino) {
+		log_warn("the file that was being forwarded is gone", "ino=%llu off=%lld", (unsigned long long)t->at.ino,
+			 (long long)t->at.off);
+		t->skip_before_ns = t->at.time_ns;
+		i = find_by_time(items, n, &t->at);
+	}
+	if (i < 0)
+		i = 0;
+	if (!is_at(&items[i], &t->at))
+		go_to(t, &items[i]);
+	rc = open_item(t, &items[i]);
+	return rc < 0 ? rc : 1;
+}
+
 /* Opens what the cursor names. 1, 0: there is nothing yet, -errno. */
 static int open_at(struct tail *t)
 {
-	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
-	int n, i, rc = -EAGAIN;
+	int rc = -EAGAIN;
 
-	for (int tries = 0; rc == -EAGAIN && tries < 20; tries++) {
-		if ((n = files_list(t->sock, items, FILES_MAX)) <= 0)
-			return n == -ENOENT ? 0 : n;
-		i = find_item(items, n, &t->at);
-		if (i < 0 && t->at.ino) {
-			log_warn("the file that was being forwarded is gone", "ino=%llu off=%lld",
-				 (unsigned long long)t->at.ino, (long long)t->at.off);
-			t->skip_before_ns = t->at.time_ns;
-			i = find_by_time(items, n, &t->at);
-		}
-		if (i < 0)
-			i = 0;
-		if (!is_at(&items[i], &t->at))
-			go_to(t, &items[i]);
-		rc = open_item(t, &items[i]);
-	}
+	for (int tries = 0; rc == -EAGAIN && tries < 20; tries++)
+		rc = try_open(t);
 	if (rc < 0)
 		close_file(t);
-	return rc < 0 ? (rc == -EAGAIN ? 0 : rc) : 1;
+	return rc == -EAGAIN ? 0 : rc;
 }
 
 /* The page names another file than ours: is ours complete? */
 static void look_for_end(struct tail *t)
 {
-	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
-	int n = files_list(t->sock, items, FILES_MAX), i;
+	cleanup_free struct log_item *items = NULL;
+	int n = list(t, false, &items), i;
 	struct stat sb;
 
-	if (n < 0)
+	if (n <= 0)
 		return;
 	i = find_item(items, n, &t->at);
 	if (i >= 0 && items[i].time_s == INT64_MAX)
@@ -192,7 +211,10 @@ static void look_for_end(struct tail *t)
 		return;
 	t->complete = true;
 	t->limit = sb.st_size;
-	t->item.time_s = i >= 0 ? items[i].time_s : now_ns() / 1000000000;
+	if (i >= 0)
+		t->item.time_s = items[i].time_s;
+	else /* removed while we read it */
+		t->item.time_s = t->after_s != INT64_MIN ? t->after_s : t->at.time_ns / 1000000000 - 1;
 }
 
 static void refresh_limit(struct tail *t)
@@ -217,21 +239,14 @@ static void refresh_limit(struct tail *t)
 /* Our file has been read to its end. 1: the next one is open, 0: there is none yet. */
 static int open_next(struct tail *t)
 {
-	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
-	int n = files_list(t->sock, items, FILES_MAX), i;
+	cleanup_free struct log_item *items = NULL;
+	int n;
 
-	if (n <= 0)
+	t->after_s = t->item.time_s;
+	if ((n = list(t, false, &items)) <= 0)
 		return n;
-	i = find_item(items, n, &t->at);
-	if (i >= 0) {
-		i++;
-	} else {
-		for (i = 0; i < n && items[i].time_s <= t->item.time_s; i++)
-			;
-	}
-	if (i >= n)
-		return 0;
-	go_to(t, &items[i]);
+	t->skip_before_ns = 0;
+	go_to(t, &items[0]);
 	return open_at(t);
 }
 
@@ -356,8 +371,8 @@ int tail_next(struct tail *t, struct sink_msg *m)
 
 int64_t tail_behind(struct tail *t, const struct cursor *at, int *files)
 {
-	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
-	int n = files_list(t->sock, items, FILES_MAX), i;
+	cleanup_free struct log_item *items = NULL;
+	int n = list(t, at->ino != t->at.ino, &items), i;
 	int64_t sum = 0;
 
 	*files = 0;
@@ -407,13 +422,13 @@ static int64_t count_in(struct tail *t, const struct log_item *it, int64_t off, 
 
 int64_t tail_count(struct tail *t, const struct cursor *at, uint64_t *page_lines)
 {
-	cleanup_free struct log_item *items = xcalloc(FILES_MAX, sizeof(*items));
+	cleanup_free struct log_item *items = NULL;
 	int64_t sum = 0, off, lines;
 	uint64_t ino;
 	int n, i;
 
 	read_page_lines(t->page, &ino, &off, page_lines);
-	if ((n = files_list(t->sock, items, FILES_MAX)) < 0)
+	if ((n = list(t, at->ino != t->at.ino, &items)) < 0)
 		return n;
 	i = at->ino ? find_item(items, n, at) : 0;
 	if (i < 0 || !n || items[n - 1].ino != ino)

@@ -22,6 +22,7 @@ struct tail {
 	int fd;		  /* -1: nothing is open */
 	gzFile gz;
 	struct log_item item;
+	int64_t after_s;  /* files that were rotated until then are passed; INT64_MIN: not known */
 	bool complete;	/* nothing will be added to the file */
 	int64_t limit;	/* bytes of it that may be read; of a .gz unknown, INT64_MAX */
 	int64_t read_off; /* of the byte behind buf[have] */

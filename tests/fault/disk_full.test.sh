@@ -85,7 +85,7 @@ P
 }
 t_sink() { # its sink gets all but the gap, and the gap's line
 	sink fluentd 7201 "$T/out"
-	out D run -d --network host --name "$C" --log-driver fluentd --log-opt fluentd-address=127.0.0.1:7201 --log-opt fluentd-request-ack=true --log-opt cache-max-size=300k --log-opt cache-max-file=1000 busybox sh -c "$TALK"
+	out D run -d --network host --name "$C" --log-driver fluentd --log-opt fluentd-address=127.0.0.1:7201 --log-opt fluentd-request-ack=true busybox sh -c "$TALK"
 	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; room; until_ok rewritten 1; goes_on 1000; D exec "$C" touch /end
 	got "$T/out" 'the last' 1; unsink; jq -r 'select(.log)|.log' "$T/out" >"$T/sunk"; exact "$T/sunk" dups; D logs "$C" >"$T/log" 2>&1; exact "$T/log"
 }

@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * test_forward.c - what forwarding is made of: addresses of sinks, the cursor file.
+ * test_forward.c - what forwarding is made of: addresses of sinks, the cursor file, lists of files.
  */
 /* links: logsvc */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "log_addr.h"
 #include "logsvc/cursor.h"
+#include "fs.h"
+#include "logsvc/logger_files.h"
 #include "logsvc/logger_marks.h"
 #include "logsvc/logger_policy.h"
+#include "logsvc/logset.h"
 #include "log_otlp.h"
 #include "str.h"
 #include "cleanup.h"
@@ -235,6 +244,78 @@ static void test_otlp_options(void **state)
 	}
 }
 
+/* ---- the list of files ------------------------------------------------------------------------ */
+
+static struct {
+	int dir_fd, sv[2];
+	atomic_int stop, rotations;
+} files;
+
+static bool always(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static void *serve(void *arg)
+{
+	(void)arg;
+	files_serve(files.sv[0], files.dir_fd, always, NULL);
+	return NULL;
+}
+
+/* As logfile.c does it; in bursts. */
+static void *rotate(void *arg)
+{
+	(void)arg;
+	for (int64_t k = 1; !atomic_load(&files.stop); k++) {
+		char name[LOG_NAME_MAX];
+		int fd = openat(files.dir_fd, ".new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+		close(fd);
+		log_name_format(name, 1000000000 + k);
+		(void)renameat(files.dir_fd, LOG_LIVE, files.dir_fd, name);
+		(void)renameat(files.dir_fd, ".new", files.dir_fd, LOG_LIVE);
+		atomic_store(&files.rotations, (int)k);
+		if (k > 300) /* more than one answer holds */
+			usleep(k % 16 ? 150 : 20000);
+	}
+	return NULL;
+}
+
+/* Rotated files of successive seconds: each list has all of them, while they change. */
+static void test_files_while_rotated(void **state)
+{
+	char dir[] = "/tmp/test_forward.XXXXXX";
+	pthread_t server, rotator;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	files.dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, files.sv), 0);
+	pthread_create(&server, NULL, serve, NULL);
+	pthread_create(&rotator, NULL, rotate, NULL);
+	while (atomic_load(&files.rotations) < 300)
+		usleep(1000);
+	for (int lists = 0; lists < 100;) {
+		cleanup_free struct log_item *items = NULL;
+		int n = files_list(files.sv[1], INT64_MIN, &items);
+
+		if (n == -EAGAIN)
+			continue;
+		lists++;
+		assert_true(n >= 300);
+		for (int k = 1; k < n; k++)
+			if (items[k].time_s != INT64_MAX && items[k - 1].time_s + 1 != items[k].time_s)
+				fail_msg("list %d: %lld follows %lld", lists, (long long)items[k].time_s, (long long)items[k - 1].time_s);
+	}
+	atomic_store(&files.stop, 1);
+	pthread_join(rotator, NULL);
+	close(files.sv[1]);
+	pthread_join(server, NULL);
+	assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &(struct err){ 0 }), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_otlp_options),
 		cmocka_unit_test(test_cursor),
 		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_files_while_rotated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
