@@ -12,13 +12,20 @@
  * out, the end of `in` is the end. A client that is gone ends all at once. Exactly one of on_end
  * and on_detach is called, last.
  *
+ * The head goes first. Client libraries that read an answer's head through a buffer lose what came
+ * in one read with it (docker-py does). So outs are not read before the client has taken the head
+ * from its socket, or HOLD_MS are over.
+ *
  * Back pressure. Outs are not read while output waits for the client; the client is not read while
  * its bytes wait for `in`. An `in` that nobody reads any more takes bytes and forgets them.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -33,6 +40,7 @@
 
 #define GAP	  32 /* for a websocket head and a stream header */
 #define READ_SIZE (128 * 1024)
+#define HOLD_MS	  40 /* for which outs wait at most until the client has the head */
 
 struct hijack {
 	struct pump base;
@@ -41,6 +49,7 @@ struct hijack {
 	struct pump_fd *in, *out[2];
 	bool in_eof;	    /* the client's bytes are all here */
 	bool client_closed; /* websocket: closing frames were exchanged */
+	bool held;	    /* the client has not got the head yet: outs wait */
 	struct buf to_in;
 	size_t to_in_off;
 	unsigned n_matched; /* bytes of the detach sequence seen last */
@@ -310,6 +319,7 @@ static void hijack_on_input(struct pump *p)
 
 static void watch_outs(struct hijack *h, bool on)
 {
+	on = on && !h->held;
 	for (int i = 0; i < 2; i++) {
 		if (h->out[i])
 			pump_fd_watch(h->out[i], on ? UV_READABLE : 0);
@@ -426,12 +436,65 @@ static const struct pump_ops hijack_ops = {
 	.wants_input = hijack_wants_input,
 };
 
+static struct hijack *hijack_of(const struct req *r)
+{
+	return r && r->pump && r->pump->ops == &hijack_ops
+		       ? container_of(r->pump, struct hijack, base)
+		       : NULL;
+}
+
 void reply_hijack_end(uint64_t req)
 {
-	struct req *r = req_by_id(req);
+	struct hijack *h = hijack_of(req_by_id(req));
 
-	if (r && r->pump && r->pump->ops == &hijack_ops)
-		finish(container_of(r->pump, struct hijack, base), END_DONE);
+	if (h)
+		finish(h, END_DONE);
+}
+
+/* ---- the head goes first -------------------------------------------------------------------- */
+
+struct hold {
+	uv_timer_t timer;
+	uint64_t req;
+	unsigned n_ticks;
+};
+
+/* Nothing that was written waits to be read by the client (TCP: to be acknowledged by its host). */
+static bool all_taken(const struct client *c)
+{
+	int n = 0;
+
+	return client_pending(c) == 0 && (ioctl(c->fd, SIOCOUTQ, &n) < 0 || n == 0);
+}
+
+static void on_hold_closed(uv_handle_t *handle)
+{
+	free(container_of((uv_timer_t *)handle, struct hold, timer));
+}
+
+static void on_hold_tick(uv_timer_t *timer)
+{
+	struct hold *hold = container_of(timer, struct hold, timer);
+	struct req *r = req_by_id(hold->req);
+	struct hijack *h = hijack_of(r);
+
+	if (h && ++hold->n_ticks < HOLD_MS && !r->client->broken && !all_taken(r->client))
+		return;
+	uv_close((uv_handle_t *)timer, on_hold_closed);
+	if (!h)
+		return;
+	h->held = false;
+	watch_outs(h, client_pending(r->client) == 0 && !r->client->broken);
+}
+
+static void hold_outs(struct hijack *h)
+{
+	struct hold *hold = xcalloc(1, sizeof(*hold));
+
+	hold->req = h->req;
+	h->held = true;
+	uv_timer_init(uv_default_loop(), &hold->timer);
+	uv_timer_start(&hold->timer, on_hold_tick, 1, 1);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------ */
@@ -560,6 +623,8 @@ void reply_hijack(uint64_t req, const struct hijack_opts *opts)
 		finish(h, END_DONE);
 		return;
 	}
+	if (!all_taken(c))
+		hold_outs(h);
 	watch_outs(h, true);
 	if (no_outs(h))
 		pump_fd_watch(h->in, UV_PRIORITIZED);
@@ -571,15 +636,18 @@ void reply_hijack(uint64_t req, const struct hijack_opts *opts)
 void reply_hijack_message(uint64_t req, const struct hijack_opts *opts, uint8_t stream_type,
 			  const char *text)
 {
-	struct hijack *h = begin(req, opts);
-	cleanup_free char *room = NULL;
-	size_t len = strlen(text);
+	struct hijack_opts o = *opts;
+	int p[2] = { -1, -1 };
 
-	if (!h)
-		return;
 	close_opts_fds(opts);
-	room = xmalloc(GAP + len + 1);
-	memcpy(room + GAP, text, len);
-	emit(h, req_by_id(req)->client, stream_type, room + GAP, len);
-	finish(h, END_DONE);
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) < 0 || write(p[1], text, strlen(text)) < 0)
+		log_err("message lost", "error=%s", strerror(errno));
+	if (p[1] >= 0)
+		close(p[1]);
+	o.in_fd = -1;
+	o.out[0] = p[0];
+	o.out[1] = -1;
+	o.mux[0] = stream_type;
+	o.framed = false;
+	reply_hijack(req, &o);
 }

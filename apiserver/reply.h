@@ -67,8 +67,8 @@ struct hijack_opts {
 void reply_hijack(uint64_t req, const struct hijack_opts *opts);
 /* Ends one from this side, its outs not at EOF (on_end follows, client_gone false). */
 void reply_hijack_end(uint64_t req);
-/* The head alone, ahead of reply_hijack or reply_hijack_message, one of which must follow. docker-py
- * loses what comes in one read with the head. */
+/* The head alone, ahead of reply_hijack or reply_hijack_message, one of which must follow: for clients that
+ * time out where it takes long until there is a stream. */
 void reply_hijack_head(uint64_t req, const struct hijack_opts *opts);
 /* After the hijack (or where it failed to start its program): text frames of our own, then end. */
 void reply_hijack_message(uint64_t req, const struct hijack_opts *opts, uint8_t stream_type, const char *text);

@@ -171,6 +171,22 @@ void attach_end(struct attach *a)
 	flush(a);
 }
 
+static void on_alone_change(struct attach *a)
+{
+	if (a->dead || !a->q_len)
+		attach_free(a);
+}
+
+void attach_let_go(struct attach *a)
+{
+	a->next = NULL;
+	a->owner = NULL;
+	a->holding = false;
+	a->on_change = on_alone_change;
+	attach_end(a);
+	on_alone_change(a);
+}
+
 static void on_event(struct source *src, uint32_t events)
 {
 	struct attach *a = container_of(src, struct attach, src);

@@ -41,6 +41,8 @@ void attach_feed(struct attach *a, int s, const char *p, size_t n);
 bool attach_is_full(const struct attach *a);
 void attach_release(struct attach *a); /* ends holding */
 void attach_end(struct attach *a);     /* close after what is queued */
+/* Its stream goes: takes a, which stays until its client has taken what is queued, or is gone. */
+void attach_let_go(struct attach *a);
 void attach_free(struct attach *a);
 
 #endif

@@ -675,7 +675,7 @@ void stream_free(struct stream *st)
 		struct attach *a = st->attaches;
 
 		st->attaches = a->next;
-		attach_free(a);
+		attach_let_go(a);
 	}
 	stream_conf_fini(&st->spool.conf);
 	logset_unref(st->spool.set);

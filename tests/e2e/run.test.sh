@@ -100,6 +100,12 @@ t_stop() {
 	out D run -d --name "${C}b" --stop-timeout 1 busybox sh -c 'trap "" TERM; while :; do sleep 0.05; done'
 	local s=$SECONDS; out D stop "${C}b"; [ $((SECONDS - s)) -le 5 ] || fail slow; eq "$(i "${C}b" '{{.State.ExitCode}}')" 137
 }
+t_rm_and_a_slow_reader() { # the container is removed while its last output still waits for the client
+	mkfifo "$T/f"; D run --rm --name "$C" busybox head -c 2200000 /dev/zero >"$T/f" &
+	exec 8<"$T/f"; until_ok D inspect "$C"; until_ok gone_container "$C" || fail "it waits for its reader"
+	eq "$(wc -c <&8)" 2200000; exec 8<&-; wait
+}
+gone_container() { ! D inspect "$1"; }
 t_scratch() { # no /etc/passwd, no shell, no /var/log
 	mkdir -p "$T/s"; cp "$(command -v busybox)" "$T/s/busybox"
 	tar -C "$T/s" -c . | D import -c 'ENTRYPOINT ["/busybox"]' - scr >/dev/null || fail import

@@ -112,6 +112,32 @@ static void test_hijack_late_output(void **state)
 	buf_fini(&b);
 }
 
+/* A client that throws away what comes with the head (docker-py) loses nothing: the head comes alone. */
+static void test_hijack_head_alone(void **state)
+{
+	static const char *const kinds[] = { "late", "message" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct buf b = BUF_INIT, rest;
+		char tmp[4096] = { 0 };
+		int fd = dial();
+
+		buf_printf(&b, "POST /containers/%s/attach?mux=1 HTTP/1.1\r\n" H UPGRADE, kinds[i]);
+		say(fd, b.p);
+		usleep(10000); /* a client that is slow to read */
+		assert_true(read(fd, tmp, sizeof(tmp) - 1) > 0);
+		assert_true(str_ends(tmp, "\r\n\r\n"));
+		shutdown(fd, SHUT_WR);
+		rest = hear_all(fd);
+		assert_true(rest.len > 8);
+		assert_int_equal(rest.p[0], 1);
+		close(fd);
+		buf_fini(&b);
+		buf_fini(&rest);
+	}
+}
+
 static void test_hijack_detach(void **state)
 {
 	int fd = dial();
@@ -219,7 +245,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hijack_heads),	   cmocka_unit_test(test_hijack_echo),
-		cmocka_unit_test(test_hijack_late_output), cmocka_unit_test(test_hijack_detach),
+		cmocka_unit_test(test_hijack_late_output),
+		cmocka_unit_test(test_hijack_head_alone), cmocka_unit_test(test_hijack_detach),
 		cmocka_unit_test(test_hijack_gone),	   cmocka_unit_test(test_websocket),
 	};
 
