@@ -183,7 +183,7 @@ static int driver_members(const struct ct_spec *spec, const char *driver, const 
 		service = service_name(spec);
 		jw_str(w, "service_name", service);
 	} else if (str_eq(driver, "syslog") && tmpl) {
-		if ((rc = log_tag_expand(tmpl, spec, command, &host, err)) < 0)
+		if ((rc = log_tag_expand(tmpl, spec, command, NULL, &host, err)) < 0)
 			return rc;
 		jw_str(w, "syslog_hostname", buf_str(&host));
 	}
@@ -208,7 +208,7 @@ int oci_log_json(const struct ct_spec *spec, struct buf *out, struct err *err)
 	tmpl = tag_template(opts, driver);
 	if (!str_eq(driver, "none")) {
 		if ((rc = attributes(spec, opts, attrs, err)) < 0 ||
-		    (rc = log_tag_expand(tmpl ? tmpl : "{{.ID}}", spec, command, &tag, err)) < 0)
+		    (rc = log_tag_expand(tmpl ? tmpl : "{{.ID}}", spec, command, attrs, &tag, err)) < 0)
 			return rc;
 	}
 	if (tmpl && (own_file || str_eq(driver, "otlp")))

@@ -95,7 +95,7 @@ int log_check_tag(const char *name, const char *value, struct err *err)
 	cleanup_buf struct buf ignored = BUF_INIT;
 
 	(void)name;
-	return log_tag_expand(value, NULL, NULL, &ignored, err);
+	return log_tag_expand(value, NULL, NULL, NULL, &ignored, err);
 }
 
 static int check_json_file(const json_t *opts, struct err *err)

@@ -1,314 +1,134 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * log_tag.c - see log_tag.h.
- *
- * {{.Field}}, {{.ContainerLabels.k}}, {{index .ContainerLabels "k"}}, {{index .ContainerEnv 0}},
- * with
- * {{- and -}}, and the functions lower, upper, title, truncate and printf with one %s, also in
- * pipelines.
+ * log_tag.c - what a log tag can say of its container: Docker's logger.Info, as the dot of a template (go_template.h).
  */
 #include "log_tag.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "apiserver/engine.h"
 #include "cleanup.h"
+#include "go_template.h"
 #include "jget.h"
 #include "str.h"
 
-struct tag_ctx {
-	const struct ct_spec *spec;
-	const char *command;
-};
+static const char *const fields[] = { "ID",
+				      "FullID",
+				      "Name",
+				      "ImageID",
+				      "ImageFullID",
+				      "ImageName",
+				      "Command",
+				      "Hostname",
+				      "DaemonName",
+				      "ContainerID",
+				      "ContainerName",
+				      "ContainerEntrypoint",
+				      "ContainerArgs",
+				      "ContainerImageID",
+				      "ContainerImageName",
+				      "ContainerCreated",
+				      "ContainerEnv",
+				      "ContainerLabels",
+				      "LogPath",
+				      "Config",
+				      "ExtraAttributes()",
+				      NULL };
+static const struct go_template_type info = { "*logger.Info", fields };
 
-static int bad(struct err *err, const char *what)
+static void set(json_t *dot, const char *key, const char *value)
 {
-	return err_kind(err, ERR_BAD_PARAM, "template: log-tag:1: %s", what);
+	json_t *v = json_string(value);
+
+	json_object_set_new(dot, key, v ? v : json_string(""));
 }
 
-static const char *label(const struct tag_ctx *c, const char *key)
+static void set_part(json_t *dot, const char *key, const char *value, size_t max)
 {
-	return c->spec ? jget_str(jget_obj(c->spec->config, "Labels"), key, "") : "";
+	cleanup_free char *part = xstrndup(value, strnlen(value, max));
+
+	set(dot, key, part);
 }
 
-static void add_image_short(const struct ct_spec *s, struct buf *out)
+static void set_json(json_t *dot, const char *key, const json_t *value, json_t *empty)
 {
-	const char *id = s->image_id;
-
-	if (str_starts(id, "sha256:"))
-		id += 7;
-	buf_printf(out, "%.12s", id);
+	json_object_set(dot, key, value ? (json_t *)(uintptr_t)value : empty);
+	json_decref(empty);
 }
 
-static int field(const struct tag_ctx *c, const char *name, struct buf *out, struct err *err)
+static void set_command(json_t *dot, const char *command)
 {
-	static const char *const known[] = { "ID",
-					     "FullID",
-					     "ContainerID",
-					     "Name",
-					     "ContainerName",
-					     "ImageID",
-					     "ImageFullID",
-					     "ContainerImageID",
-					     "ImageName",
-					     "ContainerImageName",
-					     "Command",
-					     "Hostname",
-					     "DaemonName",
-					     "ContainerCreated",
-					     "LogPath" };
-	const struct ct_spec *s = c->spec;
-	char host[256] = "", time[RFC3339NANO_MAX];
-	size_t i;
+	const char *args = strchr(command, ' ');
+	cleanup_strv char **list = strv_split(args ? args + 1 : "", ' ');
+	json_t *v = json_array();
 
-	if (str_starts(name, "ContainerLabels.")) {
-		buf_addstr(out, label(c, name + 16));
-		return 0;
-	}
-	for (i = 0; i < ARRAY_SIZE(known) && strcmp(known[i], name) != 0; i++)
-		;
-	if (i == ARRAY_SIZE(known))
-		return err_kind(err, ERR_BAD_PARAM,
-				"template: log-tag:1:2: executing \"log-tag\" at <.%s>: can't "
-				"evaluate field %s in type "
-				"*logger.Info",
-				name, name);
-	if (!s)
-		return 0;
-	switch (i) {
-	case 0:
-		buf_printf(out, "%.12s", s->id);
-		break;
-	case 1:
-	case 2:
-		buf_addstr(out, s->id);
-		break;
-	case 3:
-	case 4:
-		buf_printf(out, "%s%s", i == 4 ? "/" : "", s->name);
-		break;
-	case 5:
-		add_image_short(s, out);
-		break;
-	case 6:
-	case 7:
-		buf_addstr(out, s->image_id);
-		break;
-	case 8:
-	case 9:
-		buf_addstr(out, s->image_ref ? s->image_ref : "");
-		break;
-	case 10:
-		buf_addstr(out, c->command ? c->command : "");
-		break;
-	case 11:
-		if (gethostname(host, sizeof(host) - 1) == 0)
-			buf_addstr(out, host);
-		break;
-	case 12:
-		buf_addstr(out, "docker");
-		break;
-	case 13:
-		fmt_rfc3339nano(time, s->created_ns);
-		buf_addstr(out, time);
-		break;
-	default:
-		break;
-	}
-	return 0;
+	for (char **p = list; *p; p++)
+		json_array_append_new(v, json_string(*p));
+	set(dot, "Command", command);
+	set_part(dot, "ContainerEntrypoint", command, strcspn(command, " "));
+	json_object_set_new(dot, "ContainerArgs", v);
 }
 
-/* Words of one command: bare or quoted; at most 8. */
-static int split_words(char *text, char **words, size_t max, struct err *err)
+static void set_created(json_t *dot, int64_t ns)
 {
-	size_t n = 0;
-	char *p = text;
+	char time[RFC3339NANO_MAX];
 
-	while (*p) {
-		while (isspace((unsigned char)*p))
-			*p++ = '\0';
-		if (!*p)
-			break;
-		if (n == max)
-			return bad(err, "too many operands");
-		if (*p == '"' || *p == '`') {
-			char quote = *p;
-
-			words[n++] = p; /* keeps the opening quote as the mark of a string */
-			for (p++; *p && *p != quote; p++)
-				;
-			if (!*p)
-				return bad(err, "unterminated quoted string");
-			*p++ = '\0';
-			continue;
-		}
-		words[n++] = p;
-		while (*p && !isspace((unsigned char)*p))
-			p++;
-	}
-	return (int)n;
+	fmt_rfc3339nano(time, ns);
+	set(dot, "ContainerCreated", time);
 }
 
-static const char *word_str(const char *w)
+static void set_image(json_t *dot, const struct ct_spec *s)
 {
-	return *w == '"' || *w == '`' ? w + 1 : w;
+	const char *hex = str_starts(s->image_id, "sha256:") ? s->image_id + 7 : s->image_id;
+
+	set_part(dot, "ImageID", hex, 12);
+	set(dot, "ImageFullID", s->image_id);
+	set(dot, "ContainerImageID", s->image_id);
+	set(dot, "ImageName", s->image_ref ? s->image_ref : "");
+	set(dot, "ContainerImageName", s->image_ref ? s->image_ref : "");
 }
 
-static int value(const struct tag_ctx *c, const char *w, struct buf *out, struct err *err)
+static json_t *make_dot(const struct ct_spec *s, const char *command, const json_t *attrs)
 {
-	if (*w == '.')
-		return field(c, w + 1, out, err);
-	buf_addstr(out, word_str(w));
-	return 0;
-}
+	cleanup_free char *slashed = xasprintf("/%s", s->name);
+	json_t *dot = json_object();
+	char host[256] = "", path[1024] = "";
 
-static int call_index(const struct tag_ctx *c, char **w, int n, struct buf *out, struct err *err)
-{
-	const json_t *env;
-	int64_t i;
-
-	if (n == 3 && strcmp(w[1], ".ContainerLabels") == 0) {
-		buf_addstr(out, label(c, word_str(w[2])));
-		return 0;
-	}
-	if (n == 3 && strcmp(w[1], ".ContainerEnv") == 0 && parse_i64(w[2], 0, 100000, &i) == 0) {
-		env = c->spec ? jget_arr(c->spec->config, "Env") : NULL;
-		if (c->spec && (size_t)i >= json_array_size(env))
-			return bad(err, "error calling index: index out of range");
-		if (env)
-			buf_addstr(out, json_string_value(json_array_get(env, (size_t)i)));
-		return 0;
-	}
-	return bad(err, "error calling index");
-}
-
-static void change_case(struct buf *b, const char *how)
-{
-	bool start = true;
-	size_t i;
-
-	for (i = 0; i < b->len; i++) {
-		unsigned char ch = (unsigned char)b->p[i];
-
-		if (*how == 'l')
-			b->p[i] = (char)tolower(ch);
-		else if (*how == 'u' || start)
-			b->p[i] = (char)toupper(ch);
-		start = isspace(ch);
-	}
-}
-
-/* f(args..., piped): piped is NULL for the first command of a pipeline. */
-static int call(const struct tag_ctx *c, char **w, int n, const struct buf *piped, struct buf *out,
-		struct err *err)
-{
-	const char *f = w[0], *fmt, *pct;
-	int64_t len;
-	int rc;
-
-	if (strcmp(f, "index") == 0)
-		return call_index(c, w, n, out, err);
-	if (strcmp(f, "lower") == 0 || strcmp(f, "upper") == 0 || strcmp(f, "title") == 0) {
-		if (piped)
-			buf_add(out, piped->p, piped->len);
-		else if (n != 2)
-			return bad(err, "wrong number of args");
-		else if ((rc = value(c, w[1], out, err)) < 0)
-			return rc;
-		change_case(out, f);
-		return 0;
-	}
-	if (strcmp(f, "truncate") == 0 && n == 3 && !piped && parse_i64(w[2], 0, 4096, &len) == 0) {
-		if ((rc = value(c, w[1], out, err)) < 0)
-			return rc;
-		if (out->len > (size_t)len)
-			out->p[out->len = (size_t)len] = '\0';
-		return 0;
-	}
-	if (strcmp(f, "printf") == 0 && n >= 2) {
-		fmt = word_str(w[1]);
-		pct = strstr(fmt, "%s");
-		buf_add(out, fmt, pct ? (size_t)(pct - fmt) : strlen(fmt));
-		if (pct) {
-			if (piped)
-				buf_add(out, piped->p, piped->len);
-			else if (n > 2 && (rc = value(c, w[2], out, err)) < 0)
-				return rc;
-			buf_addstr(out, pct + 2);
-		}
-		return 0;
-	}
-	return err_kind(err, ERR_BAD_PARAM, "template: log-tag:1: function \"%.64s\" not defined",
-			f);
-}
-
-/* One action, between the braces: commands joined by |. */
-static int action(const struct tag_ctx *c, char *text, struct buf *out, struct err *err)
-{
-	cleanup_buf struct buf piped = BUF_INIT;
-	char *cmd, *words[8];
-	bool first = true;
-	int n, rc;
-
-	while ((cmd = strsep(&text, "|"))) {
-		cleanup_buf struct buf result = BUF_INIT;
-
-		n = split_words(cmd, words, ARRAY_SIZE(words), err);
-		if (n < 0)
-			return n;
-		if (n == 0)
-			return bad(err, "missing value for command");
-		if (words[0][0] == '.' || words[0][0] == '"' || words[0][0] == '`') {
-			if (n != 1 || !first)
-				return bad(err, "can't give argument to non-function");
-			rc = value(c, words[0], &result, err);
-		} else {
-			rc = call(c, words, n, first ? NULL : &piped, &result, err);
-		}
-		if (rc < 0)
-			return rc;
-		buf_reset(&piped);
-		buf_add(&piped, buf_str(&result), result.len);
-		first = false;
-	}
-	if (first)
-		return bad(err, "missing value for command");
-	buf_add(out, buf_str(&piped), piped.len);
-	return 0;
+	(void)gethostname(host, sizeof(host) - 1);
+	if (engine)
+		paths_zone(&engine->paths, s->uuid, "logs/stdio.log", path);
+	set_part(dot, "ID", s->id, 12);
+	set(dot, "FullID", s->id);
+	set(dot, "ContainerID", s->id);
+	set(dot, "Name", s->name);
+	set(dot, "ContainerName", slashed);
+	set_image(dot, s);
+	set_command(dot, command ? command : "");
+	set(dot, "Hostname", host);
+	set(dot, "DaemonName", "docker");
+	set_created(dot, s->created_ns);
+	set(dot, "LogPath", path);
+	set_json(dot, "ContainerEnv", jget_arr(s->config, "Env"), json_array());
+	set_json(dot, "ContainerLabels", jget_obj(s->config, "Labels"), json_object());
+	set_json(dot, "Config", jget_obj(jget_obj(s->host_config, "LogConfig"), "Config"),
+		 json_object());
+	set_json(dot, "ExtraAttributes", attrs, json_object());
+	return dot;
 }
 
 int log_tag_expand(const char *tmpl, const struct ct_spec *spec, const char *command,
-		   struct buf *out, struct err *err)
+		   const json_t *attrs, struct buf *out, struct err *err)
 {
-	struct tag_ctx c = { spec, command };
-	const char *open, *close, *p = tmpl;
-	int rc;
+	struct go_template *t = NULL;
+	json_t *dot;
+	int rc = go_template_parse("log-tag", tmpl, &info, &t, err);
 
-	while ((open = strstr(p, "{{"))) {
-		const char *from = open + 2, *to;
-		cleanup_free char *text = NULL;
-
-		close = strstr(from, "}}");
-		if (!close)
-			return bad(err, "unclosed action");
-		buf_add(out, p, (size_t)(open - p));
-		to = close;
-		if (*from == '-' && isspace((unsigned char)from[1])) {
-			from++;
-			while (out->len && isspace((unsigned char)out->p[out->len - 1]))
-				out->p[--out->len] = '\0';
-		}
-		p = close + 2;
-		if (to > from && to[-1] == '-' && to - 1 > from && isspace((unsigned char)to[-2])) {
-			to--;
-			while (isspace((unsigned char)*p))
-				p++;
-		}
-		text = xstrndup(from, (size_t)(to - from));
-		if ((rc = action(&c, text, out, err)) < 0)
-			return rc;
+	if (rc == 0 && spec) {
+		dot = make_dot(spec, command, attrs);
+		rc = go_template_exec(t, dot, out, err);
+		json_decref(dot);
 	}
-	buf_addstr(out, p);
-	return 0;
+	go_template_free(t);
+	return rc;
 }

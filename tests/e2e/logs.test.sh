@@ -99,6 +99,13 @@ t_bad_options() {
 	rc 125 D run --rm --log-opt mode=fast busybox true; has "$ERR" "logging mode not supported: fast"
 	eq "$(D ps -aq --filter status=created | wc -l)" 0
 }
+t_tag() {
+	out D run --name "$C" --label s=web-1 --log-opt 'tag={{with index .ContainerLabels "s"}}{{index (split . "-") 0 | upper}}{{end}}/{{.Name}}' busybox echo x
+	eq "$(D logs --details "$C")" "tag=WEB%2F$C x"; has "$(cat "$(log_of "$C")")" "\"attrs\":{\"tag\":\"WEB/$C\"}"
+	rc 125 D run --log-opt 'tag={{.Foo}}' busybox true; has "$ERR" "template: log-tag:1:2: executing \"log-tag\" at <.Foo>: can't evaluate field Foo in type *logger.Info"
+	rc 125 D run --log-opt 'tag={{if .ID}}x' busybox true; has "$ERR" "template: log-tag:1: unexpected EOF"
+	rc 1 D create --log-opt 'tag={{index .ContainerArgs 5}}' busybox true; has "$ERR" "error calling index: index out of range: 5"
+}
 t_tty() { out D run -t --name "$C" busybox sh -c 'echo a; echo b >&2'; eq "$(D logs "$C" | od -An -c | tr -d ' \n')" 'a\r\nb\r\n'; }
 t_removed() { out D run --name "$C" busybox true; local l; l=$(dirname "$(dirname "$(log_of "$C")")"); out D rm "$C"; [ ! -e "$l" ] || fail "$l is still there"; rc 1 D logs "$C"; has "$ERR" "No such container"; }
 t_two_streams_large() {

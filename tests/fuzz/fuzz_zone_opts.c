@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = xstrndup((const char *)data + 1, size - 1);
 	switch (data[0] % 6) {
 	case 0:
-		(void)log_tag_expand(text, NULL, "cmd", &b, &err);
+		(void)log_tag_expand(text, NULL, "cmd", NULL, &b, &err);
 		break;
 	case 1:
 		(void)mount_parse_bind(text, &m, &err);

@@ -120,6 +120,20 @@ static void test_tag(void **state)
 		{ "{{upper .Name | printf \"<%s>\"}}", "<WEB>" },
 		{ "{{truncate .ID 4}}", "0123" },
 		{ "{{.DaemonName}}", "docker" },
+		{ "{{.ContainerEntrypoint}} {{index .ContainerArgs 0}} {{len .ContainerArgs}}", "sh -c 2" },
+		{ "{{if .Name}}{{.Name | upper | printf \"%-5s|\"}}{{else}}none{{end}}", "WEB  |" },
+		{ "{{if eq .Name \"a\" \"b\"}}1{{else if eq .Name \"web\"}}2{{else}}3{{end}}", "2" },
+		{ "{{with .ContainerLabels.nosuch}}x{{else}}{{.Name}}{{end}}", "web" },
+		{ "{{with .Name}}{{.}}/{{$.DaemonName}}{{end}}", "web/docker" },
+		{ "{{range $.ContainerArgs}}<{{.}}>{{end}}", "<-c><x>" },
+		{ "{{index (split .ImageName \":\") 1}}|{{join (split \"a-b\" \"-\") \"+\"}}", "1|a+b" },
+		{ "{{$n := .Name}}{{title \"a-b c\"}} {{$n}} {{pad $n 1 2}}.", "A-B C web  web  ." },
+		{ "a {{- /* nothing */ -}} b{{\"}}\"}}", "ab}}" },
+		{ "{{json .ContainerArgs}} {{json .Name}} {{print 1 2 \"x\"}}", "[\"-c\",\"x\"] \"web\" 1 2x" },
+		{ "{{slice .FullID 2 5}} {{and .Name 0}} {{or \"\" .Name}} {{not .Name}}", "234 0 web false" },
+		{ "{{truncate .Name 99}} {{`raw`}} {{printf \"%q %d %%\" .Name 5}}", "web raw \"web\" 5 %" },
+		{ "{{.ContainerImageID | len | lt 70}} {{urlquery \"a b/\"}} {{(.ExtraAttributes nil).X}}.", "true a+b%2F ." },
+		{ "{{.ContainerLabels}}", "map[A:label com.a:1 com.b:2]" },
 	};
 	struct ct_spec s = make_spec("{}");
 	size_t i;
@@ -129,9 +143,57 @@ static void test_tag(void **state)
 		cleanup_buf struct buf b = BUF_INIT;
 		struct err err = { 0 };
 
-		if (log_tag_expand(rows[i][0], &s, "sh -c x", &b, &err) < 0 ||
+		if (log_tag_expand(rows[i][0], &s, "sh -c x", NULL, &b, &err) < 0 ||
 		    strcmp(buf_str(&b), rows[i][1]) != 0)
 			fail_msg("%s: '%s' %s", rows[i][0], buf_str(&b), err.msg);
+	}
+	json_decref(s.config);
+	json_decref(s.host_config);
+}
+
+/* In the words of text/template. */
+static void test_bad_tag(void **state)
+{
+	static const struct {
+		const char *tmpl, *text;
+		bool at_start; /* known only then */
+	} rows[] = {
+		{ "{{.Name", "template: log-tag:1: unclosed action", false },
+		{ "{{}}", "template: log-tag:1: missing value for command", false },
+		{ "{{f .Name}}", "template: log-tag:1: function \"f\" not defined", false },
+		{ "{{if .Name}}x", "template: log-tag:1: unexpected EOF", false },
+		{ "x{{end}}", "template: log-tag:1: unexpected {{end}}", false },
+		{ "x\n{{\"a}}", "template: log-tag:2: unterminated quoted string", false },
+		{ "{{(.Name}}", "template: log-tag:1: unclosed left paren", false },
+		{ "{{$x}}", "template: log-tag:1: undefined variable \"$x\"", false },
+		{ "{{.Name | 1}}", "template: log-tag:1: non executable command in pipeline stage 2", false },
+		{ "{{define \"x\"}}{{end}}", "template: log-tag:1: {{define}} is not supported", false },
+		{ "{{.Foo}}",
+		  "template: log-tag:1:2: executing \"log-tag\" at <.Foo>: can't evaluate field Foo in type *logger.Info", false },
+		{ "ab{{if .Foo}}{{end}}",
+		  "template: log-tag:1:7: executing \"log-tag\" at <.Foo>: can't evaluate field Foo in type *logger.Info", false },
+		{ "{{index .ContainerEnv 9}}",
+		  "template: log-tag:1:2: executing \"log-tag\" at <index .ContainerEnv 9>: error calling index: index out of range: 9",
+		  true },
+		{ "{{.Name.Foo}}",
+		  "template: log-tag:1:2: executing \"log-tag\" at <.Name.Foo>: can't evaluate field Foo in type string", true },
+		{ "{{eq .Name 1}}",
+		  "template: log-tag:1:2: executing \"log-tag\" at <eq .Name 1>: error calling eq: incompatible types for comparison",
+		  true },
+		{ "{{range .Name}}{{end}}", "range can't iterate over it", true },
+		{ "{{.Name 1}}", "Name has arguments but cannot be invoked as function", true },
+	};
+	struct ct_spec s = make_spec("{}");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_buf struct buf b = BUF_INIT;
+		struct err err = { 0 }, start = { 0 };
+		int rc = log_tag_expand(rows[i].tmpl, NULL, NULL, NULL, &b, &err);
+
+		if ((rc < 0) == rows[i].at_start || log_tag_expand(rows[i].tmpl, &s, "sh", NULL, &b, &start) >= 0 ||
+		    !strstr(start.msg, rows[i].text) || (rc < 0 && strcmp(err.msg, start.msg) != 0))
+			fail_msg("%s: '%s' '%s'", rows[i].tmpl, err.msg, start.msg);
 	}
 	json_decref(s.config);
 	json_decref(s.host_config);
@@ -143,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_json_refused),
 		cmocka_unit_test(test_tag),
+		cmocka_unit_test(test_bad_tag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
