@@ -351,20 +351,14 @@ static void search_done(struct job *job)
 	search_free(sj);
 }
 
-/* Docker's words quote the values in brackets. */
-static int bool_filter(const json_t *filters, const char *key, int *out, struct err *err)
+/* -1: not given */
+static int search_bool(const json_t *filters, const char *key, int *out, struct err *err)
 {
-	cleanup_strv char **v = jget_strv(filters, key);
-	bool b;
+	bool b = false;
+	int rc = filter_bool(filters, key, &b, err);
 
-	*out = -1;
-	if (!v[0])
-		return 0;
-	if (v[1] || parse_bool(v[0], &b) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=[%s%s%s]'", key, v[0], v[1] ? " " : "",
-				v[1] ? v[1] : "");
-	*out = b;
-	return 0;
+	*out = rc > 0 ? b : -1;
+	return rc;
 }
 
 static int search_filters(struct search_job *sj, const char *text, struct err *err)
@@ -375,8 +369,8 @@ static int search_filters(struct search_job *sj, const char *text, struct err *e
 	int rc;
 
 	if ((rc = filters_parse(text, known, &filters, err)) < 0 ||
-	    (rc = bool_filter(filters, "is-official", &sj->official, err)) < 0 ||
-	    (rc = bool_filter(filters, "is-automated", &sj->automated, err)) < 0)
+	    (rc = search_bool(filters, "is-official", &sj->official, err)) < 0 ||
+	    (rc = search_bool(filters, "is-automated", &sj->automated, err)) < 0)
 		return rc;
 	stars = jget_strv(filters, "stars");
 	for (char **s = stars; *s; s++) {

@@ -57,14 +57,11 @@ static bool contains(const char *want, const char *is)
 
 static int match_dangling(const json_t *filters, const struct volume_info *v, struct err *err)
 {
-	json_t *list = jget_arr(filters, "dangling");
-	const char *s = json_string_value(json_array_get(list, 0));
-	bool want;
+	bool want = false;
+	int rc = filter_bool(filters, "dangling", &want, err);
 
-	if (!json_array_size(list))
-		return 1;
-	if (json_array_size(list) > 1 || parse_bool(s ? s : "", &want) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter 'dangling=[%s]'", s ? s : "");
+	if (rc <= 0)
+		return rc < 0 ? rc : 1;
 	return want == (v->n_refs == 0);
 }
 
@@ -296,15 +293,11 @@ static void prune_done(struct job *job)
 /* all=true, or no filter below 1.42 */
 static int wants_all(const json_t *filters, int version, bool *all, struct err *err)
 {
-	json_t *list = jget_arr(filters, "all");
-	const char *s = json_string_value(json_array_get(list, 0));
+	int rc;
 
 	*all = version < 142;
-	if (!json_array_size(list))
-		return 0;
-	if (json_array_size(list) > 1 || parse_bool(s ? s : "", all) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter 'all=[%s]'", s ? s : "");
-	return 0;
+	rc = filter_bool(filters, "all", all, err);
+	return rc < 0 ? rc : 0;
 }
 
 static bool is_prunable(const json_t *filters, bool all, const struct volume_info *v)

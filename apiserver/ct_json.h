@@ -30,6 +30,8 @@ int ct_check_name(const char *name, struct err *err);
 
 /* filters={"label":["a=b"]} or the old form {"label":{"a=b":true}} as an object of arrays; allowed: NULL-terminated keys. */
 int filters_parse(const char *text, const char *const *allowed, json_t **out, struct err *err);
+/* A yes or no, by Docker's rules: 1, true, 0, false; both at once are an error. 0: not given, out stays; 1: given. */
+int filter_bool(const json_t *filters, const char *key, bool *out, struct err *err);
 bool filter_label_match(const json_t *filters, const char *key, const json_t *labels); /* key "label" or "label!" */
 
 #endif

@@ -114,17 +114,9 @@ static int check_words(const struct pick *p, const char *key, const char *what,
 
 static int check_task(struct pick *p, struct err *err)
 {
-	const json_t *list = values(p, "is-task");
-	const char *text = json_string_value(json_array_get(list, 0));
+	int rc = filter_bool(p->filters, "is-task", &p->tasks_only, err);
 
-	if (!list)
-		return 0;
-	if (json_array_size(list) == 1 && (strcmp(text, "true") == 0 || strcmp(text, "1") == 0))
-		p->tasks_only = true;
-	else if (json_array_size(list) != 1 ||
-		 (strcmp(text, "false") != 0 && strcmp(text, "0") != 0))
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter 'is-task=[%s]'", text);
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int check_ports(const struct pick *p, const char *key, struct err *err)

@@ -99,6 +99,23 @@ int filters_parse(const char *text, const char *const *allowed, json_t **out, st
 	return 0;
 }
 
+int filter_bool(const json_t *filters, const char *key, bool *out, struct err *err)
+{
+	cleanup_strv char **v = jget_strv(filters, key);
+	bool yes = strv_has(v, "1") || strv_has(v, "true"), no = strv_has(v, "0") || strv_has(v, "false");
+	cleanup_buf struct buf all = BUF_INIT;
+
+	if (!v[0])
+		return 0;
+	if (yes != no) {
+		*out = yes;
+		return 1;
+	}
+	for (char **s = v; *s; s++)
+		buf_printf(&all, "%s%.100s", s > v ? " " : "", *s);
+	return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=[%.400s]'", key, buf_str(&all));
+}
+
 /* "key" or "key=value" */
 static bool label_has(const json_t *labels, const char *want)
 {

@@ -33,22 +33,6 @@ struct picker {
 	struct map parents; /* ids that are somebody's parent */
 };
 
-/* The only value of a boolean filter. 0: not given, 1: given. */
-static int bool_filter(const json_t *filters, const char *key, bool *out, struct err *err)
-{
-	cleanup_strv char **v = jget_strv(filters, key);
-
-	if (!v[0])
-		return 0;
-	if (!v[1] && (str_eq(v[0], "1") || str_eq(v[0], "true")))
-		*out = true;
-	else if (!v[1] && (str_eq(v[0], "0") || str_eq(v[0], "false")))
-		*out = false;
-	else
-		return err_kind(err, ERR_BAD_PARAM, "invalid filter '%s=[%s]'", key, v[0]);
-	return 1;
-}
-
 static int created_of(const char *ref, int64_t *out, struct err *err)
 {
 	struct image *img;
@@ -99,7 +83,7 @@ static int picker_init(struct picker *p, struct err *err)
 	if (!str_empty(p->o->filters) &&
 	    (rc = filters_parse(p->o->filters, allowed, &p->filters, err)) < 0)
 		return rc;
-	if ((rc = bool_filter(p->filters, "dangling", &p->dangling, err)) < 0)
+	if ((rc = filter_bool(p->filters, "dangling", &p->dangling, err)) < 0)
 		return rc;
 	p->has_dangling = rc == 1;
 	p->references = jget_strv(p->filters, "reference");

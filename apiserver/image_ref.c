@@ -269,10 +269,16 @@ void image_ref_default_tag(struct image_ref *r)
 		str_copy(r->tag, sizeof(r->tag), "latest");
 }
 
+static bool is_bare_id(const char *s)
+{
+	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+}
+
+/* library/ID stays as it is: ID alone would be an image's. */
 static const char *familiar_path(const struct image_ref *r)
 {
 	if (str_eq(r->domain, IMAGE_REF_DOMAIN) && str_starts(r->path, "library/") &&
-	    !strchr(r->path + 8, '/'))
+	    !strchr(r->path + 8, '/') && !is_bare_id(r->path + 8))
 		return r->path + 8;
 	return r->path;
 }

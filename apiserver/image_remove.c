@@ -346,21 +346,15 @@ struct prune {
 static int prune_filters(const char *text, struct prune *p, struct err *err)
 {
 	static const char *const allowed[] = { "dangling", "label", "label!", "until", NULL };
-	cleanup_strv char **dangling = NULL, **until = NULL;
+	cleanup_strv char **until = NULL;
 	int rc;
 
 	p->dangling_only = true;
 	if (!str_empty(text) && (rc = filters_parse(text, allowed, &p->filters, err)) < 0)
 		return rc;
-	dangling = jget_strv(p->filters, "dangling");
 	until = jget_strv(p->filters, "until");
-	if (dangling[0]) {
-		if (dangling[1] || (!str_eq(dangling[0], "true") && !str_eq(dangling[0], "1") &&
-				    !str_eq(dangling[0], "false") && !str_eq(dangling[0], "0")))
-			return err_kind(err, ERR_BAD_PARAM, "invalid filter 'dangling=[%s]'",
-					dangling[0]);
-		p->dangling_only = str_eq(dangling[0], "true") || str_eq(dangling[0], "1");
-	}
+	if ((rc = filter_bool(p->filters, "dangling", &p->dangling_only, err)) < 0)
+		return rc;
 	if (until[0] && until[1])
 		return err_kind(err, ERR_BAD_PARAM, "more than one until filter specified");
 	return until[0] ? image_time_parse(until[0], &p->until_ns, err) : 0;

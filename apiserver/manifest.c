@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "apiserver/image_ref.h"
 #include "apiserver/schema1.h"
@@ -67,14 +68,59 @@ static bool known_type(const char *type)
 	       str_eq(type, MANIFEST_DOCKER_LIST) || str_eq(type, MANIFEST_OCI_INDEX);
 }
 
-static int check_config(const struct descriptor *d, struct err *err)
+/* Types of what may be an image's part: of images, and what old registries made of those types. */
+static bool is_image_type(const char *type)
 {
-	if (str_eq(d->media_type, MANIFEST_DOCKER_CONFIG) ||
-	    str_eq(d->media_type, "application/vnd.oci.image.config.v1+json") ||
-	    str_eq(d->media_type, "application/octet-stream") || !d->media_type[0])
+	static const char *const families[] = { "application/vnd.oci.image", "application/vnd.docker" };
+	static const char *const exact[] = { "application/octet-stream", "application/json", "text/html", "" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		size_t n = strlen(families[i]);
+
+		if (strncasecmp(type, families[i], n) == 0 && (!type[n] || type[n] == '.'))
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(exact); i++)
+		if (strcasecmp(type, exact[i]) == 0)
+			return true;
+	return false;
+}
+
+/* AI models are OCI artifacts that Docker has a command of its own for. */
+static int check_type(const char *type, struct err *err)
+{
+	if (strncasecmp(type, "application/vnd.docker.ai.", 26) == 0)
+		return err_kind(err, ERR_BAD_PARAM,
+				"AI models are not yet supported by the Engine, please use \"docker model pull/run\" instead");
+	return is_image_type(type) ? 0 : err_kind(err, ERR_BAD_PARAM, "unsupported media type %s", type);
+}
+
+/* Docker's schema 2 names plugins by the type of their configuration. */
+static int check_config(const struct manifest *m, struct err *err)
+{
+	static const char *const images[] = { MANIFEST_DOCKER_CONFIG, "application/vnd.oci.image.config.v1+json",
+					      "application/octet-stream", "application/json", "text/html", "" };
+	const char *type = m->config.media_type;
+
+	if (strncasecmp(type, "application/vnd.docker.ai.", 26) == 0 || !str_eq(m->media_type, MANIFEST_DOCKER))
+		return check_type(type, err);
+	for (size_t i = 0; i < ARRAY_SIZE(images); i++)
+		if (str_eq(type, images[i]))
+			return 0;
+	return err_kind(err, ERR_BAD_PARAM, "Encountered remote \"%s\"(%s) when fetching", type,
+			str_eq(type, "application/vnd.docker.plugin.v1+json") ? "plugin" : "unknown");
+}
+
+int manifest_check_image(const struct manifest *m, struct err *err)
+{
+	int rc;
+
+	if (m->is_index || m->is_schema1)
 		return 0;
-	return err_kind(err, ERR_SYSTEM, "encountered remote \"%s\"(unknown) when fetching an image",
-			d->media_type);
+	rc = check_config(m, err);
+	for (size_t i = 0; rc == 0 && i < m->n; i++)
+		rc = check_type(m->v[i].media_type, err);
+	return rc;
 }
 
 static int read_schema1(const json_t *o, struct manifest *out, struct err *err)
@@ -110,9 +156,9 @@ static int read_manifest(const json_t *o, struct manifest *out, struct err *err)
 	if (!jget_obj(o, "config"))
 		return err_kind(err, ERR_SYSTEM, "invalid manifest: it has no config");
 	if ((rc = read_descriptor(jget_obj(o, "config"), &out->config, err)) < 0 ||
-	    (rc = check_config(&out->config, err)) < 0)
+	    (rc = read_list(jget_arr(o, "layers"), LAYERS_MAX, out, err)) < 0)
 		return rc;
-	return read_list(jget_arr(o, "layers"), LAYERS_MAX, out, err);
+	return 0;
 }
 
 int manifest_parse(const char *text, size_t len, const char *content_type, struct manifest *out,

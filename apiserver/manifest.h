@@ -41,6 +41,8 @@ struct manifest {
 /* content_type: the registry's word, used where the text has no mediaType; may be NULL. */
 int manifest_parse(const char *text, size_t len, const char *content_type, struct manifest *out,
 		   struct err *err);
+/* ERR_BAD_PARAM, with Docker's words, when the parts are not those of an image: plugins, models, other artifacts. */
+int manifest_check_image(const struct manifest *m, struct err *err);
 void manifest_fini(struct manifest *m);
 /* The entry that fits best; NULL: there is none. want NULL: this machine. */
 const struct descriptor *manifest_pick(const struct manifest *index, const struct platform *want);

@@ -254,6 +254,9 @@ int platform_parse_json(const char *text, struct platform *out, struct err *err)
 				"optional platform fields provided, but OS and Architecture are missing");
 	if (!*os || !*architecture)
 		return err_kind(err, ERR_BAD_PARAM, "both OS and Architecture must be provided");
+	if (!is_component(os) || !is_component(architecture) ||
+	    (*jget_str(o, "variant", "") && !is_component(jget_str(o, "variant", ""))))
+		return err_kind(err, ERR_BAD_PARAM, "failed to parse platform: an invalid component");
 	platform_set(out, os, architecture, jget_str(o, "variant", ""));
 	return 0;
 }

@@ -57,6 +57,10 @@ static void take_members(const json_t *o, struct reg_creds *out)
 	out->password = dup_member(o, "password");
 	out->identity_token = dup_member(o, "identitytoken");
 	out->registry_token = dup_member(o, "registrytoken");
+	if (out->registry_token && strpbrk(out->registry_token, "\r\n")) {
+		free(out->registry_token);
+		out->registry_token = NULL;
+	}
 	split_auth(o, out);
 }
 
@@ -347,11 +351,20 @@ static int token_refused(const struct http_answer *a, const struct token_ask *q,
 			q->url, q->challenge->realm, a->status, words ? ": " : "", words ? words : "");
 }
 
-static int read_token(const json_t *o, struct token *out, struct err *err)
+int token_read(const char *body, size_t len, struct token *out, struct err *err)
 {
-	const char *text = jget_str(o, "token", ""), *refresh = jget_str(o, "refresh_token", "");
-	int64_t good = jget_int(o, "expires_in", TOKEN_SECONDS);
+	cleanup_json json_t *o = NULL;
+	const char *text, *refresh;
+	int64_t good;
+	int rc;
 
+	if ((rc = jparse(body, len, &o, err)) < 0) {
+		err->kind = ERR_SYSTEM;
+		return err_wrap(err, rc, "the token server's answer");
+	}
+	text = jget_str(o, "token", "");
+	refresh = jget_str(o, "refresh_token", "");
+	good = jget_int(o, "expires_in", TOKEN_SECONDS);
 	if (!*text)
 		text = jget_str(o, "access_token", "");
 	if (!*text || strpbrk(text, "\r\n"))
@@ -373,7 +386,6 @@ void token_fini(struct token *t)
 int token_get(const struct http_where *w, const struct token_ask *q, struct token *out, struct err *err)
 {
 	const char *realm = q->challenge->realm;
-	cleanup_json json_t *o = NULL;
 	struct http_answer a;
 	int rc;
 
@@ -392,10 +404,8 @@ int token_get(const struct http_where *w, const struct token_ask *q, struct toke
 		http_answer_fini(&a);
 		return rc;
 	}
-	rc = jparse(buf_str(&a.body), a.body.len, &o, err);
+	rc = token_read(buf_str(&a.body), a.body.len, out, err);
 	explicit_bzero(a.body.p, a.body.len);
 	http_answer_fini(&a);
-	if (rc < 0)
-		return err_wrap(err, rc, "the token server's answer");
-	return read_token(o, out, err);
+	return rc;
 }

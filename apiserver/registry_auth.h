@@ -54,6 +54,8 @@ struct token {
 };
 /* A 401 of the token server is UNAUTHORIZED. */
 int token_get(const struct http_where *w, const struct token_ask *q, struct token *out, struct err *err);
+/* The body of a token server's answer of status 200. Pure. */
+int token_read(const char *body, size_t len, struct token *out, struct err *err);
 void token_fini(struct token *t); /* wipes */
 
 #endif

@@ -271,6 +271,8 @@ int http_failed(CURL *curl, CURLcode rc, const char *method, const char *url, co
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return err_kind(err, ERR_SYSTEM, "%s: %s", get, tls_words(detail));
+	case CURLE_TOO_MANY_REDIRECTS:
+		return err_kind(err, ERR_SYSTEM, "%s: stopped after 10 redirects", get);
 	case CURLE_GOT_NOTHING:
 		return err_kind(err, ERR_SYSTEM, "%s: EOF", get);
 	default:

@@ -77,6 +77,8 @@ static int get_manifest(struct pull *p, const struct image_ref *ref, const char 
 	if (rc < 0)
 		return refused(ref, why, rc, err);
 	rc = manifest_parse(buf_str(&mt->text), mt->text.len, mt->content_type, m, err);
+	if (rc == 0 && (rc = manifest_check_image(m, err)) < 0)
+		manifest_fini(m);
 	if (rc < 0)
 		buf_fini(&mt->text);
 	return rc;
@@ -328,17 +330,34 @@ static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err
 /* ---------------------------------------------------------------- all tags */
 
 /* Link: </v2/x/tags/list?n=..&last=..>; rel="next" */
-static char *next_page(const struct registry *r, const char *link)
+char *registry_next_page(const char *base, const char *link)
 {
 	cleanup_free char *target = NULL;
-	const char *base = registry_base(r);
+	size_t n = strlen(base);
 
 	if (!link || link[0] != '<' || !strstr(link, "next"))
 		return NULL;
 	target = xstrndup(link + 1, strcspn(link + 1, ">"));
-	if (str_starts(target, base))
+	if (strncmp(target, base, n) == 0 && target[n] == '/')
 		return take_ptr(&target);
 	return target[0] == '/' ? xasprintf("%s%s", base, target) : NULL;
+}
+
+int registry_read_tags(const char *body, size_t len, char ***tags, struct err *err)
+{
+	cleanup_strv char **more = NULL;
+	cleanup_json json_t *o = NULL;
+	int rc;
+
+	if ((rc = jparse(body, len, &o, err)) < 0) {
+		err->kind = ERR_SYSTEM;
+		return err_wrap(err, rc, "the registry's list of tags");
+	}
+	more = jget_strv(o, "tags");
+	for (char **s = more; *s; s++)
+		if (image_tag_valid(*s))
+			strv_add(tags, *s);
+	return 0;
 }
 
 static int list_tags(struct pull *p, const struct image_ref *ref, char ***out, struct err *err)
@@ -350,8 +369,6 @@ static int list_tags(struct pull *p, const struct image_ref *ref, char ***out, s
 
 	for (int page = 0; url && page < PAGES_MAX && strv_len(tags) < TAGS_MAX; page++) {
 		struct http_ask q = { .method = "Get", .url = url, .max = MANIFEST_MAX };
-		cleanup_strv char **more = NULL;
-		cleanup_json json_t *o = NULL;
 		struct http_answer a;
 
 		if ((rc = registry_ask(p->reg, &q, &a, err)) < 0)
@@ -361,16 +378,12 @@ static int list_tags(struct pull *p, const struct image_ref *ref, char ***out, s
 			http_answer_fini(&a);
 			return refused(ref, why, rc, err);
 		}
-		rc = jparse(buf_str(&a.body), a.body.len, &o, err);
+		rc = registry_read_tags(buf_str(&a.body), a.body.len, &tags, err);
 		free(url);
-		url = next_page(p->reg, http_answer_header(&a, "link"));
+		url = registry_next_page(registry_base(p->reg), http_answer_header(&a, "link"));
 		http_answer_fini(&a);
 		if (rc < 0)
-			return err_wrap(err, rc, "the registry's list of tags");
-		more = jget_strv(o, "tags");
-		for (char **s = more; *s; s++)
-			if (image_tag_valid(*s))
-				strv_add(&tags, *s);
+			return rc;
 	}
 	*out = take_ptr(&tags);
 	return 0;

@@ -23,4 +23,10 @@ struct registry_pull {
 /* Errors before the first line are for an error status. */
 int registry_pull(const struct registry_pull *p, struct transfer *t, struct err *err);
 
+/* What GET /v2/NAME/tags/list answers. Pure.
+ * The tags of a page, added to *tags; and the next page's whole address, from the header Link; NULL: there is none, or it is not
+ * the registry's own. Owned. */
+int registry_read_tags(const char *body, size_t len, char ***tags, struct err *err);
+char *registry_next_page(const char *base, const char *link);
+
 #endif

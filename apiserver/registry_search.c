@@ -46,8 +46,8 @@ static bool wanted(const struct registry_search *s, const json_t *o)
 	return jget_int(o, "star_count", 0) >= s->stars;
 }
 
-static int read_results(const struct registry_search *s, const struct buf *body, struct buf *out,
-			struct err *err)
+int registry_search_read(const struct registry_search *s, const char *body, size_t len, struct buf *out,
+			 struct err *err)
 {
 	cleanup_json json_t *o = NULL;
 	struct jw w = JW(out);
@@ -55,7 +55,7 @@ static int read_results(const struct registry_search *s, const struct buf *body,
 	size_t i;
 	int rc;
 
-	if ((rc = jparse(buf_str(body), body->len, &o, err)) < 0) {
+	if ((rc = jparse(body, len, &o, err)) < 0) {
 		err->kind = ERR_SYSTEM;
 		return err_wrap(err, rc, "the index's answer");
 	}
@@ -99,7 +99,7 @@ static int search_at(const struct registry_search *s, const char *scheme, const 
 		rc = err_kind(err, a.status == 401 ? ERR_UNAUTHORIZED : ERR_UNAVAILABLE,
 			      "Unexpected status code %ld", a.status);
 	else
-		rc = read_results(s, &a.body, out, err);
+		rc = registry_search_read(s, buf_str(&a.body), a.body.len, out, err);
 	http_answer_fini(&a);
 	return rc;
 }

@@ -24,4 +24,7 @@ struct registry_search {
 /* out: the JSON array that the API answers. */
 int registry_search(const struct registry_search *s, struct buf *out, struct err *err);
 
+/* The same of an index's answer of status 200, filtered. Pure. */
+int registry_search_read(const struct registry_search *s, const char *body, size_t len, struct buf *out, struct err *err);
+
 #endif

@@ -66,7 +66,7 @@ bool registry_v1_there(const struct reg_endpoint *ep, const struct registry_opts
 /* ---------------------------------------------------------------- opening */
 
 /* "host, host:port": those that can be hosts, with the index's scheme. */
-static char **endpoints_of(const char *base, const char *list)
+char **registry_v1_endpoints(const char *base, const char *list)
 {
 	char **out = strv_split("", ',');
 	cleanup_strv char **hosts = strv_split(list ? list : "", ',');
@@ -104,7 +104,7 @@ static void take_index(struct registry_v1 *r, const char *base, const struct htt
 {
 	const char *token = http_answer_header(a, "x-docker-token");
 
-	r->bases = endpoints_of(base, http_answer_header(a, "x-docker-endpoints"));
+	r->bases = registry_v1_endpoints(base, http_answer_header(a, "x-docker-endpoints"));
 	if (token && !str_eq(token, "true"))
 		r->auth = xasprintf("Token %s", token);
 	else if (basic && !http_answer_header(a, "x-docker-endpoints"))

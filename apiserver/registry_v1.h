@@ -36,4 +36,7 @@ int registry_v1_json(struct registry_v1 *r, const char *id, json_t **out, struct
 int registry_v1_layer(struct registry_v1 *r, const char *id, int64_t offset, struct url_source **out,
 		      int64_t *from, bool *gone, struct err *err);
 
+/* Where X-Docker-Endpoints sends, ending in /v1; base itself where it names nobody. Pure, owned. */
+char **registry_v1_endpoints(const char *base, const char *list);
+
 #endif

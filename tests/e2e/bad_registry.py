@@ -2,7 +2,7 @@
 """bad_registry.py PORT LOG - a registry whose repositories misbehave, each in the way its name tells.
 
 Each request is a line in LOG: METHOD PATH RANGE|- AUTHORIZATION|-. Everything is made in memory."""
-import gzip, hashlib, http.server, io, json, socketserver, subprocess, sys, tarfile, threading, time
+import gzip, hashlib, http.server, io, json, socket, socketserver, subprocess, sys, tarfile, threading, time
 
 PORT, LOG = int(sys.argv[1]), sys.argv[2]
 lock = threading.Lock()
@@ -65,7 +65,12 @@ zstd = add(subprocess.run(["zstd", "-1", "-c"], input=plain, stdout=subprocess.P
 put("zstd", manifest(good, [zstd], types=["application/vnd.oci.image.layer.v1.tar+zstd"]))
 tars = [tar({"f%d" % i: b"%d" % i}) for i in range(8)]
 put("many", manifest(config([digest(t) for t in tars]), [add(gzip.compress(t, mtime=0)) for t in tars]))
-put("hugemanifest", manifest(good, [layer]))
+for r in ("hugemanifest", "loop", "loris", "headers"):
+    put(r, manifest(good, [layer]))
+put("deep", b"[" * 200000)
+put("model", manifest(good, [layer]).replace(b"application/vnd.docker.container.image.v1+json", b"application/vnd.docker.ai.model.config.v0.1+json"))
+put("plugin", manifest(good, [layer]).replace(b"container.image.v1", b"plugin.v1"))
+put("artifact", manifest(good, [layer], types=["application/x-whatever"]))
 for n, t in (("one", DOCKER), ("two", DOCKER)):
     put("tags", manifest(good, [layer]), n)
 arch = {}
@@ -119,6 +124,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         while True:
             self.wfile.write(bytes(65536))
+
+    def dribble(self, headers):
+        """headers without an end, or a byte now and then"""
+        self.send_response(200)
+        while headers:
+            self.send_header("X-More", "x" * 1000)
+            self.flush_headers()
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        while True:
+            self.wfile.write(b" ")
+            time.sleep(0.2)
 
     def allowed(self, repo):
         auth = self.headers.get("Authorization", "")
@@ -233,6 +250,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.blob(repo, ref)
         if repo == "hugemanifest":
             return self.endless()
+        if repo == "loop":
+            return self.answer(307, b"", [("Location", path)])
+        if repo in ("loris", "headers"):
+            return self.dribble(repo == "headers")
         if ref not in images[repo]:
             return self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")
         kind, text = images[repo][ref]
@@ -270,6 +291,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if repo == "up/forget":
                 have.clear()
             self.close_connection = True
+            return None
+        if repo == "up/slow" and "blobs/uploads" in self.path and size > 1 << 20:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            try:
+                while size > 0:
+                    part = len(self.rfile.read1(65536))
+                    size -= part or sys.maxsize
+                    time.sleep(0.05)
+            finally:
+                self.log("broken off" if size else "whole")
             return None
         have += self.rfile.read(size)
         if self.command == "PATCH":

@@ -81,6 +81,16 @@ t_lies() {
 	rc 1 D pull $B/count; has "$ERR" "layers from manifest don't match"; rc 1 D pull $B/endlessblob; rc 1 D pull $B/hugemanifest; has "$ERR" "longer than"
 	eq "$(tmp_layers)" 0; eq "$(D images -q $B/wrong)$(D images -q $B/flip)" ""
 }
+t_hostile() { # loops, headers without an end, a byte now and then, depth; and what is no image
+	rc 1 D pull $B/loop; has "$ERR" "stopped after 10 redirects"; rc 1 D pull $B/headers; has "$ERR" "Get \"http://$B/v2/headers/manifests/latest\": "; rc 1 D pull $B/loris; has "$ERR" "Client.Timeout exceeded"; rc 1 D pull $B/deep; has "$ERR" "invalid manifest"
+	rc 1 D pull $B/plugin; has "$ERR" 'Encountered remote "application/vnd.docker.plugin.v1+json"(plugin) when fetching'; rc 1 D pull $B/model; has "$ERR" "AI models are not yet supported by the Engine"; rc 1 D pull $B/artifact; has "$ERR" "unsupported media type application/x-whatever"; eq "$(tmp_layers)" 0
+}
+t_push_ends() { # when the client goes, and when the engine is killed: nothing is left, and the next push is as any
+	D create --name "$C" busybox >/dev/null; head -c 12000000 /dev/urandom >"$T/big"; D cp "$T/big" "$C:/big"; D commit "$C" $B/up/slow >/dev/null; D rm "$C" >/dev/null; : >"$ROOT.t/bad.log"
+	docker push -q $B/up/slow & until_ok grep -q "PUT /v2/up/slow.* 1[0-9]\{7\} " "$ROOT.t/bad.log" || fail "no upload"; kill $!; UNTIL=5 until_ok grep -q "broken off" "$ROOT.t/bad.log" || fail "it goes on without a client"
+	: >"$ROOT.t/bad.log"; D push -q $B/up/slow & until_ok grep -q "PUT /v2/up/slow.* 1[0-9]\{7\} " "$ROOT.t/bad.log" || fail "no upload"; engine_kill; wait $!; engine_start --conf "$ROOT.t/etc/engine.conf"; eq "$(tmp_layers)" 0
+	D tag $B/up/slow $R/up/slow; out D push -q $R/up/slow; hasnt "$(cat "$ROOT.t/bad.log")" whole; D rmi $R/up/slow $B/up/slow
+}
 t_bomb() { curl -s http://$B/bomb; rc 1 D pull $B/bomb; eq "$(tmp_layers)" 0; }
 t_parallel() { out D pull $B/many; eq "$(curl -s http://$B/most)" 3; D rmi $B/many; }
 t_once() { # two pulls of one layer at once: one download
@@ -107,7 +117,7 @@ ip addr add 10.77.0.1/32 dev lo
 serve $S tls "  tls: {certificate: $ROOT.t/ca.crt, key: $ROOT.t/ca.key}"
 : >"$ROOT.t/bad.log"
 run_server bad python3 "$(dirname "$0")/bad_registry.py" 5073 "$ROOT.t/bad.log"
-printf 'registry-mirrors = http://%s\n' $R >"$ROOT.t/etc/engine.conf"
+printf 'registry-mirrors = http://%s\nregistry-timeout = 3\n' $R >"$ROOT.t/etc/engine.conf"
 await http://$R/v2/ http://$B/v2/
 engine_start --conf "$ROOT.t/etc/engine.conf"
 busybox_image
@@ -129,9 +139,11 @@ check "a cut download goes on by Range" t_cut
 check "a cut upload goes on" t_upload
 check "digests name what they named" t_digests_stay
 check "what is not what its digest says is refused" t_lies
+check "hostile answers" t_hostile
 check "a bomb is refused" t_bomb
 check "three layers at a time" t_parallel
 check "a layer pulled thrice at once is fetched once" t_once
 check "a client that goes away ends its pull" t_cancel
 check "events" t_events
 check "killed while pulling" t_killed
+check "pushes that end early" t_push_ends

@@ -72,6 +72,7 @@ static void test_json(void **state)
 		{ "linux/amd64", NULL, "failed to parse platform" },
 		{ "[]", NULL, "failed to parse platform" },
 		{ "{\"os\":\"linux\"}", NULL, "both OS and Architecture must be provided" },
+		{ "{\"os\":\"linux\",\"architecture\":\"ar/vm\"}", NULL, "failed to parse platform" },
 		{ "{}", NULL, "both OS and Architecture must be provided" },
 		{ "{\"variant\":\"v1\"}", NULL,
 		  "optional platform fields provided, but OS and Architecture are missing" },

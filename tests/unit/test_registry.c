@@ -170,7 +170,7 @@ static void test_manifests(void **state)
 		{ "{\"schemaVersion\":1}", NULL, "not one of schema 1 only", NULL, 0 },
 		{ "{\"layers\":[]}", NULL, "no config", NULL, 0 },
 		{ "{\"config\":{\"digest\":\"" D1 "\",\"size\":1,\"mediaType\":\"application/x-helm\"},\"layers\":[]}",
-		  NULL, "application/x-helm", NULL, 0 },
+		  NULL, NULL, MANIFEST_OCI, 0 },
 		{ "{" CONF ",\"layers\":[{\"digest\":\"sha256:../../x\",\"size\":1}]}", NULL, "bad digest", NULL, 0 },
 		{ "{" CONF ",\"layers\":[{\"digest\":\"" D1 "\",\"size\":-1}]}", NULL, "bad size", NULL, 0 },
 		{ "{" CONF ",\"layers\":[{\"digest\":\"" D1 "\",\"size\":9223372036854775807}]}", NULL, "bad size",
@@ -198,6 +198,43 @@ static void test_manifests(void **state)
 		assert_string_equal(m.media_type, rows[i].media_type);
 		assert_int_equal(m.n, rows[i].n);
 		manifest_fini(&m);
+	}
+}
+
+/* What is pulled as an image, and the words for what is not. */
+static void test_artifacts(void **state)
+{
+	static const struct {
+		const char *media_type, *config, *layer, *refused;
+	} rows[] = {
+		{ MANIFEST_DOCKER, MANIFEST_DOCKER_CONFIG, MANIFEST_DOCKER_LAYER, NULL },
+		{ MANIFEST_DOCKER, "", "", NULL },
+		{ MANIFEST_DOCKER, "application/octet-stream", "application/octet-stream", NULL },
+		{ MANIFEST_OCI, "application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar+zstd", NULL },
+		{ MANIFEST_DOCKER, "application/vnd.docker.plugin.v1+json", "",
+		  "Encountered remote \"application/vnd.docker.plugin.v1+json\"(plugin) when fetching" },
+		{ MANIFEST_DOCKER, "x/y", "", "Encountered remote \"x/y\"(unknown) when fetching" },
+		{ MANIFEST_OCI, "application/vnd.docker.ai.model.config.v0.1+json", "", "AI models are not yet supported" },
+		{ MANIFEST_OCI, "application/vnd.cncf.helm.config.v1+json", "",
+		  "unsupported media type application/vnd.cncf.helm.config.v1+json" },
+		{ MANIFEST_OCI, "", "application/vnd.oci.images_are_fun", "unsupported media type" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct descriptor layer = { .size = 1 };
+		struct manifest m = { .v = &layer, .n = 1 };
+		struct err err = { 0 };
+		int rc;
+
+		print_message("%s %s\n", rows[i].config, rows[i].layer);
+		str_copy(m.media_type, sizeof(m.media_type), rows[i].media_type);
+		str_copy(m.config.media_type, sizeof(m.config.media_type), rows[i].config);
+		str_copy(layer.media_type, sizeof(layer.media_type), rows[i].layer);
+		rc = manifest_check_image(&m, &err);
+		assert_int_equal(rc < 0, rows[i].refused != NULL);
+		if (rows[i].refused)
+			assert_true(err.kind == ERR_BAD_PARAM && str_starts(err.msg, rows[i].refused));
 	}
 }
 
@@ -391,7 +428,7 @@ int main(void)
 		cmocka_unit_test(test_pick),	     cmocka_unit_test(test_write),
 		cmocka_unit_test(test_hosts),	     cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_nets),	     cmocka_unit_test(test_creds_for),
-		cmocka_unit_test(test_upload_ranges),
+		cmocka_unit_test(test_upload_ranges), cmocka_unit_test(test_artifacts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
