@@ -460,7 +460,8 @@ static void tell_lost(const Logsvc__Lost *lost)
 	size_t n = 0;
 	struct err none = { 0 };
 	struct container *ct;
-	const char *attrs[] = { "bytes", bytes, "cause", lost->cause, "lines", lines, NULL };
+	const char *attrs[7] = { "cause", lost->cause };
+	size_t n_attrs = 2;
 
 	for (const char *p = lost->uuid; *p && n < sizeof(id) - 1; p++)
 		if (*p != '-')
@@ -469,6 +470,14 @@ static void tell_lost(const Logsvc__Lost *lost)
 	ct = n == 32 ? container_find(id, &none) : NULL;
 	snprintf(lines, sizeof(lines), "%llu", (unsigned long long)lost->lines);
 	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)lost->bytes);
+	if (lost->lines) {
+		attrs[n_attrs++] = "lines";
+		attrs[n_attrs++] = lines;
+	}
+	if (lost->bytes) {
+		attrs[n_attrs++] = "bytes";
+		attrs[n_attrs++] = bytes;
+	}
 	log_warn("output was lost", "zone=%s lines=%s bytes=%s cause=%s", lost->uuid, lines, bytes, log_q(lost->cause));
 	if (ct)
 		event_container(ct, "log_lost", attrs);

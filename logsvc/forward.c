@@ -71,6 +71,7 @@ struct forward {
 	const struct conf *conf;
 	struct logset *set;
 	void (*on_idle)(void *owner);
+	void (*on_dropped)(void *owner, uint64_t lines);
 	void *owner;
 	struct log_waiter waiter;
 	struct forward_commit *page;
@@ -146,6 +147,7 @@ static void seed_status(struct forward *f)
 	atomic_store(&f->status->saved_off, c.off);
 	atomic_store(&f->status->saved_born_ns, c.born_ns);
 	atomic_store(&f->status->saved_ino, c.ino);
+	atomic_store(&f->status->dropped, c.dropped);
 }
 
 static void wake_logger(struct forward_commit *page, const struct forward_status *status)
@@ -446,6 +448,15 @@ static void retain(struct forward *f)
 	f->passed = passed;
 }
 
+static void tell_dropped(struct forward *f)
+{
+	uint64_t dropped = atomic_load(&f->status->dropped), told = atomic_load(&f->page->dropped_told);
+
+	if (dropped > told && f->on_dropped)
+		f->on_dropped(f->owner, dropped - told);
+	atomic_store(&f->page->dropped_told, dropped);
+}
+
 static void on_tick(struct timer *t)
 {
 	struct forward *f = container_of(t, struct forward, tick);
@@ -454,6 +465,7 @@ static void on_tick(struct timer *t)
 		spawn(f);
 	if (!f->waiting)
 		retain(f);
+	tell_dropped(f);
 	settle(f);
 }
 
@@ -484,6 +496,8 @@ struct forward *forward_new(struct loop *loop, const struct paths *paths, const 
 		adopt(f);
 	else
 		seed_status(f);
+	if (!atomic_exchange(&f->page->told_valid, 1)) /* a new one: after a reboot the cursor has more */
+		atomic_store(&f->page->dropped_told, atomic_load(&f->status->dropped));
 	pthread_mutex_lock(&set->lock);
 	set->forward = f->status;
 	set->forward_page = f->page;
@@ -606,6 +620,19 @@ void forward_set_conf(struct forward *f, uint64_t hash, bool blocks)
 		return;
 	log_info("logger started anew with other options", "zone=%s pid=%d", f->set->uuid, (int)f->pid);
 	replace_logger(f);
+}
+
+void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint64_t lines))
+{
+	f->on_dropped = on_dropped;
+}
+
+int64_t forward_undelivered(const struct forward *f, uint64_t *lines)
+{
+	int64_t n = is_done(f) ? 0 : logset_backlog(f->set), known = atomic_load(&f->status->behind_lines);
+
+	*lines = n > 0 && known > 0 ? (uint64_t)known : 0;
+	return n;
 }
 
 bool forward_is_busy(const struct forward *f)

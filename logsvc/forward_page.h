@@ -32,6 +32,8 @@ struct forward_commit {
 	_Atomic int64_t ended_ns; /* when it ended, wall clock; 0: it has not */
 	_Atomic uint64_t lost_lines, lost_bytes; /* dropped before the logger came to it; counts */
 	_Atomic uint64_t conf; /* of the logger that was started last: struct zone's logger_conf */
+	_Atomic uint64_t dropped_told; /* of the status page's dropped: what is an event already */
+	_Atomic uint32_t told_valid;
 	_Atomic uint32_t changes; /* counts; what the logger waits for (futex) */
 };
 

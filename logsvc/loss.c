@@ -21,7 +21,7 @@
 
 static const char *const cause_names[] = {
 	[LOSS_LOG] = "log not writable",
-	[LOSS_BACKLOG] = "backlog limit",
+	[LOSS_BACKLOG] = "not forwarded",
 	[LOSS_REMOVED] = "removed before delivery",
 };
 
@@ -33,7 +33,7 @@ static bool tell(struct losses *ls, struct zone *z, bool at_once)
 	for (int c = 0; c < LOSS_CAUSES; c++) {
 		struct loss *l = &z->loss;
 
-		if (!l->lines[c])
+		if (!l->lines[c] && !l->bytes[c])
 			continue;
 		if (!at_once && l->told_ns[c] && mono_ns() - l->told_ns[c] < LOSS_EVERY_NS) {
 			done = false;
@@ -70,7 +70,7 @@ void losses_retry(struct losses *ls)
 
 void loss_add(struct zone *z, enum loss_cause cause, uint64_t lines, uint64_t bytes)
 {
-	if (!lines)
+	if (!lines && !bytes)
 		return;
 	z->loss.lines[cause] += lines;
 	z->loss.bytes[cause] += bytes;

@@ -34,7 +34,7 @@ struct losses {
 	void *owner;
 };
 
-/* More was lost: told within LOSS_DELAY, and then at most every LOSS_EVERY. */
+/* More was lost, 0 where a number is not known: told within LOSS_DELAY, and then at most every LOSS_EVERY. */
 void loss_add(struct zone *z, enum loss_cause cause, uint64_t lines, uint64_t bytes);
 /* Tells what is left now, of a zone that is being forgotten. */
 void loss_flush(struct zone *z);

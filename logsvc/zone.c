@@ -498,6 +498,11 @@ static void on_forward_idle(void *owner)
 	zone_release(owner);
 }
 
+static void on_forward_dropped(void *owner, uint64_t lines)
+{
+	loss_add(owner, LOSS_BACKLOG, lines, 0);
+}
+
 struct forward *zone_forward(struct zone *z, struct err *err)
 {
 	const struct zones *zs = z->zones;
@@ -506,6 +511,8 @@ struct forward *zone_forward(struct zone *z, struct err *err)
 		err_kind(err, ERR_BAD_PARAM, "log driver %s has no sink", z->driver);
 	else if (!z->forward)
 		z->forward = forward_new(zs->loop, zs->paths, zs->conf, z->set, on_forward_idle, z, err);
+	if (z->forward)
+		forward_on_dropped(z->forward, on_forward_dropped);
 	if (z->forward) /* one that lives may have been started with what log.json said before */
 		forward_set_conf(z->forward, z->logger_conf, z->blocks);
 	return z->forward;
@@ -593,12 +600,26 @@ static void on_link(struct source *src, uint32_t events)
 
 /* ---- ends ------------------------------------------------------------------------------------- */
 
+/* The container has gone, and so has the time for its sink to be back. */
+static void add_undelivered(struct zone *z)
+{
+	uint64_t lines;
+	int64_t bytes = forward_undelivered(z->forward, &lines);
+
+	if (bytes <= 0)
+		return;
+	log_warn("removed before it was forwarded", "zone=%s lines=%llu bytes=%lld", z->uuid, (unsigned long long)lines, (long long)bytes);
+	loss_add(z, LOSS_REMOVED, lines, (uint64_t)bytes);
+}
+
 static void forget(struct zone *z)
 {
 	if (z->forgotten)
 		return;
 	if (z->removed)
 		zone_keep_remove_folders(z);
+	if (z->removed && z->forward)
+		add_undelivered(z);
 	loss_flush(z);
 	z->forgotten = true;
 	map_del(&z->zones->by_uuid, z->uuid);

@@ -118,6 +118,14 @@ assert ns == list(range(ns[0], 20001)), 'a hole'
 assert sum(int(d[0]) for d in dropped) == ns[0] - 1, (dropped, ns[0])
 P
 }
+# what is removed before its sink has it is told
+t_grace_over() {
+	local since id; since=$(date +%s)
+	out D run --rm --cidfile "$T/cid" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5531 busybox sh -c 'for i in $(seq 1 500); do echo line-$i; done'
+	id=$(cut -c1-32 "$T/cid"); UNTIL=20 until_ok lost "$since" "$id" || fail "no event: $(D events --since "$since" --until "$(date +%s)" --filter event=log_lost)"
+	[ -z "$(ls "$ROOT/run/zones")" ] || fail "$(ls "$ROOT/run/zones")"
+}
+lost() { D events --since "$1" --until "$(($(date +%s) + 1))" --filter event=log_lost | grep "log_lost $2" | grep "cause=removed before delivery" | grep -qE "bytes=[0-9]{5}"; }
 t_refused() {
 	rc 125 D run --log-driver syslog --log-opt syslog-address=http://x busybox true; has "$ERR" "unsupported scheme: 'http'"
 	rc 125 D run --log-driver syslog --log-opt syslog-address=udp://x --log-opt syslog-format=x busybox true; has "$ERR" "Invalid syslog format"
@@ -144,4 +152,5 @@ docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
 printf "FORWARD_MAX_BACKLOG = 400k\nFORWARD_GRACE = 3\n" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"
 check "too much waits: the oldest is dropped, and told" t_dropped
+check "a removed container's backlog is given up after the grace, and told" t_grace_over
 unsink_all
