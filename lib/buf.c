@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "str.h"
 
@@ -169,6 +172,31 @@ static bool is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
 }
 
+/* The first byte that is not plain, or end. Sixteen at a time: a log line is mostly plain, and each is looked at when it is
+ * forwarded as JSON. As signed numbers, control characters and what is not ASCII are less than a space. */
+static const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end)
+{
+#ifdef __SSE2__
+	const __m128i space = _mm_set1_epi8(' '), backslash = _mm_set1_epi8('\\'), but2 = _mm_set1_epi8((char)0xfd),
+		      angle = _mm_set1_epi8('<'), but4 = _mm_set1_epi8((char)0xfb), quote = _mm_set1_epi8('"');
+
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, space), _mm_cmpeq_epi8(v, backslash));
+		unsigned at;
+
+		odd = _mm_or_si128(odd, _mm_cmpeq_epi8(_mm_and_si128(v, but2), angle)); /* < and > */
+		odd = _mm_or_si128(odd, _mm_cmpeq_epi8(_mm_and_si128(v, but4), quote)); /* " and & */
+		at = (unsigned)_mm_movemask_epi8(odd);
+		if (at)
+			return p + __builtin_ctz(at);
+	}
+#endif
+	while (p < end && is_plain(*p))
+		p++;
+	return p;
+}
+
 static void escape_ascii(struct buf *b, unsigned char c)
 {
 	switch (c) {
@@ -200,8 +228,8 @@ void buf_json_str(struct buf *b, const char *s, size_t len)
 
 	buf_addch(b, '"');
 	while (p < end) {
-		for (run = p; p < end && is_plain(*p);)
-			p++;
+		run = p;
+		p = skip_plain(p, end);
 		buf_add(b, run, p - run);
 		if (p == end)
 			break;

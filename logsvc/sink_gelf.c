@@ -63,6 +63,7 @@ void gelf_enc_init(struct gelf_enc *e, const struct sink_source *src)
 	size_t k, i;
 
 	memset(e, 0, sizeof(*e));
+	e->stamp_ms = INT64_MIN;
 	buf_addstr(&e->head, "{\"version\":\"1.1\",\"host\":");
 	buf_json_str(&e->head, src->hostname, strlen(src->hostname));
 	buf_addstr(&e->head, ",\"short_message\":");
@@ -96,24 +97,29 @@ void gelf_enc_fini(struct gelf_enc *e)
 	buf_fini(&e->tail[1]);
 }
 
-void gelf_encode(struct gelf_enc *e, const struct sink_msg *m, struct buf *out)
+static void set_stamp(struct gelf_enc *e, int64_t time_ns)
 {
-	long long second = m->time_ns / 1000000000;
-	int milli = (int)(m->time_ns % 1000000000 / 1000000);
-	char num[64];
-	int n;
+	int n = snprintf(e->stamp, sizeof(e->stamp), ",\"timestamp\":%lld", (long long)(time_ns / 1000000000));
+	int milli = (int)(time_ns % 1000000000 / 1000000);
 
-	if (!m->len)
-		return;
-	buf_add(out, e->head.p, e->head.len);
-	buf_json_str(out, m->line, m->len);
-	n = snprintf(num, sizeof(num), ",\"timestamp\":%lld", second);
 	if (milli) {
-		n += snprintf(num + n, sizeof(num) - (size_t)n, ".%03d", milli);
-		while (num[n - 1] == '0')
+		n += snprintf(e->stamp + n, sizeof(e->stamp) - (size_t)n, ".%03d", milli);
+		while (e->stamp[n - 1] == '0')
 			n--;
 	}
-	buf_add(out, num, (size_t)n);
+	e->stamp_len = (size_t)n;
+	e->stamp_ms = time_ns / 1000000;
+}
+
+void gelf_encode(struct gelf_enc *e, const struct sink_msg *m, struct buf *out)
+{
+	if (!m->len)
+		return;
+	if (m->time_ns / 1000000 != e->stamp_ms)
+		set_stamp(e, m->time_ns);
+	buf_add(out, e->head.p, e->head.len);
+	buf_json_str(out, m->line, m->len);
+	buf_add(out, e->stamp, e->stamp_len);
 	buf_addstr(out, m->is_stderr ? ",\"level\":3" : ",\"level\":6");
 	buf_add(out, e->tail[m->is_stderr].p, e->tail[m->is_stderr].len);
 	if (m->partial)

@@ -16,7 +16,10 @@ enum gelf_compression { GELF_GZIP, GELF_ZLIB, GELF_NONE };
 
 struct gelf_enc {
 	struct buf head; /* {"version":"1.1","host":"h","short_message": */
-	struct buf tail[2]; /* by stream: the constant fields, from ,"_command" on, and the closing brace */
+	struct buf tail[2]; /* by stream: the constant fields, from ,"_command" on */
+	int64_t stamp_ms;   /* what stamp says; lines come in runs of the same time */
+	char stamp[64];	    /* ,"timestamp":1234567890.123 */
+	size_t stamp_len;
 };
 void gelf_enc_init(struct gelf_enc *e, const struct sink_source *src);
 void gelf_enc_fini(struct gelf_enc *e);

@@ -52,6 +52,38 @@ static void test_json_escape(void **state)
 	}
 }
 
+/* What a byte becomes does not depend on where in a long string it is. */
+static void test_json_long(void **state)
+{
+	struct buf alone = BUF_INIT, among = BUF_INIT, want = BUF_INIT;
+	char text[40];
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		char byte = (char)c;
+
+		buf_reset(&alone);
+		buf_json_str(&alone, &byte, 1);
+		for (size_t at = 0; at < sizeof(text); at++) {
+			memset(text, 'x', sizeof(text));
+			text[at] = byte;
+			buf_reset(&among);
+			buf_json_str(&among, text, sizeof(text));
+			buf_reset(&want);
+			buf_addch(&want, '"');
+			memset(text, 'x', sizeof(text));
+			buf_add(&want, text, at);
+			buf_add(&want, alone.p + 1, alone.len - 2);
+			buf_add(&want, text, sizeof(text) - at - 1);
+			buf_addch(&want, '"');
+			assert_string_equal(buf_str(&among), buf_str(&want));
+		}
+	}
+	buf_fini(&alone);
+	buf_fini(&among);
+	buf_fini(&want);
+}
+
 static void test_buf_limit(void **state)
 {
 	struct buf b;
@@ -294,7 +326,7 @@ static void test_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_escape), cmocka_unit_test(test_buf_limit),
+		cmocka_unit_test(test_json_escape), cmocka_unit_test(test_json_long), cmocka_unit_test(test_buf_limit),
 		cmocka_unit_test(test_jw),	    cmocka_unit_test(test_map),
 		cmocka_unit_test(test_fs),	    cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_conf),	    cmocka_unit_test(test_paths),
