@@ -351,6 +351,10 @@ static void add_usage(struct log_usage **v, unsigned *n, const Logsvc__UsageRepl
 		lu->rotations = u->zones[i]->rotations;
 		lu->dropped = u->zones[i]->dropped;
 		lu->lost = u->zones[i]->lost;
+		lu->archived = u->zones[i]->archived;
+		lu->archive_pending = u->zones[i]->archive_pending;
+		lu->archive_failures = u->zones[i]->archive_failures;
+		lu->unstored = u->zones[i]->unstored;
 		lu->errors = u->zones[i]->errors;
 		add_forward(lu, u->zones[i]->forward);
 	}

@@ -41,6 +41,8 @@ struct log_usage {
 	bool connected;
 	int64_t behind_bytes, behind_lines; /* lines: -1 when they are not counted */
 	uint64_t delivered;
+	uint64_t archived, archive_failures, unstored; /* files in the object store; attempts; files that went without */
+	unsigned archive_pending; /* rotated files that are not in the store */
 };
 #define LOG_LATENCY_MAX 32
 /* How long output waited until it was in its log: counts by upper bound, the last beyond all. */

@@ -138,6 +138,10 @@ static const struct log_metric {
 	{ "sdc_docker_log_forward_backlog_bytes", "gauge", "Log that waits for the sink.", LOG(behind_bytes), I64, FORWARDED },
 	{ "sdc_docker_log_forward_backlog_lines", "gauge", "Lines that wait for the sink, where they are counted.",
 	  LOG(behind_lines), I64, COUNTED },
+	{ "sdc_docker_log_archive_failures_total", "counter", "Uploads to the object store that failed.", LOG(archive_failures), U64, ALL },
+	{ "sdc_docker_log_unstored_files_total", "counter", "Files that a limit removed before they were stored.", LOG(unstored), U64, ALL },
+	{ "sdc_docker_log_archived_files", "gauge", "Files in the object store.", LOG(archived), U64, ALL },
+	{ "sdc_docker_log_archive_pending_files", "gauge", "Rotated files that are not in the object store.", LOG(archive_pending), UINT, ALL },
 #undef LOG
 };
 

@@ -134,6 +134,7 @@ static void failed(const char *why, int64_t wish_s)
 	struct item *it = take_ptr(&up.busy);
 	unsigned missed;
 
+	drop_child(); /* the next one reads the credentials anew */
 	pthread_mutex_lock(&it->set->lock);
 	it->set->upload_failures++;
 	pthread_mutex_unlock(&it->set->lock);

@@ -32,6 +32,7 @@
 
 #define ADOPT_NS     2000000000
 #define ADOPT_STEP   2000000
+#define ARCHIVE_LOOK_NS 200000000
 #define MAX_CLIENTS  1024
 #define NOT_READABLE "configured logging driver does not support reading"
 
@@ -66,6 +67,9 @@ struct pending {
 	char uuid[37];
 	struct usage_list *usage;
 	struct log_prune prune;
+	struct timer timer; /* Archive: looked at again ... */
+	int64_t until_ns;   /* ... until then, or until more than so many attempts have failed */
+	uint64_t failed;
 	struct attach *attach;
 };
 
@@ -414,6 +418,7 @@ static void answer_usage(void *arg) /* the control thread */
 	Logsvc__Latency latency = LOGSVC__LATENCY__INIT;
 	Logsvc__Reply r = LOGSVC__REPLY__INIT;
 	struct latency now;
+	struct uploads_status uploads;
 	size_t at = 0;
 
 	latency_get(&now);
@@ -427,6 +432,9 @@ static void answer_usage(void *arg) /* the control thread */
 	r.seq = p->seq;
 	r.body_case = LOGSVC__REPLY__BODY_USAGE;
 	r.usage = &ur;
+	uploads_status(&uploads);
+	if (p->until_ns && uploads.failed > p->failed)
+		ur.error = uploads.error;
 	do {
 		ur.zones = p->usage->items + at;
 		ur.n_zones = p->usage->n - at > USAGE_PER_REPLY ? USAGE_PER_REPLY : p->usage->n - at;
@@ -484,6 +492,68 @@ static void handle_prune(struct client *c, uint64_t seq, const Logsvc__Prune *op
 	submit_usage(p, op->uuid, prune);
 }
 
+static void archive(void *arg);
+
+static void archive_again(struct timer *t)
+{
+	struct pending *p = container_of(t, struct pending, timer);
+	char uuid[37];
+
+	str_copy(uuid, sizeof(uuid), p->uuid);
+	submit_usage(p, uuid, archive);
+}
+
+static void archive_later(void *arg) /* the control thread */
+{
+	struct pending *p = arg;
+
+	usage_free(take_ptr(&p->usage));
+	p->timer.on_time = archive_again;
+	loop_timer(p->control->loop, &p->timer, ARCHIVE_LOOK_NS);
+}
+
+static void archive(void *arg) /* a reader thread */
+{
+	struct pending *p = arg;
+	struct uploads_status uploads;
+
+	uploads_status(&uploads);
+	if (!usage_is_stored(p->usage, p->control->paths, p->uuid, &p->prune) && mono_ns() < p->until_ns &&
+	    uploads.failed == p->failed) {
+		loop_post(p->control->loop, archive_later, p);
+		return;
+	}
+	p->prune.stored_only = true;
+	prune(p);
+}
+
+static void handle_archive(struct client *c, uint64_t seq, const Logsvc__Archive *op)
+{
+	struct uploads_status uploads;
+	struct err err = { 0 };
+	struct pending *p;
+
+	if (!uploads_enabled()) {
+		err_kind(&err, ERR_BAD_PARAM, "no object store is configured: LOG_ARCHIVE_URL is empty");
+		reply(c->control, c->id, seq, &err);
+		return;
+	}
+	p = pending_new(c, seq, NULL);
+	p->prune.before_ns = op->older_ns > 0 ? now_ns() - op->older_ns : INT64_MAX;
+	p->prune.keep = op->keep;
+	p->prune.dry_run = op->dry_run;
+	if (op->dry_run) {
+		submit_usage(p, op->uuid, prune);
+		return;
+	}
+	uploads_status(&uploads);
+	p->failed = uploads.failed;
+	p->until_ns = mono_ns() + op->timeout_ms * 1000000LL;
+	retention_sweep(); /* zones that are only on the disk */
+	uploads_hurry();
+	submit_usage(p, op->uuid, archive);
+}
+
 /* ---- the socket ------------------------------------------------------------------------------- */
 
 static void dispatch(struct client *c, const Logsvc__Request *req, struct frame *f)
@@ -526,6 +596,9 @@ static void dispatch(struct client *c, const Logsvc__Request *req, struct frame 
 		return;
 	case LOGSVC__REQUEST__OP_PRUNE:
 		handle_prune(c, req->seq, req->prune);
+		return;
+	case LOGSVC__REQUEST__OP_ARCHIVE:
+		handle_archive(c, req->seq, req->archive);
 		return;
 	case LOGSVC__REQUEST__OP_WATCH:
 		c->watches = true;

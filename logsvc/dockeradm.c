@@ -29,6 +29,8 @@ static void usage(FILE *f)
 	      "       sdc-dockeradm [--root DIR] logs rotate [--json] CONTAINER...|--all\n"
 	      "       sdc-dockeradm [--root DIR] logs prune [--older-than DURATION] [--keep N] [--dry-run]\n"
 	      "                     [--json] [CONTAINER...]\n"
+	      "       sdc-dockeradm [--root DIR] logs archive [--older-than DURATION] [--keep N] [--dry-run]\n"
+	      "                     [--json] [CONTAINER...]\n"
 	      "       sdc-dockeradm [--root DIR] logs set [--json] [--driver NAME] CONTAINER KEY=VALUE...\n"
 	      "       sdc-dockeradm [--root DIR] health\n"
 	      "       sdc-dockeradm --version\n",

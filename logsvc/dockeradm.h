@@ -28,6 +28,8 @@ struct adm_usage {
 };
 /* An answer in parts is collected when usage is not NULL. */
 int adm_logsvc(const struct paths *p, Logsvc__Request *req, struct adm_usage *usage, struct err *err);
+/* The same for an answer that takes its time. */
+int adm_logsvc_within(const struct paths *p, Logsvc__Request *req, struct adm_usage *usage, int wait_ms, struct err *err);
 void adm_usage_free(struct adm_usage *u);
 int adm_usage_all(const struct paths *p, struct adm_usage *out, struct err *err);
 json_t *adm_names(const struct paths *p); /* UUID -> name, of all containers; empty without apiserver; owned */
@@ -42,6 +44,7 @@ int adm_logs(const struct paths *p, int argc, char **argv);
 /* dockeradm_keep.c: `logs` with a verb */
 int adm_rotate(const struct paths *p, int argc, char **argv);
 int adm_prune(const struct paths *p, int argc, char **argv);
+int adm_archive(const struct paths *p, int argc, char **argv);
 int adm_set(const struct paths *p, int argc, char **argv);
 int adm_health(const struct paths *p, int argc, char **argv);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * dockeradm_keep.c - sdc-dockeradm logs rotate, prune, set: what is done to logs. logsvc does the first
- * two; options are a container's, and changed by apiserver.
+ * dockeradm_keep.c - sdc-dockeradm logs rotate, prune, archive, set: what is done to logs. logsvc does the first
+ * three; options are a container's, and changed by apiserver.
  */
 #include "dockeradm.h"
 
@@ -15,6 +15,8 @@
 #include "jget.h"
 #include "jw.h"
 #include "str.h"
+
+#define ARCHIVE_MS 600000
 
 /* ---- which container -------------------------------------------------------------------------- */
 
@@ -143,85 +145,121 @@ int adm_rotate(const struct paths *p, int argc, char **argv)
 	return status;
 }
 
-/* What a prune has removed, or would. */
+/* ---- prune, archive: the same, but for where what is removed is afterwards --------------------- */
+
+struct limits {
+	bool archive;
+	int64_t older_ns;
+	uint32_t keep;
+	bool dry_run;
+	bool limited; /* older_ns or keep was given */
+	bool json;
+};
+
+/* What was removed, or would be. */
 struct pruned {
 	const json_t *names;
 	struct jw *w; /* NULL: a line for each zone on stdout */
 	int64_t bytes;
+	uint64_t pending; /* files that are to be stored and are not */
 };
 
-static int prune_one(const struct paths *p, const Logsvc__Prune *op, struct pruned *out, struct err *err)
+static void tell_pruned(struct pruned *out, const Logsvc__ZoneUsage *z, bool archive)
+{
+	char size[24];
+
+	out->bytes += z->bytes;
+	out->pending += archive ? z->archive_pending : 0;
+	if (out->w) {
+		json_zone(out->w, out->names, z->uuid, NULL);
+		jw_uint(out->w, "files", z->files);
+		jw_int(out->w, "bytes", z->bytes);
+		if (archive)
+			jw_uint(out->w, "pending", z->archive_pending);
+		jw_end(out->w);
+		return;
+	}
+	printf("%-24s %6u files %9s", jget_str(out->names, z->uuid, z->uuid), z->files, adm_human(z->bytes, size));
+	if (archive && z->archive_pending)
+		printf(" %6u pending", z->archive_pending);
+	putchar('\n');
+}
+
+static int prune_one(const struct paths *p, const struct limits *l, const char *uuid, struct pruned *out, struct err *err)
 {
 	Logsvc__Request req = LOGSVC__REQUEST__INIT;
+	Logsvc__Prune prune = LOGSVC__PRUNE__INIT;
+	Logsvc__Archive archive = LOGSVC__ARCHIVE__INIT;
 	struct adm_usage u = { 0 };
-	char size[24];
 	int rc;
 
-	req.op_case = LOGSVC__REQUEST__OP_PRUNE;
-	req.prune = (Logsvc__Prune *)(uintptr_t)op;
-	rc = adm_logsvc(p, &req, &u, err);
-	for (size_t i = 0; rc == 0 && i < u.n; i++) {
-		const Logsvc__ZoneUsage *z = u.items[i];
-
-		if (!z->files)
-			continue;
-		out->bytes += z->bytes;
-		if (out->w) {
-			json_zone(out->w, out->names, z->uuid, NULL);
-			jw_uint(out->w, "files", z->files);
-			jw_int(out->w, "bytes", z->bytes);
-			jw_end(out->w);
-		} else {
-			printf("%-24s %6u files %9s\n", jget_str(out->names, z->uuid, z->uuid), z->files,
-			       adm_human(z->bytes, size));
-		}
+	archive.uuid = prune.uuid = (char *)(uintptr_t)uuid;
+	archive.older_ns = prune.older_ns = l->older_ns;
+	archive.keep = prune.keep = l->keep;
+	archive.dry_run = prune.dry_run = l->dry_run;
+	archive.timeout_ms = ARCHIVE_MS;
+	if (l->archive) {
+		req.op_case = LOGSVC__REQUEST__OP_ARCHIVE;
+		req.archive = &archive;
+	} else {
+		req.op_case = LOGSVC__REQUEST__OP_PRUNE;
+		req.prune = &prune;
 	}
+	rc = adm_logsvc_within(p, &req, &u, ARCHIVE_MS + 30000, err);
+	for (size_t i = 0; rc == 0 && i < u.n; i++)
+		if (u.items[i]->files || (l->archive && u.items[i]->archive_pending))
+			tell_pruned(out, u.items[i], l->archive);
+	if (rc == 0 && u.n_replies && *u.replies[0]->usage->error)
+		rc = err_kind(err, ERR_UNAVAILABLE, "%s", u.replies[0]->usage->error);
 	adm_usage_free(&u);
 	return rc;
 }
 
-static int prune_these(const struct paths *p, Logsvc__Prune *op, int n, char **containers, struct pruned *out)
+static int prune_these(const struct paths *p, const struct limits *l, int n, char **containers, struct pruned *out)
 {
 	struct err err = { 0 };
 	int status = 0;
 
-	if (n == 0 && prune_one(p, op, out, &err) < 0)
+	if (n == 0 && prune_one(p, l, "", out, &err) < 0)
 		status = adm_fail(&err);
 	for (int i = 0; i < n; i++) {
 		char uuid[37];
 
-		op->uuid = uuid;
-		if (resolve(p, containers[i], uuid, &err) < 0 || prune_one(p, op, out, &err) < 0)
+		if (resolve(p, containers[i], uuid, &err) < 0 || prune_one(p, l, uuid, out, &err) < 0)
 			status = adm_fail(&err);
+	}
+	if (!status && out->pending) {
+		err_kind(&err, ERR_UNAVAILABLE, "%llu files are not stored yet", (unsigned long long)out->pending);
+		status = adm_fail(&err);
 	}
 	return status;
 }
 
-static int prune(const struct paths *p, Logsvc__Prune *op, int n, char **containers, bool json)
+static int prune(const struct paths *p, const struct limits *l, int n, char **containers)
 {
 	cleanup_buf struct buf b = BUF_INIT;
 	cleanup_json json_t *names = adm_names(p);
 	struct jw w = JW(&b);
-	struct pruned out = { .names = names, .w = json ? &w : NULL };
+	struct pruned out = { .names = names, .w = l->json ? &w : NULL };
 	char size[24];
 	int status;
 
 	jw_obj(&w, NULL);
-	jw_bool(&w, "dry_run", op->dry_run);
+	jw_bool(&w, "dry_run", l->dry_run);
 	jw_arr(&w, "zones");
-	status = prune_these(p, op, n, containers, &out);
+	status = prune_these(p, l, n, containers, &out);
 	jw_end(&w);
 	jw_int(&w, "bytes", out.bytes);
 	jw_end(&w);
-	if (json)
+	if (l->json)
 		puts(buf_str(&b));
 	else
-		printf("%s: %s\n", op->dry_run ? "Would be reclaimed" : "Total reclaimed space",
-		       adm_human(out.bytes, size));
+		printf("%s: %s\n", l->dry_run ? "Would be reclaimed" : "Total reclaimed space", adm_human(out.bytes, size));
 	return status;
 }
 
-int adm_prune(const struct paths *p, int argc, char **argv)
+/* 0, or the program's status. */
+static int parse_limits(int argc, char **argv, struct limits *l)
 {
 	static const struct option longs[] = {
 		{ "older-than", required_argument, NULL, 'o' },
@@ -230,15 +268,13 @@ int adm_prune(const struct paths *p, int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ NULL, 0, NULL, 0 },
 	};
-	Logsvc__Prune op = LOGSVC__PRUNE__INIT;
 	struct err err = { 0 };
-	bool limited = false, json = false;
 	int64_t keep;
 	int c;
 
 	optind = 0;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'o' && parse_age_ns(optarg, &op.older_ns) < 0) {
+		if (c == 'o' && parse_age_ns(optarg, &l->older_ns) < 0) {
 			err_kind(&err, ERR_BAD_PARAM, "--older-than: not a duration such as 12h or 7d: '%s'",
 				 optarg);
 			return adm_fail(&err);
@@ -248,20 +284,37 @@ int adm_prune(const struct paths *p, int argc, char **argv)
 			return adm_fail(&err);
 		}
 		if (c == 'k')
-			op.keep = (uint32_t)keep;
+			l->keep = (uint32_t)keep;
 		else if (c == 'n')
-			op.dry_run = true;
+			l->dry_run = true;
 		else if (c == 'j')
-			json = true;
+			l->json = true;
 		else if (c != 'o')
 			return ADM_USAGE;
-		limited |= c == 'k' || c == 'o';
+		l->limited |= c == 'k' || c == 'o';
 	}
-	if (!limited) {
+	return 0;
+}
+
+int adm_prune(const struct paths *p, int argc, char **argv)
+{
+	struct limits l = { 0 };
+	struct err err = { 0 };
+	int status = parse_limits(argc, argv, &l);
+
+	if (!status && !l.limited) {
 		err_kind(&err, ERR_BAD_PARAM, "logs prune needs --older-than or --keep");
-		return adm_fail(&err);
+		status = adm_fail(&err);
 	}
-	return prune(p, &op, argc - optind, argv + optind, json);
+	return status ? status : prune(p, &l, argc - optind, argv + optind);
+}
+
+int adm_archive(const struct paths *p, int argc, char **argv)
+{
+	struct limits l = { .archive = true };
+	int status = parse_limits(argc, argv, &l);
+
+	return status ? status : prune(p, &l, argc - optind, argv + optind);
 }
 
 /* ---- set ---------------------------------------------------------------------------------------- */

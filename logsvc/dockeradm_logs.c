@@ -41,10 +41,10 @@ static void collect(struct adm_usage *u, Logsvc__Reply *r)
 }
 
 /* 1: another reply follows. */
-static int take_reply(int fd, struct adm_usage *usage, struct err *err)
+static int take_reply(int fd, struct adm_usage *usage, int wait_ms, struct err *err)
 {
 	cleanup_frame struct frame f = FRAME_INIT;
-	int rc = frame_recv(fd, &f, CALL_MS), more = 0;
+	int rc = frame_recv(fd, &f, wait_ms), more = 0;
 	Logsvc__Reply *r;
 
 	if (rc <= 0)
@@ -66,6 +66,11 @@ static int take_reply(int fd, struct adm_usage *usage, struct err *err)
 
 int adm_logsvc(const struct paths *p, Logsvc__Request *req, struct adm_usage *usage, struct err *err)
 {
+	return adm_logsvc_within(p, req, usage, CALL_MS, err);
+}
+
+int adm_logsvc_within(const struct paths *p, Logsvc__Request *req, struct adm_usage *usage, int wait_ms, struct err *err)
+{
 	cleanup_fd int fd = frame_connect(p->logsvc_sock, 5000, err);
 	cleanup_buf struct buf packet = BUF_INIT;
 	size_t len = logsvc__request__get_packed_size(req);
@@ -78,7 +83,7 @@ int adm_logsvc(const struct paths *p, Logsvc__Request *req, struct adm_usage *us
 	if ((rc = frame_send(fd, packet.p, len, NULL, 0, CALL_MS)) < 0)
 		return err_sysnum(err, rc, "logsvc: send the request");
 	do {
-		rc = take_reply(fd, usage, err);
+		rc = take_reply(fd, usage, wait_ms, err);
 	} while (rc > 0);
 	return rc;
 }
@@ -125,7 +130,7 @@ int adm_logs(const struct paths *p, int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(const struct paths *p, int argc, char **argv);
-	} verbs[] = { { "rotate", adm_rotate }, { "prune", adm_prune }, { "set", adm_set } };
+	} verbs[] = { { "rotate", adm_rotate }, { "prune", adm_prune }, { "archive", adm_archive }, { "set", adm_set } };
 	bool json = false, watch = false;
 
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(verbs); i++) {

@@ -146,6 +146,25 @@ static void json_forwarder(struct jw *w, const Logsvc__ZoneUsage *z)
 	jw_end(w);
 }
 
+/* Does anybody have files in the object store, or for it? */
+static bool uses_store(const struct adm_usage *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (u->items[i]->archived || u->items[i]->archive_pending)
+			return true;
+	return false;
+}
+
+static void json_archive(struct jw *w, const Logsvc__ZoneUsage *z)
+{
+	jw_obj(w, "archive");
+	jw_uint(w, "stored", z->archived);
+	jw_uint(w, "pending", z->archive_pending);
+	jw_uint(w, "failures", z->archive_failures);
+	jw_uint(w, "unstored", z->unstored);
+	jw_end(w);
+}
+
 /* ---- tables ----------------------------------------------------------------------------------- */
 
 static void print_json(const struct look *now, const json_t *names, const struct look *before)
@@ -173,6 +192,7 @@ static void print_json(const struct look *now, const json_t *names, const struct
 		jw_uint(&w, "errors", z->errors);
 		jw_str(&w, "oldest", z->oldest_ns ? when(z->oldest_ns, time) : NULL);
 		json_forwarder(&w, z);
+		json_archive(&w, z);
 		jw_end(&w);
 	}
 	jw_end(&w);
@@ -181,18 +201,23 @@ static void print_json(const struct look *now, const json_t *names, const struct
 
 static void print_table(const struct look *now, const json_t *names, const struct look *before)
 {
-	printf("%-24s %-10s %9s %6s %12s %9s %-20s %s\n", "CONTAINER", "DRIVER", "SIZE", "FILES", "LINES", "LINES/S",
-	       "OLDEST", "FORWARDER");
+	bool store = uses_store(&now->u);
+
+	printf("%-24s %-10s %9s %6s %12s %9s %-20s %s%s\n", "CONTAINER", "DRIVER", "SIZE", "FILES", "LINES", "LINES/S",
+	       "OLDEST", store ? "STORED PENDING FAILED " : "", "FORWARDER");
 	for (size_t i = 0; i < now->u.n; i++) {
 		const Logsvc__ZoneUsage *z = now->u.items[i];
 		cleanup_buf struct buf forwarder = BUF_INIT;
 		char size[24], time[RFC3339NANO_MAX];
 
 		forwarder_text(z, &forwarder);
-		printf("%-24s %-10s %9s %6u %12llu %9llu %-20s %s", jget_str(names, z->uuid, z->uuid), z->driver,
+		printf("%-24s %-10s %9s %6u %12llu %9llu %-20s ", jget_str(names, z->uuid, z->uuid), z->driver,
 		       adm_human(z->bytes, size), z->files, (unsigned long long)z->lines,
-		       (unsigned long long)rate(z, now, before), z->oldest_ns ? when(z->oldest_ns, time) : "-",
-		       buf_str(&forwarder));
+		       (unsigned long long)rate(z, now, before), z->oldest_ns ? when(z->oldest_ns, time) : "-");
+		if (store)
+			printf("%6llu %7u %6llu ", (unsigned long long)z->archived, z->archive_pending,
+			       (unsigned long long)z->archive_failures);
+		fputs(buf_str(&forwarder), stdout);
 		print_lost(z);
 		putchar('\n');
 	}

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -451,6 +452,18 @@ int64_t log_last_line_end(int fd, int64_t size)
 	return 0;
 }
 
+int logset_nameless(struct logset *set)
+{
+	int fd;
+
+	pthread_mutex_lock(&set->lock);
+	fd = openat(set->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	pthread_mutex_unlock(&set->lock);
+	if (fd < 0 && errno != ENOSPC)
+		fd = memfd_create("log", MFD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Files are taken away by hand as well; one that is not there any more is passed over. */
 static bool open_entry(struct logset *set, const char *name, struct log_view *out)
 {
@@ -551,6 +564,9 @@ bool logset_refresh(struct logset *set, struct log_view *view, struct log_status
 	} else if (view->live) {
 		/* rotated since: complete as it is */
 		view->live = false;
+		for (size_t i = 0; i < set->n_files; i++)
+			if (set->files[i].seq == view->seq)
+				view->time_s = set->files[i].time_s;
 		if (view->fd >= 0 && fstat(view->fd, &sb) == 0)
 			view->limit = sb.st_size;
 	}
@@ -665,6 +681,29 @@ static bool prunes(const struct log_entry *e, const struct log_prune *how)
 	return e->time_s < how->before_ns / 1000000000 && (!how->stored_only || e->stored);
 }
 
+/* How many of the oldest files are not kept. What a logger has not passed stays. */
+static size_t prunable_locked(struct logset *set, const struct log_prune *how)
+{
+	size_t may = set->dir_fd >= 0 ? logset_passed_locked(set) : 0;
+
+	if (may + how->keep > set->n_files)
+		may = set->n_files > how->keep ? set->n_files - how->keep : 0;
+	return may;
+}
+
+uint32_t logset_unstored(struct logset *set, const struct log_prune *how)
+{
+	uint32_t n = 0;
+	size_t may;
+
+	pthread_mutex_lock(&set->lock);
+	may = prunable_locked(set, how);
+	for (size_t i = 0; i < may; i++)
+		n += set->files[i].time_s < how->before_ns / 1000000000 && !set->files[i].stored;
+	pthread_mutex_unlock(&set->lock);
+	return n;
+}
+
 void logset_prune(struct logset *set, const struct log_prune *how, struct log_usage *out)
 {
 	struct stat sb;
@@ -672,10 +711,7 @@ void logset_prune(struct logset *set, const struct log_prune *how, struct log_us
 
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&set->lock);
-	/* what a logger has not passed stays */
-	may = set->dir_fd >= 0 ? logset_passed_locked(set) : 0;
-	if (may + how->keep > set->n_files)
-		may = set->n_files > how->keep ? set->n_files - how->keep : 0;
+	may = prunable_locked(set, how);
 	for (size_t i = 0; i < may && prunes(&set->files[i], how);) { /* in order of time: the others are younger */
 		int64_t time_s = set->files[i].time_s;
 		bool there = fstatat(set->dir_fd, set->files[i].name, &sb, AT_SYMLINK_NOFOLLOW) == 0;

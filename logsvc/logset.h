@@ -164,6 +164,11 @@ struct log_prune {
 	bool stored_only; /* what is not in the object store stays, and all that is younger */
 };
 void logset_prune(struct logset *set, const struct log_prune *how, struct log_usage *out);
+/* Of what it would remove: the files that the object store has not got. */
+uint32_t logset_unstored(struct logset *set, const struct log_prune *how);
+
+/* A file without a name on the disk that the log is on, else in memory; -errno. */
+int logset_nameless(struct logset *set);
 
 /* Where the last whole line ends at or before size; 0 when there is none. */
 int64_t log_last_line_end(int fd, int64_t size);

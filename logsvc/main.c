@@ -29,8 +29,9 @@
 
 #include <jansson.h>
 
-#include "compress.h"
+#include "archive_fetch.h"
 #include "cleanup.h"
+#include "compress.h"
 #include "conf.h"
 #include "control.h"
 #include "fs.h"
@@ -132,6 +133,7 @@ static int start(struct conf *conf, struct err *err)
 		return err->code;
 	if ((rc = zones_init(&zones, control_loop, &paths, conf, err)) < 0)
 		return rc;
+	fetches_start(conf);
 	zone_keep_hooks(&zones, &hooks);
 	if ((rc = retention_start(&paths, conf, &hooks, err)) < 0)
 		return rc;

@@ -12,7 +12,8 @@
  *	  +-------+--> LAST (what is in out, then the end)
  *
  * SEEK and the unpacking of a .gz may take long and go to a thread of their own (BUSY: nothing else
- * touches the reader until it is back). One turn reads and sends at most TURN_BYTES, then the next
+ * touches the reader until it is back). With --since, files that are in the object store alone are read as well, each
+ * when its turn comes (FETCH: until archive_fetch.c has brought it, or the client has gone). One turn reads and sends at most TURN_BYTES, then the next
  * reader has its turn.
  *
  * Invariant: nothing beyond the committed offset is read (logset_refresh). A record that cannot be
@@ -33,6 +34,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "archive_fetch.h"
+#include "archive_uploads.h"
 #include "cleanup.h"
 #include "log.h"
 #include "record.h"
@@ -48,7 +51,7 @@
 #define UNTIL_MARGIN_NS 2000000000 /* records can be that much out of order */
 #define UNTIL_GRACE_NS	20000000   /* what was printed before `until` is committed by then */
 
-enum reader_state { READER_BUSY, READER_SEND, READER_FULL, READER_WAIT, READER_LAST, READER_OVER };
+enum reader_state { READER_BUSY, READER_FETCH, READER_SEND, READER_FULL, READER_WAIT, READER_LAST, READER_OVER };
 
 struct reader {
 	struct read_request rq;
@@ -68,6 +71,12 @@ struct reader {
 	char *out;
 	size_t out_off, out_len, out_cap;
 	struct record_clock clock;
+	/* with --since: stored files are read, too */
+	bool archived;
+	int64_t file_s; /* the time in the name of the file in hand; of a live one later than all */
+	struct archive_entry entry;
+	struct fetch *fetch;
+	int fetch_fd;
 	/* replay for an attach */
 	bool held;
 	uint64_t attach_id;
@@ -103,10 +112,23 @@ static void finish(struct reader *r)
 	close(r->out_src.fd);
 	if (r->at.view.fd >= 0)
 		close(r->at.view.fd);
+	fetch_free(take_ptr(&r->fetch));
+	if (r->fetch_fd >= 0)
+		close(r->fetch_fd);
 	attach_free(take_ptr(&r->rq.attach));
 	free(take_ptr(&r->in));
 	free(take_ptr(&r->out));
 	loop_post(r->loop, free_reader, r); /* behind every wake-up that is on its way */
+}
+
+static void grow_out(struct reader *r, size_t room)
+{
+	if (r->out_off + r->out_len + room <= r->out_cap)
+		return;
+	r->out_cap = r->out_off + r->out_len + room;
+	if (r->out_cap < 2 * OUT_BYTES)
+		r->out_cap = 2 * OUT_BYTES;
+	r->out = xrealloc(r->out, r->out_cap);
 }
 
 static void grab_error(struct reader *r, const char *text)
@@ -118,10 +140,9 @@ static void grab_error(struct reader *r, const char *text)
 	if (!r->rq.raw)
 		buf_add(&b, head, sizeof(head));
 	buf_printf(&b, "Error grabbing logs: %s\n", text);
-	if (r->out && r->out_off + r->out_len + b.len <= r->out_cap) {
-		memcpy(r->out + r->out_off + r->out_len, b.p, b.len);
-		r->out_len += b.len;
-	}
+	grow_out(r, b.len);
+	memcpy(r->out + r->out_off + r->out_len, b.p, b.len);
+	r->out_len += b.len;
 	buf_fini(&b);
 	r->state = READER_LAST;
 }
@@ -171,16 +192,6 @@ static bool is_wanted(struct reader *r, const struct record *rec, int64_t line_o
 		return false;
 	}
 	return !r->rq.since_ns || t >= r->rq.since_ns;
-}
-
-static void grow_out(struct reader *r, size_t room)
-{
-	if (r->out_off + r->out_len + room <= r->out_cap)
-		return;
-	r->out_cap = r->out_off + r->out_len + room;
-	if (r->out_cap < 2 * OUT_BYTES)
-		r->out_cap = 2 * OUT_BYTES;
-	r->out = xrealloc(r->out, r->out_cap);
 }
 
 /* Puts the details before the text, which is at out + at; returns their length. */
@@ -321,6 +332,46 @@ static void unpack(void *arg) /* the slow thread */
 	loop_post(r->loop, unpacked, r);
 }
 
+static void fetched(void *arg, const char *error)
+{
+	struct reader *r = arg;
+
+	fetch_free(take_ptr(&r->fetch));
+	r->state = READER_SEND;
+	if (error) {
+		grab_error(r, error);
+		step(r);
+		return;
+	}
+	if (r->at.view.fd >= 0)
+		close(r->at.view.fd);
+	/* its number is that of the file before: the next one here is the next in order */
+	r->at.view = (struct log_view){ .fd = take_fd(&r->fetch_fd), .seq = r->at.view.seq, .limit = r->entry.bytes };
+	r->pos = seek_since_in(&r->at.view, r->rq.since_ns);
+	r->in_len = r->in_off = 0;
+	r->skipping = false;
+	step(r);
+}
+
+/* r->entry is to be read next. */
+static void fetch(struct reader *r)
+{
+	struct err err = { 0 };
+
+	r->fetch_fd = logset_nameless(r->rq.set);
+	if (r->fetch_fd < 0)
+		err_sysnum(&err, r->fetch_fd, "make room for %s", r->entry.name);
+	else
+		r->fetch = fetch_new(r->loop, &r->entry, r->fetch_fd, fetched, r, &err);
+	if (!r->fetch) {
+		r->state = READER_SEND;
+		grab_error(r, err.msg);
+		return;
+	}
+	r->state = READER_FETCH;
+	(void)loop_watch(r->loop, &r->out_src, 0); /* a client that goes away is not waited for */
+}
+
 /* Goes to the next file. False: there is none, or it comes later. */
 static bool next_file(struct reader *r)
 {
@@ -328,11 +379,16 @@ static bool next_file(struct reader *r)
 
 	if (r->held && r->at.view.seq >= r->seam.seq)
 		return false;
+	if (r->archived && archive_next(r->rq.set, r->file_s, r->rq.since_ns, &r->entry, &r->file_s)) {
+		fetch(r);
+		return false;
+	}
 	if (!logset_open(r->rq.set, r->at.view.seq + 1, &next))
 		return false;
 	if (r->at.view.fd >= 0)
 		close(r->at.view.fd);
 	r->at.view = next;
+	r->file_s = next.live ? INT64_MAX : next.time_s;
 	r->pos = 0;
 	r->in_len = r->in_off = 0;
 	r->skipping = false;
@@ -401,6 +457,8 @@ static void at_end(struct reader *r)
 			r->state = READER_LAST;
 		return;
 	}
+	if (!r->at.view.live && r->file_s == INT64_MAX && r->at.view.time_s)
+		r->file_s = r->at.view.time_s; /* rotated meanwhile */
 	if (r->at.view.fd >= 0 && r->pos < readable_limit(r))
 		return;
 	if ((!r->at.view.live || r->at.view.fd < 0) && next_file(r))
@@ -479,6 +537,8 @@ static void on_out(struct source *src, uint32_t events)
 		finish(r);
 		return;
 	}
+	if (r->state == READER_FETCH)
+		return;
 	if (r->state == READER_FULL)
 		r->state = READER_SEND;
 	(void)loop_watch(r->loop, src, 0);
@@ -523,6 +583,10 @@ static void sought(void *arg)
 
 	r->pos = r->at.off;
 	r->state = READER_SEND;
+	if (r->archived && r->entry.size) { /* it begins before what is here */
+		r->at.view.seq = 0;
+		fetch(r);
+	}
 	step(r);
 }
 
@@ -530,7 +594,13 @@ static void seek_slowly(void *arg) /* the slow thread */
 {
 	struct reader *r = arg;
 
-	(void)seek_start(r->rq.set, r->rq.tail, r->rq.since_ns, true, &r->at);
+	/* behind what seek_start passes over as well */
+	if (r->archived && archive_next(r->rq.set, r->rq.since_ns / 1000000000 - 2, r->rq.since_ns, &r->entry, &r->file_s))
+		r->at.view.fd = -1;
+	else
+		(void)seek_start(r->rq.set, r->rq.tail, r->rq.since_ns, true, &r->at);
+	if (r->at.view.fd >= 0)
+		r->file_s = r->at.view.live ? INT64_MAX : r->at.view.time_s;
 	loop_post(r->loop, sought, r);
 }
 
@@ -549,7 +619,8 @@ static void begin(void *arg)
 		if (r->rq.until_ns)
 			loop_timer(r->loop, &r->until, r->rq.until_ns - now_ns() + UNTIL_GRACE_NS);
 	}
-	if (seek_start(r->rq.set, r->rq.tail, r->rq.since_ns, false, &r->at) == -EAGAIN)
+	r->archived = r->rq.since_ns && r->rq.tail < 0 && !r->rq.attach && uploads_enabled();
+	if (r->archived || seek_start(r->rq.set, r->rq.tail, r->rq.since_ns, false, &r->at) == -EAGAIN)
 		loop_post(slow_loop, seek_slowly, r);
 	else
 		sought(r);
@@ -583,7 +654,7 @@ void readers_submit(const struct read_request *req)
 	int flags = fcntl(req->fd, F_GETFL);
 
 	r->rq = *req;
-	r->at.view.fd = -1;
+	r->at.view.fd = r->fetch_fd = -1;
 	r->loop = loops[atomic_fetch_add(&next_loop, 1) % N_LOOPS];
 	r->out_src.fd = req->fd;
 	r->out_src.on_event = on_out;

@@ -3,7 +3,8 @@
  * retention.c - removes rotated logs: by a zone's rules when it rotates, by the host's rules in a sweep over all zones.
  *
  * The rules, in this order:
- *  - A live file is never removed, nor one that the zone's logger has not passed (up to FORWARD_MAX_BACKLOG).
+ *  - A live file is never removed, nor one that the zone's logger has not passed (up to FORWARD_MAX_BACKLOG; with spool-full=block
+ *    whatever it is).
  *  - Rotated files beyond max-file, and those older than MAX_LOG_AGE, go. With an object store they go when they are stored.
  *  - When all logs together are larger than MAX_TOTAL_LOG_SIZE, the oldest rotated files of the host go, whosever they are, until
  *    they fit: first those that nobody is waiting for, then those that a logger has not read or the store has not got, which is
@@ -218,7 +219,7 @@ static void add_files(struct sweep *sw, struct logset *set)
 		if (fstatat(set->dir_fd, name, &sb, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(sb.st_mode))
 			continue;
 		sw->total += sb.st_size;
-		if (i == set->n_files)
+		if (i == set->n_files || (i >= passed && set->waits)) /* live; or lines that its container waits for the sink to get */
 			continue;
 		if (sw->n_files == sw->cap_files) {
 			sw->cap_files = sw->cap_files ? 2 * sw->cap_files : 256;

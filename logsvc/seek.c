@@ -24,7 +24,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -80,11 +79,8 @@ int seek_unpack(struct logset *set, struct log_view *view)
 
 	if (!view->gz || view->fd < 0)
 		return 0;
-	out_fd = openat(set->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (out_fd < 0)
-		out_fd = memfd_create("log", MFD_CLOEXEC);
-	if (out_fd < 0)
-		return -errno;
+	if ((out_fd = logset_nameless(set)) < 0)
+		return out_fd;
 	if ((rc = inflate_to(view->fd, out_fd, &size)) < 0)
 		return rc;
 	close(view->fd);
@@ -317,7 +313,7 @@ static int64_t time_after(const struct log_view *view, int64_t off, int64_t *nex
 	return 0;
 }
 
-static int64_t bisect(const struct log_view *view, int64_t since_ns)
+int64_t seek_since_in(const struct log_view *view, int64_t since_ns)
 {
 	struct record_clock clock = { { 0 }, 0 };
 	int64_t lo = 0, hi = view->limit, target = since_ns - SINCE_MARGIN_NS;
@@ -348,7 +344,7 @@ static int seek_since(struct logset *set, int64_t since_ns, bool may_unpack, str
 	if ((rc = open_at(set, from, may_unpack, out)) < 0)
 		return rc;
 	if (out->view.fd >= 0)
-		out->off = bisect(&out->view, since_ns);
+		out->off = seek_since_in(&out->view, since_ns);
 	return 0;
 }
 

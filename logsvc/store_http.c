@@ -280,7 +280,7 @@ static void set_request(struct store_io *io, struct store_request *rq, const cha
 		SET(io, UPLOAD, 1L);
 		SET(io, INFILESIZE_LARGE, (curl_off_t)0);
 	}
-	store_header(rq, "Expect:");
+	/* no "Expect:" to suppress that header: libcurl 7.88 would sign it, and send none */
 	SET(io, HTTPHEADER, rq->headers);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive_uploads.h"
 #include "buf.h"
 #include "cleanup.h"
 #include "cursor.h"
@@ -21,6 +22,7 @@
 #include "fs.h"
 #include "jget.h"
 #include "log_addr.h"
+#include "retention.h"
 #include "str.h"
 
 #define COUNT_MAX (16 << 20) /* bytes of a file whose lines are counted */
@@ -166,6 +168,7 @@ static void measure(Logsvc__ZoneUsage *z, struct logset *set, const struct paths
 {
 	struct log_usage use;
 	char path[1024];
+	int64_t pending_bytes;
 
 	logset_usage(set, &use);
 	z->bytes = use.bytes;
@@ -179,6 +182,11 @@ static void measure(Logsvc__ZoneUsage *z, struct logset *set, const struct paths
 	z->waits = set->waits;
 	if (set->forward && set->forward_page)
 		measure_logger(z, set);
+	z->archived = set->archived;
+	z->archive_failures = set->upload_failures;
+	z->unstored = set->unstored;
+	if (uploads_enabled())
+		logset_pending_locked(set, &z->archive_pending, &pending_bytes);
 	pthread_mutex_unlock(&set->lock);
 	if (!z->forward && log_driver_forwards(z->driver))
 		measure_cursor(z, set, paths_zone(paths, z->uuid, "logs/" FORWARD_CURSOR_NAME, path));
@@ -217,6 +225,7 @@ static void complete(struct usage_list *u, const struct paths *paths, const char
 			logset_prune(set, prune, &removed);
 			z->bytes = removed.bytes;
 			z->files = removed.files;
+			z->archive_pending = prune->dry_run ? 0 : logset_unstored(set, prune);
 			z->oldest_ns = removed.oldest_ns;
 		}
 		logset_unref(set);
@@ -233,6 +242,27 @@ void usage_prune(struct usage_list *u, const struct paths *paths, const char *uu
 		 const struct log_prune *prune)
 {
 	complete(u, paths, uuid, prune);
+}
+
+bool usage_is_stored(struct usage_list *u, const struct paths *paths, const char *uuid, const struct log_prune *how)
+{
+	bool all = true;
+	char path[1024];
+
+	add_all_from_disk(u, paths, uuid);
+	for (size_t i = 0; i < u->n; i++) {
+		struct logset *set = u->sets[i];
+
+		if (!set)
+			set = logset_new(u->items[i]->uuid, paths_zone(paths, u->items[i]->uuid, "logs", path));
+		u->items[i]->archive_pending = logset_unstored(set, how);
+		all &= u->items[i]->archive_pending == 0;
+		if (u->sets[i])
+			(void)retention_apply(set); /* on its way, if it was not */
+		else
+			logset_unref(set);
+	}
+	return all;
 }
 
 void usage_free(struct usage_list *u)

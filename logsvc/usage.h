@@ -5,6 +5,7 @@
 #ifndef LOGSVC_USAGE_H
 #define LOGSVC_USAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "logset.h"
@@ -26,6 +27,8 @@ void usage_complete(struct usage_list *u, const struct paths *paths, const char 
 /* The same, but the files that the prune removes are what is counted. A reader thread. */
 void usage_prune(struct usage_list *u, const struct paths *paths, const char *uuid,
 		 const struct log_prune *prune);
+/* Is everything in the object store that the prune would remove? archive_pending of each is what is not. A reader thread. */
+bool usage_is_stored(struct usage_list *u, const struct paths *paths, const char *uuid, const struct log_prune *how);
 void usage_free(struct usage_list *u);
 
 #endif
