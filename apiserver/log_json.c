@@ -16,6 +16,7 @@
 #include "engine.h"
 #include "go_regex.h"
 #include "jget.h"
+#include "log_opts.h"
 #include "log_tag.h"
 #include "oci_priv.h"
 #include "str.h"
@@ -108,7 +109,7 @@ static int sizes(const json_t *opts, const char *driver, struct jw *w, struct er
 	const char *size = file_opt(opts, driver, "max-size");
 	const char *files = file_opt(opts, driver, "max-file");
 	const char *compress = file_opt(opts, driver, "compress");
-	bool on = false;
+	bool local = str_eq(driver, "local"), on = local;
 	int64_t n;
 
 	/* -1 is Docker's way to write "no limit" in a default */
@@ -118,6 +119,8 @@ static int sizes(const json_t *opts, const char *driver, struct jw *w, struct er
 		if (n <= 0)
 			return err_kind(err, ERR_BAD_PARAM, "max-size must be a positive number");
 		jw_int(w, "max_size", n);
+	} else if (local && !size) {
+		jw_int(w, "max_size", LOG_LOCAL_SIZE);
 	}
 	if (files) {
 		if (parse_i64(files, INT32_MIN, INT32_MAX, &n) < 0)
@@ -126,6 +129,8 @@ static int sizes(const json_t *opts, const char *driver, struct jw *w, struct er
 		if (n < 1)
 			return err_kind(err, ERR_BAD_PARAM, "max-file cannot be less than 1");
 		jw_int(w, "max_file", n);
+	} else if (local) {
+		jw_int(w, "max_file", LOG_LOCAL_FILES);
 	}
 	if (compress && parse_bool(compress, &on) < 0)
 		return err_kind(err, ERR_BAD_PARAM,

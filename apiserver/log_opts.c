@@ -112,6 +112,42 @@ static int check_json_file(const json_t *opts, struct err *err)
 	return 0;
 }
 
+/* local's own words; and it compresses unless it is told not to. */
+static int check_local_size(const char *name, const char *value, struct err *err)
+{
+	int rc = check_max_size(name, value, err);
+	int64_t n;
+
+	return rc < 0 && parse_size(value, 1000, &n) < 0 ? err_wrap(err, rc, "invalid value for max-size: %s", value) : rc;
+}
+
+static int check_local_file(const char *name, const char *value, struct err *err)
+{
+	int rc = check_max_file(name, value, err);
+	int64_t n;
+
+	if (parse_i64(value[0] == '+' ? value + 1 : value, INT32_MIN, INT32_MAX, &n) < 0)
+		return err_wrap(err, rc, "invalid value for max-file: %s", value);
+	return n < 0 ? bad(err, "max-file must not be negative") : rc;
+}
+
+static int check_local_compress(const char *name, const char *value, struct err *err)
+{
+	int rc = log_check_bool(name, value, err);
+
+	return rc < 0 ? err_wrap(err, rc, "invalid boolean value for compress") : 0;
+}
+
+static int check_local(const json_t *opts, struct err *err)
+{
+	bool compress = true;
+	int64_t n = LOG_LOCAL_FILES;
+
+	(void)parse_bool(jget_str(opts, "compress", "true"), &compress);
+	(void)parse_i64(jget_str(opts, "max-file", ""), 1, INT32_MAX, &n);
+	return compress && n == 1 ? bad(err, "compression cannot be enabled when max file count is 1") : 0;
+}
+
 /* ---- drivers --------------------------------------------------------------------------------- */
 
 static const struct log_option file_options[] = {
@@ -126,10 +162,22 @@ static const struct log_option file_options[] = {
 	{ NULL, NULL },
 };
 
+static const struct log_option local_options[] = {
+	{ "max-size", check_local_size },
+	{ "max-file", check_local_file },
+	{ "compress", check_local_compress },
+	{ "labels", NULL },
+	{ "labels-regex", log_check_regex },
+	{ "env", NULL },
+	{ "env-regex", log_check_regex },
+	{ "tag", log_check_tag },
+	{ NULL, NULL },
+};
+
 static const struct log_driver drivers[] = {
 	{ "json-file", "unknown log opt '%s' for json-file log driver", file_options,
 	  check_json_file },
-	{ "local", "unknown log opt '%s' for log driver local", file_options, NULL },
+	{ "local", "unknown log opt '%s' for log driver local", local_options, check_local },
 	{ "none", NULL, NULL, NULL },
 	{ "syslog", "unknown log opt '%s' for syslog log driver", log_syslog_options, log_check_syslog },
 	{ "fluentd", "unknown log opt '%s' for fluentd log driver", log_fluentd_options, log_check_fluentd },

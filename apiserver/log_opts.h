@@ -13,6 +13,10 @@
 
 struct conf;
 
+/* What local has where nothing is asked for, as Docker's; it compresses, too. */
+#define LOG_LOCAL_SIZE	(20 * 1024 * 1024)
+#define LOG_LOCAL_FILES 5
+
 /* Completes log_config ({Type, Config}) with the engine's default driver and options, and checks
  * it; 400, Docker's words. */
 int log_opts_complete(json_t *log_config, struct err *err);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # docker logs: every line, as written, wherever it is by now.
 . "$(dirname "$0")/lib.sh"
-need docker curl busybox python3
+need docker curl busybox python3 jq
 engine_start; busybox_image
 
 t_file_format() {
@@ -88,7 +88,13 @@ t_none() {
 	out D run --name "$C" --log-driver none busybox echo seen; eq "$OUT" seen; rc 1 D logs "$C"; has "$ERR" "configured logging driver does not support reading"
 	[ ! -e "$(log_of "$C")" ] || fail "a file for none"
 }
-t_local() { out D run --name "$C" --log-driver local busybox echo x; eq "$(D logs "$C")" x; eq "$(i "$C" '{{.HostConfig.LogConfig.Type}}')" local; }
+t_local() { # Docker's defaults: 20 MiB, 5 files, compressed
+	out D run --name "$C" --log-driver local busybox echo x; eq "$(D logs "$C")" x
+	eq "$(jq -c '[.max_size, .max_file, .compress]' "$ROOT/zones/$(uuid_of "$C")/config/log.json")" '[20971520,5,true]'
+	out D run --name "${C}b" --log-driver local --log-opt max-file=1 --log-opt compress=false busybox true; eq "$(jq -c '[.max_size, .max_file, .compress]' "$ROOT/zones/$(uuid_of "${C}b")/config/log.json")" '[20971520,1,false]'
+	rc 125 D run --log-driver local --log-opt max-file=1 busybox true; has "$ERR" "compression cannot be enabled when max file count is 1"
+	eq "$(i "$C" '{{.HostConfig.LogConfig.Type}}')" local
+}
 t_bad_options() {
 	rc 125 D run --rm --log-driver nosuch busybox true; has "$ERR" nosuch
 	rc 125 D run --rm --log-opt foo=1 busybox true; has "$ERR" "unknown log opt 'foo' for json-file log driver"
