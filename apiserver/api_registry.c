@@ -121,7 +121,8 @@ void handle_image_pull(struct req *r)
 	struct err err = { 0 };
 
 	if ((platform.given && platform_parse(text, &platform.p, &err) < 0) ||
-	    pull_ref(req_query(r, "fromImage"), req_query(r, "tag"), &ref, &err) < 0)
+	    pull_ref(req_query(r, "fromImage"), req_query(r, "tag"), &ref, &err) < 0 ||
+	    image_ref_check_pull(&ref, &err) < 0)
 		reply_error(req_id(r), &err);
 	else
 		move_start(r, &ref, "image pull", pull_run, &platform);

@@ -143,7 +143,7 @@ char **dockerignore_parse(const char *text)
 			s++;
 		clean = build_path_clean(s);
 		rule = xasprintf("%s%s", negated ? "!" : "", clean);
-		if (*clean)
+		if (*clean && (*s == '/' || !build_path_leads_out(s)))
 			strv_add(&out, rule);
 	}
 	return out;
@@ -153,7 +153,7 @@ char **dockerignore_parse(const char *text)
 static bool match_class(const char **pp, char c)
 {
 	const char *p = *pp + 1;
-	bool negated = *p == '^' || *p == '!', hit = false, first = true;
+	bool negated = *p == '^', hit = false, first = true;
 
 	p += negated;
 	for (; *p && (*p != ']' || first); first = false) {
@@ -171,7 +171,24 @@ static bool match_class(const char **pp, char c)
 		hit |= lo <= c && c <= hi;
 	}
 	*pp = *p ? p + 1 : p;
-	return hit != negated && c != '/';
+	return hit != negated;
+}
+
+static bool match(const char *p, const char *s, unsigned *budget);
+
+/* Behind "**": any number of whole parts, and at the end anything. */
+static bool match_parts(const char *p, const char *s, unsigned *budget)
+{
+	p += *p == '/';
+	if (!*p)
+		return true;
+	for (;;) {
+		if (match(p, s, budget))
+			return true;
+		if (!(s = strchr(s, '/')))
+			return false;
+		s++;
+	}
 }
 
 /* ** takes any number of whole parts, * and ? nothing with a slash. budget bounds the work. */
@@ -181,19 +198,8 @@ static bool match(const char *p, const char *s, unsigned *budget)
 		if (!*budget)
 			return false;
 		--*budget;
-		if (p[0] == '*' && p[1] == '*') {
-			p += 2;
-			if (*p == '/')
-				p++;
-			if (!*p)
-				return *s != '\0';
-			for (;; s++) {
-				if (match(p, s, budget))
-					return true;
-				if (!*s)
-					return false;
-			}
-		}
+		if (p[0] == '*' && p[1] == '*')
+			return match_parts(p + 2, s, budget);
 		if (*p == '*') {
 			for (p++;; s++) {
 				if (match(p, s, budget))
@@ -225,6 +231,21 @@ static bool match(const char *p, const char *s, unsigned *budget)
 	return !*s;
 }
 
+/* "**" before plain text takes whatever ends with that: "**.log" is any file of that kind. */
+static bool match_end(const char *plain, const char *s)
+{
+	return str_ends(s, plain) || (*plain == '/' && str_eq(s, plain + 1));
+}
+
+static bool match_whole(const char *p, const char *s)
+{
+	unsigned budget = 200000;
+
+	if (str_starts(p, "**") && !strpbrk(p + 2, "*?[]\\"))
+		return match_end(p + 2, s);
+	return match(p, s, &budget);
+}
+
 /* The path itself, or a folder that it is in. */
 static bool matches_or_parent(const char *pattern, const char *path)
 {
@@ -232,9 +253,7 @@ static bool matches_or_parent(const char *pattern, const char *path)
 	char *slash;
 
 	for (;;) {
-		unsigned budget = 200000;
-
-		if (match(pattern, s, &budget))
+		if (match_whole(pattern, s))
 			return true;
 		if (!(slash = strrchr(s, '/')))
 			return false;

@@ -120,11 +120,15 @@ static int read_flags(struct copy *c, const struct df_instr *in, struct err *err
 	return 0;
 }
 
+/* Absolute and without "..", with a slash at its end where it is told to be a folder. */
 static char *destination(const struct build *b, const char *dest)
 {
-	const char *dir = jget_str(b->s.config, "WorkingDir", "");
+	cleanup_free char *whole = xasprintf(
+		"%s/%s", dest[0] == '/' ? "" : jget_str(b->s.config, "WorkingDir", ""), dest);
+	cleanup_free char *clean = build_path_clean(whole);
+	bool folder = str_ends(whole, "/") || str_ends(whole, "/.");
 
-	return dest[0] == '/' ? xstrdup(dest) : xasprintf("%s/%s", str_empty(dir) ? "" : dir, dest);
+	return xasprintf("/%s%s", clean, *clean && *dest && folder ? "/" : "");
 }
 
 /* Where the sources are: the context, or an image. */
@@ -178,8 +182,15 @@ static int find_sources(struct copy *c, struct err *err)
 
 /* ---- writing ---- */
 
+/* Whose a new folder is; above: those made above it, too. */
+struct owner {
+	uid_t uid;
+	gid_t gid;
+	bool above;
+};
+
 /* Makes what is missing of a directory; *existed: it was there. */
-static int make_dir(int root_fd, const char *path, uid_t uid, gid_t gid, bool *existed,
+static int make_dir(int root_fd, const char *path, const struct owner *own, bool *existed,
 		    struct err *err)
 {
 	cleanup_strv char **parts = strv_split(path, '/');
@@ -189,6 +200,7 @@ static int make_dir(int root_fd, const char *path, uid_t uid, gid_t gid, bool *e
 	buf_addch(&sofar, '/');
 	for (char **p = parts; *p; p++) {
 		cleanup_fd int parent = -1, fd = -1, made = -1;
+		bool theirs = own->above || !p[1] || (!*p[1] && !p[2]);
 
 		if (!**p || str_eq(*p, "."))
 			continue;
@@ -203,7 +215,8 @@ static int make_dir(int root_fd, const char *path, uid_t uid, gid_t gid, bool *e
 		if (fd != -ENOENT || str_eq(*p, "..") || mkdirat(parent, *p, 0755) < 0)
 			return err_sysnum(err, fd != -ENOENT ? fd : errno, "mkdir %s", path);
 		made = openat(parent, *p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (made < 0 || fchmod(made, 0755) < 0 || fchown(made, uid, gid) < 0)
+		if (made < 0 || fchmod(made, 0755) < 0 ||
+		    fchown(made, theirs ? own->uid : 0, theirs ? own->gid : 0) < 0)
 			return err_sys(err, "mkdir %s", path);
 		*existed = false;
 	}
@@ -314,23 +327,24 @@ static int copy_one(struct copy *c, const struct zone_view *to, const struct bui
 {
 	cleanup_free char *dir = NULL, *copy = xstrdup(c->dest);
 	bool unpack = c->add && !src->fetched && src->is_archive, existed;
+	struct owner own = { c->uid, c->gid, false };
 	const char *as = NULL, *slash;
-	size_t n = strlen(copy);
 	int rc;
 
+	if (unpack)
+		own = (struct owner){ 0 };
+	own.above = !src->is_dir && !unpack;
 	if (src->is_dir || unpack) {
 		dir = xstrdup(copy);
-	} else if (str_ends(copy, "/") || str_ends(copy, "/.") || is_dir(to->root_fd, copy)) {
+	} else if (str_ends(copy, "/") || is_dir(to->root_fd, copy)) {
 		dir = xstrdup(copy);
 		as = strrchr(src->path, '/') ? strrchr(src->path, '/') + 1 : src->path;
 	} else {
-		while (n > 1 && copy[n - 1] == '/')
-			copy[--n] = '\0';
-		slash = strrchr(copy, '/');
+			slash = strrchr(copy, '/');
 		dir = xstrndup(copy, slash > copy ? (size_t)(slash - copy) : 1);
 		as = slash + 1;
 	}
-	if ((rc = make_dir(to->root_fd, dir, c->uid, c->gid, &existed, err)) < 0)
+	if ((rc = make_dir(to->root_fd, dir, &own, &existed, err)) < 0)
 		return rc;
 	return unpack ? unpack_source(to, src, dir, err) : send_source(c, to, src, dir, as, err);
 }
@@ -359,18 +373,19 @@ static int one_id(int root_fd, const char *name, bool group, unsigned *out, stru
 /* USER[:GROUP]; a user alone is the group's name, too. */
 static int chown_ids(struct copy *c, int root_fd, struct err *err)
 {
-	cleanup_strv char **parts = strv_split(c->chown ? c->chown : "", ':');
-	size_t n = strv_len(parts);
+	const char *colon = c->chown ? strchr(c->chown, ':') : NULL;
+	cleanup_free char *user = NULL;
 	int rc = 0;
 
 	if (!c->chown)
 		return 0;
-	if (n == 0 || n > 2)
+	user = xstrndup(c->chown, strcspn(c->chown, ":"));
+	if (colon && strchr(colon + 1, ':'))
 		rc = err_kind(err, ERR_BAD_PARAM, "invalid chown string format: %s", c->chown);
 	if (rc == 0)
-		rc = one_id(root_fd, parts[0], false, &c->uid, err);
+		rc = one_id(root_fd, user, false, &c->uid, err);
 	if (rc == 0)
-		rc = one_id(root_fd, parts[n - 1], true, &c->gid, err);
+		rc = one_id(root_fd, colon ? colon + 1 : user, true, &c->gid, err);
 	return rc < 0 ? err_wrap(err, rc, "unable to convert uid/gid chown string to host mapping")
 		      : 0;
 }
@@ -422,7 +437,7 @@ int build_copy(struct build *b, const struct df_instr *in, struct err *err)
 	c.dest = destination(b, c.args[n - 1]);
 	if ((rc = find_sources(&c, err)) < 0)
 		return rc;
-	if (c.n > 1 && !str_ends(c.dest, "/") && !str_ends(c.dest, "/."))
+	if (c.n > 1 && !str_ends(c.dest, "/"))
 		return err_kind(
 			err, ERR_BAD_PARAM,
 			"When using %s with more than one source file, the destination must be "
@@ -445,6 +460,7 @@ int build_workdir(struct build *b, const struct df_instr *in, struct err *err)
 	struct image *parent = NULL;
 	const char *dir;
 	char upper[1024], id[65];
+	const struct owner root = { 0 };
 	bool existed;
 	int rc;
 
@@ -461,8 +477,12 @@ int build_workdir(struct build *b, const struct df_instr *in, struct err *err)
 	build_say_running(b, id);
 	rc = build_root_open(&to, parent, err);
 	image_unref(parent);
-	if (rc < 0 || (rc = make_dir(to.view.root_fd, dir, 0, 0, &existed, err)) < 0)
+	if (rc < 0)
 		return rc;
+	if ((rc = make_dir(to.view.root_fd, dir, &root, &existed, err)) < 0)
+		return rc == -ENOTDIR ? err_kind(err, ERR_BAD_PARAM, "Cannot mkdir: %s is not a directory",
+						 dir)
+				      : rc;
 	build_root_unmount(&to);
 	rc = build_commit(b, existed ? NULL : build_root_upper(&to, upper), config, id, err);
 	if (rc == 0)

@@ -22,7 +22,8 @@ int build_pull(struct build *b, const char *name, const char *platform, struct e
 	struct transfer t;
 	int rc;
 
-	if ((rc = image_ref_parse(name, &p.ref, err)) < 0)
+	if ((rc = image_ref_parse(name, &p.ref, err)) < 0 ||
+	    (rc = image_ref_check_pull(&p.ref, err)) < 0)
 		return rc;
 	image_ref_default_tag(&p.ref);
 	if (!str_empty(platform)) {

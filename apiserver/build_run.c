@@ -39,6 +39,7 @@
 #include "apiserver/job.h"
 #include "apiserver/logclient.h"
 #include "apiserver/wait.h"
+#include "buf.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "log.h"
@@ -308,13 +309,27 @@ bool build_ct_recover(struct container *ct)
 
 /* ---- the container's output (worker) ---- */
 
+#define PART_MAX 16384
+
 struct reader {
 	const struct build_run_opts *o;
-	int fd;
+	struct buf part[2]; /* of a line: standard output's, standard error's */
 	char head[FRAME_HEAD];
 	size_t n_head;
 	uint32_t left; /* of the frame's payload */
 };
+
+/* Gives what is there as far as the last end of a line, or all of it. */
+static void give(struct reader *r, bool is_err, bool all)
+{
+	struct buf *b = &r->part[is_err];
+	const char *end = b->len ? memrchr(b->p, '\n', b->len) : NULL;
+	size_t n = all || b->len > PART_MAX ? b->len : end ? (size_t)(end - b->p) + 1 : 0;
+
+	if (n)
+		r->o->output(r->o->arg, is_err, b->p, n);
+	buf_consume(b, n);
+}
 
 static int take(struct reader *r, const char *p, size_t len, struct err *err)
 {
@@ -325,7 +340,8 @@ static int take(struct reader *r, const char *p, size_t len, struct err *err)
 
 		if (r->left) {
 			n = len < r->left ? len : r->left;
-			r->o->output(r->o->arg, r->head[0] == 2, p, n);
+			buf_add(&r->part[r->head[0] == 2], p, n);
+			give(r, r->head[0] == 2, false);
 			r->left -= (uint32_t)n;
 			if (!r->left)
 				r->n_head = 0;
@@ -349,28 +365,44 @@ static int take(struct reader *r, const char *p, size_t len, struct err *err)
 	return 0;
 }
 
-static int read_output(int fd, const struct build_run_opts *o, struct err *err)
+static int read_frames(struct reader *r, int fd, struct err *err)
 {
-	struct reader r = { .o = o, .fd = fd };
 	cleanup_free char *block = xmalloc(65536);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	ssize_t n = 1;
 	int rc;
 
 	while (n > 0) {
-		if (o->cancelled(o->arg))
+		if (r->o->cancelled(r->o->arg))
 			return err_sysnum(err, ECANCELED, "build cancelled");
-		if (poll(&p, 1, SLICE_MS) <= 0)
+		if (poll(&p, 1, SLICE_MS) <= 0) { /* a question, or a progress: it is shown now */
+			give(r, false, true);
+			give(r, true, true);
 			continue;
+		}
 		n = read(fd, block, 65536);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
 			n = 1;
 			continue;
 		}
-		if (n > 0 && (rc = take(&r, block, (size_t)n, err)) < 0)
+		if (n > 0 && (rc = take(r, block, (size_t)n, err)) < 0)
 			return rc;
 	}
 	return n < 0 ? err_sys(err, "read the container's output") : 0;
+}
+
+/* Lines stay whole, though their parts were written one by one and between those of the other. */
+static int read_output(int fd, const struct build_run_opts *o, struct err *err)
+{
+	struct reader r = { .o = o };
+	int rc;
+
+	rc = read_frames(&r, fd, err);
+	for (int i = 0; i < 2; i++) {
+		give(&r, i, true);
+		buf_fini(&r.part[i]);
+	}
+	return rc;
 }
 
 /* ---- for the build (worker) ---- */

@@ -15,7 +15,7 @@ struct build_ct {
 };
 
 struct build_run_opts {
-	/* The output as it comes; is_err: standard error. */
+	/* The output as it comes, in whole lines unless one takes its time; is_err: standard error. */
 	void (*output)(void *arg, bool is_err, const char *p, size_t len);
 	/* asked several times a second; stopping: by the end of the daemon, which comes first */
 	bool (*cancelled)(void *arg), (*stopping)(void *arg);

@@ -71,7 +71,7 @@ char *build_path_clean(const char *path)
 	return xstrdup(buf_str(&b));
 }
 
-static bool leads_out(const char *path)
+bool build_path_leads_out(const char *path)
 {
 	cleanup_strv char **parts = strv_split(path, '/');
 	int depth = 0;
@@ -255,7 +255,7 @@ int build_source_find(int root_fd, const char *name, bool context, struct build_
 		.n = n,
 	};
 
-	if (context && name[0] != '/' && leads_out(name))
+	if (context && name[0] != '/' && build_path_leads_out(name))
 		return err_kind(err, ERR_BAD_PARAM,
 				"forbidden path outside the build context: %s ()", name);
 	if (!has_wildcards(path))

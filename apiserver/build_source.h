@@ -25,6 +25,7 @@ void build_source_fini(struct build_source *s);
 
 /* "/a/../b/." -> "b": as text, without going above the root. Owned. Pure. */
 char *build_path_clean(const char *path);
+bool build_path_leads_out(const char *path); /* "../x", "x/../../y" */
 /* Adds what name, a path or a pattern in root_fd, stands for. context: errors speak of it. */
 int build_source_find(int root_fd, const char *name, bool context, struct build_source **v,
 		      size_t *n, struct err *err);

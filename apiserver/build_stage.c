@@ -211,8 +211,10 @@ int build_stage_begin(struct build *b, const struct df_instr *from, struct err *
 	if (rc < 0)
 		return rc;
 	build_cache_reset(b);
+	if ((rc = triggers(b, err)) < 0)
+		return rc;
 	build_say_image(b);
-	return triggers(b, err);
+	return 0;
 }
 
 void build_stage_end(struct build *b, const struct df_instr *from)

@@ -8,13 +8,18 @@
  *
  * To extend: a row in dockerfile.c, a case in dispatch_one.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "apiserver/build_priv.h"
+#include "apiserver/build_source.h"
 #include "apiserver/dockerfile_words.h"
 #include "apiserver/engine.h"
 #include "cleanup.h"
+#include "fs.h"
 #include "jget.h"
 #include "str.h"
 
@@ -31,7 +36,9 @@ void build_say_removed(struct build *b, const char *id)
 		build_say(b, "Removing intermediate container %.12s\n", id);
 }
 
-int build_commit_nop(struct build *b, const char *text, struct err *err)
+/* check: of a step that was not done before; NULL: nothing. */
+static int commit_checked(struct build *b, const char *text,
+			  int (*check)(struct build *b, struct err *err), struct err *err)
 {
 	cleanup_json json_t *config = build_nop_config(b, text, true);
 	char id[65];
@@ -42,10 +49,46 @@ int build_commit_nop(struct build *b, const char *text, struct err *err)
 				"Please provide a source image with `from` prior to commit");
 	if (build_from_cache(b, config))
 		return 0;
+	if (check && (rc = check(b, err)) < 0)
+		return rc;
 	build_say_running(b, id);
 	if ((rc = build_commit(b, NULL, config, id, err)) == 0)
 		build_say_removed(b, id);
 	return rc;
+}
+
+int build_commit_nop(struct build *b, const char *text, struct err *err)
+{
+	return commit_checked(b, text, NULL, err);
+}
+
+/* No container could be made of an image whose volume is a file. */
+static int check_volumes(struct build *b, struct err *err)
+{
+	cleanup_build_root struct build_root root = { .view = ZONE_VIEW_INIT };
+	struct image *img = NULL;
+	const char *path;
+	json_t *unused;
+	int rc = 0;
+
+	if (b->s.image_id[0] && (rc = image_get(b->s.image_id, &img, err)) < 0)
+		return rc;
+	rc = build_root_open(&root, img, err);
+	image_unref(img);
+	if (rc < 0)
+		return rc;
+	json_object_foreach (jget_obj(b->s.config, "Volumes"), path, unused) {
+		cleanup_free char *clean = build_path_clean(path);
+		cleanup_fd int fd = fs_open_in_root(root.view.root_fd, *clean ? clean : "/",
+						    O_PATH | O_CLOEXEC, 0);
+		struct stat st;
+
+		if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+			return err_kind(err, ERR_SYSTEM,
+					"cannot mount volume over existing file, file exists /%s",
+					clean);
+	}
+	return 0;
 }
 
 /* Docker says so when a stage's check, or the base image's, is replaced. */
@@ -100,7 +143,9 @@ static int do_change(struct build *b, const struct df_instr *in, struct err *err
 	b->s.change.note = NULL;
 	if (in->cmd == DF_HEALTHCHECK)
 		keep_old_times(b, old);
-	return rc < 0 ? rc : build_commit_nop(b, buf_str(&text), err);
+	if (rc < 0)
+		return rc;
+	return commit_checked(b, buf_str(&text), in->cmd == DF_VOLUME ? check_volumes : NULL, err);
 }
 
 static int do_maintainer(struct build *b, const struct df_instr *in, struct err *err)
@@ -134,16 +179,16 @@ int build_expand_arg(const struct build *b, const char *arg, char *const *env, c
 
 static int do_arg(struct build *b, const struct df_instr *in, struct err *err)
 {
+	cleanup_strv char **env = jget_strv(b->s.config, "Env"), **vars = build_vars(b);
 	cleanup_buf struct buf text = BUF_INIT;
 	int rc;
 
 	buf_addstr(&text, "ARG");
-	for (char **a = in->args; *a; a++) {
-		cleanup_strv char **env = jget_strv(b->s.config, "Env"), **vars = build_vars(b);
+	for (char **v = vars; *v; v++)
+		strv_add(&env, *v);
+	for (char **a = in->args; *a; a++) { /* they do not see each other */
 		cleanup_free char *one = NULL;
 
-		for (char **v = vars; *v; v++)
-			strv_add(&env, *v);
 		if ((rc = build_expand_arg(b, *a, env, &one, err)) < 0)
 			return rc;
 		build_args_declare(&b->args, one, false);
@@ -193,8 +238,10 @@ static char *create_body(const struct build *b, const json_t *cmd, char *const *
 	}
 	for (; *vars; vars++)
 		json_array_append_new(env, json_string(*vars));
-	json_object_set(o, "Cmd", (json_t *)cmd);
-	json_object_set_new(o, "Entrypoint", json_pack("[s]", ""));
+	if (json_array_size(cmd)) { /* "RUN []" is what the image runs */
+		json_object_set(o, "Cmd", (json_t *)cmd);
+		json_object_set_new(o, "Entrypoint", json_pack("[s]", ""));
+	}
 	json_object_set_new(o, "Healthcheck", json_pack("{s:[s]}", "Test", "NONE"));
 	json_object_set_new(o, "Image", json_string(b->s.image_id));
 	json_object_del(o, "OnBuild");

@@ -196,9 +196,13 @@ static int check_all(const json_t *config, const json_t *host, struct map *taken
 		if ((rc = volumes_from_parse(json_string_value(item), &container, &rw, err)) < 0)
 			return rc;
 	}
-	json_object_foreach (jget_obj(config, "Volumes"), dest, item)
-		if (check_target(dest, why) < 0)
+	json_object_foreach (jget_obj(config, "Volumes"), dest, item) {
+		/* one that does not begin with a slash is below / as well */
+		cleanup_free char *path = xasprintf("/%s", dest);
+
+		if (check_target(path, why) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "%s", why);
+	}
 	return 0;
 }
 

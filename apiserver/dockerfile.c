@@ -129,58 +129,6 @@ static char *next_word(const char **sp, char escape)
 	return xstrndup(start, (size_t)(s - start));
 }
 
-static char **plain_words(const char *s)
-{
-	char **v = xcalloc(1, sizeof(*v));
-	const char *start;
-
-	while (*(s = skip_space(s))) {
-		cleanup_free char *w = NULL;
-
-		for (start = s; *s && !isspace((unsigned char)*s);)
-			s++;
-		w = xstrndup(start, (size_t)(s - start));
-		strv_add(&v, w);
-	}
-	return v;
-}
-
-static int shape_namevals(const char *s, char escape, const char *name, char ***out,
-			  struct err *err)
-{
-	const char *p = s, *eq;
-	cleanup_free char *first = next_word(&p, escape);
-	char *w;
-
-	if (!first)
-		return 0;
-	if (!strchr(first, '=')) { /* the old form: ENV name value with spaces */
-		cleanup_free char *rest = xstrdup(skip_space(p));
-
-		rtrim(rest);
-		if (!*rest)
-			return err_kind(err, ERR_BAD_PARAM, "%s must have two arguments", name);
-		strv_add(out, first);
-		strv_add(out, rest);
-		return 0;
-	}
-	for (p = s; (w = next_word(&p, escape));) {
-		cleanup_free char *word = w, *key = NULL;
-
-		eq = strchr(word, '=');
-		if (!eq)
-			return err_kind(
-				err, ERR_BAD_PARAM,
-				"Syntax error - can't find = in \"%s\". Must be of the form: "
-				"name=value",
-				word);
-		key = xstrndup(word, (size_t)(eq - word));
-		strv_add(out, key);
-		strv_add(out, eq + 1);
-	}
-	return 0;
-}
-
 /* NONE or CMD, and the command. What is wrong with it, dockerfile_health tells. */
 static int shape_health(const char *s, struct df_instr *out, struct err *err)
 {
@@ -216,7 +164,7 @@ static int shape_json_or(enum shape shape, const char *s, struct df_instr *out, 
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && shape == SHAPE_JSON_OR_WORDS)
-		v = plain_words(s);
+		v = dockerfile_fields(s);
 	out->json = rc == 1;
 	for (char **a = v; v && *a; a++)
 		strv_add(&out->args, *a);
@@ -237,7 +185,7 @@ static int read_args(enum shape shape, const char *s, char escape, const char *n
 		return shape_json_or(shape, s, out, err);
 	case SHAPE_WORDS:
 		strv_free(out->args);
-		out->args = plain_words(s);
+		out->args = dockerfile_fields(s);
 		return 0;
 	case SHAPE_NAMES:
 		while ((w = next_word(&s, escape))) {
@@ -246,7 +194,8 @@ static int read_args(enum shape shape, const char *s, char escape, const char *n
 		}
 		return 0;
 	case SHAPE_NAMEVALS:
-		return shape_namevals(s, escape, name, &out->args, err);
+		strv_free(take_ptr(&out->args));
+		return dockerfile_pairs(s, escape, name, &out->args, err);
 	case SHAPE_HEALTH:
 		return shape_health(s, out, err);
 	case SHAPE_STRING:
@@ -294,11 +243,15 @@ static int check_from(const struct df_instr *in, struct err *err)
 	if (isalpha((unsigned char)*s))
 		while (isalnum((unsigned char)*s) || (*s && strchr("-_.", *s)))
 			s++;
-	if (*s)
+	if (*s) {
+		cleanup_buf struct buf quoted = BUF_INIT;
+
+		dockerfile_quote(&quoted, in->args[2]);
 		return err_kind(err, ERR_BAD_PARAM,
-				"invalid name for build stage: \"%.200s\", name can't start with a "
+				"invalid name for build stage: %.400s, name can't start with a "
 				"number or contain symbols",
-				in->args[2]);
+				buf_str(&quoted));
+	}
 	return 0;
 }
 
@@ -348,9 +301,11 @@ static int check_onbuild(const struct df_instr *in, struct err *err)
 
 static int check(const struct df_instr *in, struct err *err)
 {
+	bool flags_first = in->cmd == DF_ENV || in->cmd == DF_LABEL || in->cmd == DF_SHELL;
 	int rc;
 
-	if ((rc = check_args(in, err)) < 0 || (rc = dockerfile_flags_check(in, err)) < 0)
+	if ((flags_first && (rc = dockerfile_flags_check(in, err)) < 0) ||
+	    (rc = check_args(in, err)) < 0 || (rc = dockerfile_flags_check(in, err)) < 0)
 		return rc;
 	if (in->cmd == DF_ONBUILD)
 		return check_onbuild(in, err);
@@ -378,14 +333,15 @@ static int fill(struct df_instr *in, enum shape shape, const char *after, char e
 	rest = skip_space(dockerfile_flags_take(after, escape, &in->flags));
 	args = xstrdup(rest);
 	rtrim(args);
-	in->rest = in->cmd == DF_HEALTHCHECK ? xstrdup(skip_space(after)) : xstrdup(args);
-	rtrim(in->rest);
+	in->rest = xstrdup(in->cmd == DF_HEALTHCHECK ? skip_space(after) : rest);
+	if (in->cmd != DF_ONBUILD) /* its trigger is kept with the blanks at its end */
+		rtrim(in->rest);
 	return read_args(shape, args, escape, df_cmd_name(in->cmd), in, err);
 }
 
-/* *form: an error is one of the text's form, not of the instruction. */
-static int parse_instr(const char *text, char escape, int line, struct df_instr *out, bool *form,
-		       struct err *err)
+/* Reads an instruction without looking at what it says. *form: an error is one of the text's form. */
+static int read_instr(const char *text, char escape, int line, struct df_instr *out, bool *form,
+		      struct err *err)
 {
 	struct df_instr in = { .line = line };
 	const char *s = skip_space(text);
@@ -404,9 +360,8 @@ static int parse_instr(const char *text, char escape, int line, struct df_instr 
 	in.cmd = commands[i].cmd;
 	in.original = xstrdup(s);
 	rtrim(in.original);
-	rc = fill(&in, commands[i].shape, s + n, escape, err);
-	*form = rc < 0;
-	if (rc < 0 || (rc = check(&in, err)) < 0) {
+	if ((rc = fill(&in, commands[i].shape, s + n, escape, err)) < 0) {
+		*form = true;
 		df_instr_fini(&in);
 		return rc;
 	}
@@ -430,10 +385,14 @@ int dockerfile_parse_one(const char *text, char escape, int line, struct df_inst
 	cleanup_strv char **words = NULL;
 	struct df_heredoc h;
 	bool form;
-	int rc = parse_instr(text, escape, line, out, &form, err);
+	int rc = read_instr(text, escape, line, out, &form, err);
 
 	if (rc < 0)
 		return rc;
+	if ((rc = check(out, err)) < 0) {
+		df_instr_fini(out);
+		return rc;
+	}
 	words = heredoc_words(out);
 	for (char **w = words; *w; w++)
 		if (dockerfile_heredoc(*w, &h)) {
@@ -539,6 +498,8 @@ struct parser {
 	struct dockerfile d;
 	unsigned seen; /* directives */
 	bool directives, failed;
+	bool has_from, early; /* early: of a stage that no FROM began, which goes before what
+				 is wrong behind it */
 	struct err first; /* of an instruction: errors of the text's form go before it */
 };
 
@@ -553,33 +514,6 @@ static int next_of(struct parser *p, const char **s, size_t *n, struct err *err)
 	if (memchr(*s, '\0', *n))
 		return err_kind(err, ERR_BAD_PARAM, "line %d has a NUL byte", p->l.line);
 	return 1;
-}
-
-static struct df_instr *add_instr(struct parser *p, const char *text, int line, struct err *err)
-{
-	struct dockerfile *d = &p->d;
-	struct err why = { 0 };
-	bool form;
-
-	if (d->n == DOCKERFILE_INSTRS) {
-		err_kind(err, ERR_BAD_PARAM, "dockerfile has more than %d instructions",
-			 DOCKERFILE_INSTRS);
-		return NULL;
-	}
-	if (d->n % 16 == 0)
-		d->v = xrealloc(d->v, (d->n + 16) * sizeof(*d->v));
-	if (parse_instr(text, d->escape, line, &d->v[d->n], &form, &why) == 0)
-		return &d->v[d->n++];
-	if (form) {
-		*err = why;
-		return NULL;
-	}
-	if (!p->failed) {
-		p->first = why;
-		err_wrap(&p->first, why.code, "dockerfile parse error on line %d", line);
-	}
-	p->failed = true;
-	return NULL;
 }
 
 /* Takes the lines of a here-document. */
@@ -615,6 +549,51 @@ static int heredocs(struct parser *p, struct df_instr *in, struct err *err)
 	return rc;
 }
 
+/* What an instruction says; the first error is kept until all of the text was read. */
+static int check_next(struct parser *p, struct df_instr *in, struct err *err)
+{
+	int rc = check(in, err);
+
+	if (rc < 0)
+		return err_wrap(err, rc, "dockerfile parse error on line %d", in->line);
+	p->has_from |= in->cmd == DF_FROM;
+	p->early |= !p->has_from && in->cmd != DF_ARG;
+	return 0;
+}
+
+static int add_instr(struct parser *p, const char *text, int line, struct err *err)
+{
+	struct dockerfile *d = &p->d;
+	struct err why = { 0 };
+	struct df_instr in;
+	bool form;
+	int rc;
+
+	if (d->n == DOCKERFILE_INSTRS)
+		return err_kind(err, ERR_BAD_PARAM, "dockerfile has more than %d instructions",
+				DOCKERFILE_INSTRS);
+	if (d->n % 16 == 0)
+		d->v = xrealloc(d->v, (d->n + 16) * sizeof(*d->v));
+	if ((rc = read_instr(text, d->escape, line, &in, &form, &why)) < 0 && form) {
+		*err = why;
+		return rc;
+	}
+	if (rc < 0)
+		err_wrap(&why, rc, "dockerfile parse error on line %d", line);
+	else if ((rc = heredocs(p, &in, err)) < 0) {
+		df_instr_fini(&in);
+		return rc;
+	} else if (p->failed || (rc = check_next(p, &in, &why)) < 0)
+		df_instr_fini(&in);
+	else
+		d->v[d->n++] = in;
+	if (rc < 0 && !p->failed && !p->early) {
+		p->first = why;
+		p->failed = true;
+	}
+	return 0;
+}
+
 static void warn_empty(struct dockerfile *d, const char *text)
 {
 	cleanup_free char *w = xasprintf("[WARNING]: Empty continuation line found in: %s", text);
@@ -628,7 +607,6 @@ static int logical_line(struct parser *p, const char *s, size_t len, struct err 
 	cleanup_buf struct buf text = BUF_INIT;
 	int first = p->l.line, rc = 0;
 	bool more, empty = false;
-	struct df_instr *in;
 	size_t n;
 
 	while (len && isspace((unsigned char)*s)) {
@@ -647,13 +625,11 @@ static int logical_line(struct parser *p, const char *s, size_t len, struct err 
 		n = strip_continuation(s, len, p->d.escape, &more);
 		buf_add(&text, s, n);
 	}
-	if (rc < 0 || is_blank(buf_str(&text), text.len))
-		return rc < 0 ? rc : 0;
+	if (rc < 0)
+		return rc;
 	if (empty)
 		warn_empty(&p->d, buf_str(&text));
-	err->code = 0;
-	in = add_instr(p, buf_str(&text), first, err);
-	return in ? heredocs(p, in, err) : err->code;
+	return add_instr(p, buf_str(&text), first, err);
 }
 
 static int parse_all(struct parser *p, struct err *err)

@@ -156,36 +156,18 @@ static int change_entrypoint(struct change *c)
 static int pairs(struct change *c, const char *what,
 		 int (*set)(struct change *c, const char *name, const char *value))
 {
-	cleanup_strv char **words = dockerfile_words(c->rest, c->escape);
+	cleanup_strv char **v = NULL;
 	int rc;
 
-	if (!words[0])
+	if ((rc = dockerfile_pairs(c->rest, c->escape, what, &v, c->err)) < 0)
+		return rc;
+	if (!v[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "%s requires at least one argument", what);
-	if (!strchr(words[0], '=')) {
+	for (char **p = v; *p; p += 2) {
 		cleanup_free char *name = NULL, *value = NULL;
-		const char *rest = c->rest + strspn(c->rest, " \t");
 
-		rest += strlen(words[0]);
-		rest += strspn(rest, " \t");
-		if (!words[1])
-			return err_kind(c->err, ERR_BAD_PARAM, "%s must have two arguments", what);
-		if ((rc = dockerfile_expand(words[0], c->escape, c->env, &name, c->err)) < 0 ||
-		    (rc = dockerfile_expand(rest, c->escape, c->env, &value, c->err)) < 0)
-			return rc;
-		return set(c, name, value);
-	}
-	for (char **w = words; *w; w++) {
-		cleanup_free char *name = NULL, *value = NULL;
-		char *eq = strchr(*w, '=');
-
-		if (!eq)
-			return err_kind(c->err, ERR_BAD_PARAM,
-					"Syntax error - can't find = in \"%s\". Must be of the "
-					"form: name=value",
-					*w);
-		*eq = '\0';
-		if ((rc = dockerfile_expand(*w, c->escape, c->env, &name, c->err)) < 0 ||
-		    (rc = dockerfile_expand(eq + 1, c->escape, c->env, &value, c->err)) < 0)
+		if ((rc = dockerfile_expand(p[0], c->escape, c->env, &name, c->err)) < 0 ||
+		    (rc = dockerfile_expand(p[1], c->escape, c->env, &value, c->err)) < 0)
 			return rc;
 		if (!*name)
 			return err_kind(c->err, ERR_BAD_PARAM, "%s names can not be blank", what);
@@ -282,22 +264,25 @@ static int by_text(const void *a, const void *b)
 
 static int change_expose(struct change *c)
 {
-	cleanup_strv char **words = dockerfile_words(c->rest, c->escape);
+	cleanup_strv char **words = dockerfile_fields(c->rest), **ports = strv_split("", ' ');
 	int rc;
 
 	if (!words[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "EXPOSE requires at least one argument");
 	qsort(words, strv_len(words), sizeof(*words), by_text);
 	for (char **w = words; *w; w++) {
-		cleanup_strv char **ports = NULL;
+		cleanup_strv char **some = NULL;
 
-		if ((rc = dockerfile_expand_words(*w, c->escape, c->env, &ports, c->err)) < 0)
+		if ((rc = dockerfile_expand_words(*w, c->escape, c->env, &some, c->err)) < 0)
 			return rc;
-		for (char **p = ports; *p; p++) {
-			NOTE(c, " %s", *p);
-			if ((rc = expose_one(c, *p)) < 0)
-				return rc;
-		}
+		for (char **p = some; *p; p++)
+			strv_add(&ports, *p);
+	}
+	NOTE(c, "%s", ports[0] ? "" : " ");
+	for (char **p = ports; *p; p++) {
+		NOTE(c, " %s", *p);
+		if ((rc = expose_one(c, *p)) < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -311,7 +296,7 @@ static int volume_names(struct change *c, char ***out)
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		words = dockerfile_words(c->rest, c->escape);
+		words = dockerfile_fields(c->rest);
 	if (!words[0])
 		return err_kind(c->err, ERR_BAD_PARAM, "VOLUME requires at least one argument");
 	for (char **w = words; *w; w++) {
@@ -510,9 +495,11 @@ static int health_test(const struct df_instr *in, json_t *test, struct err *err)
 	}
 	if (strcasecmp(in->args[0], "CMD") != 0) {
 		cleanup_free char *type = upper(in->args[0]);
+		cleanup_buf struct buf quoted = BUF_INIT;
 
+		dockerfile_quote(&quoted, type);
 		return err_kind(err, ERR_BAD_PARAM,
-				"Unknown type \"%s\" in HEALTHCHECK (try CMD)", type);
+				"Unknown type %.400s in HEALTHCHECK (try CMD)", buf_str(&quoted));
 	}
 	if (!in->args[1])
 		return err_kind(err, ERR_BAD_PARAM, "Missing command after HEALTHCHECK CMD");

@@ -49,6 +49,75 @@ char **dockerfile_words(const char *s, char escape)
 	}
 }
 
+char **dockerfile_fields(const char *s)
+{
+	char **v = strv_split("", ' ');
+
+	for (;;) {
+		const char *start;
+
+		while (isspace((unsigned char)*s))
+			s++;
+		if (!*s)
+			return v;
+		for (start = s; *s && !isspace((unsigned char)*s);)
+			s++;
+		{
+			cleanup_free char *word = xstrndup(start, (size_t)(s - start));
+
+			strv_add(&v, word);
+		}
+	}
+}
+
+/* "name value with blanks": the first white space is the end of the name, even within quotes. */
+static int old_pair(const char *s, const char *what, char ***out, struct err *err)
+{
+	cleanup_free char *text = xstrdup(s + strspn(s, " \t\r\v\f"));
+	size_t n = strlen(text);
+	char *value;
+
+	while (n && isspace((unsigned char)text[n - 1]))
+		text[--n] = '\0';
+	value = text + strcspn(text, " \t\r\v\f");
+	if (!*value)
+		return err_kind(err, ERR_BAD_PARAM, "%s must have two arguments", what);
+	*value++ = '\0';
+	value += strspn(value, " \t\r\v\f");
+	strv_add(out, text);
+	strv_add(out, value);
+	return 0;
+}
+
+int dockerfile_pairs(const char *s, char escape, const char *what, char ***out, struct err *err)
+{
+	cleanup_strv char **words = dockerfile_words(s, escape), **v = strv_split("", ' ');
+	int rc = 0;
+
+	if (words[0] && !strchr(words[0], '='))
+		rc = old_pair(s, what, &v, err);
+	else
+		for (char **w = words; *w; w++) {
+			char *eq = strchr(*w, '=');
+
+			if (!eq) {
+				cleanup_buf struct buf quoted = BUF_INIT;
+
+				dockerfile_quote(&quoted, *w);
+				return err_kind(err, ERR_BAD_PARAM,
+						"Syntax error - can't find = in %.400s. Must be of "
+						"the form: name=value",
+						buf_str(&quoted));
+			}
+			*eq = '\0';
+			strv_add(&v, *w);
+			strv_add(&v, eq + 1);
+		}
+	if (rc == 0)
+		*out = take_ptr(&v);
+	return rc;
+}
+
 struct expander {
 	const char *s;
 	char *const *env;

@@ -11,6 +11,11 @@
 /* Splits at white space that is neither quoted nor escaped; quotes and escapes stay in the words.
  * escape: the backslash, usually. */
 char **dockerfile_words(const char *s, char escape);
+/* Splits at white space, whatever is quoted. */
+char **dockerfile_fields(const char *s);
+/* What follows ENV or LABEL (what), as name, value, name, value ...: "name=value" each, or one name
+ * and the rest of the line. Nothing for nothing. */
+int dockerfile_pairs(const char *s, char escape, const char *what, char ***out, struct err *err);
 /* One word with quotes and escapes taken away and $x, ${x}, ${x:-w}, ${x:+w}, ${x:?w} (and without
  * the colon), ${x#p} ${x##p} ${x%p} ${x%%p} ${x/p/w} ${x//p/w} replaced from env, a vector of
  * KEY=VALUE. Owned. */

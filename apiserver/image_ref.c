@@ -371,3 +371,10 @@ bool image_ref_match(const struct image_ref *r, const char *pattern)
 
 	return !fnmatch(pattern, whole, FNM_PATHNAME) || !fnmatch(pattern, name, FNM_PATHNAME);
 }
+
+int image_ref_check_pull(const struct image_ref *r, struct err *err)
+{
+	if (!str_eq(r->domain, "docker.io") || !str_eq(r->path, "library/scratch"))
+		return 0;
+	return err_kind(err, ERR_FORBIDDEN, "'scratch' is a reserved name");
+}

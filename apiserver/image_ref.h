@@ -25,6 +25,8 @@ struct image_ref {
 
 /* Docker's texts on failure, BAD_PARAM: "invalid reference format", ... */
 int image_ref_parse(const char *s, struct image_ref *out, struct err *err);
+/* FORBIDDEN for "scratch", which no registry may have. */
+int image_ref_check_pull(const struct image_ref *r, struct err *err);
 /* The same, or an image ID: 64 hex digits or sha256:<64 hex> leave domain and path empty and set
  * digest (sha256:...). */
 int image_ref_parse_any(const char *s, struct image_ref *out, struct err *err);

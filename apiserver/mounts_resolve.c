@@ -218,14 +218,11 @@ static int image_volumes(struct ct_spec *spec, struct ct_mounts *out, struct err
 	int rc;
 
 	json_object_foreach ((json_t *)vols, dest, unused) {
-		cleanup_free char *clean = mount_clean_path(dest);
+		/* a path that does not begin with a slash is below / as well */
+		cleanup_free char *path = xasprintf("/%s", dest),
+				  *clean = mount_clean_path(path);
 		struct ct_mount *m;
 
-		if (clean[0] != '/')
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid volume specification: '%s': invalid mount path: "
-					"'%s' mount path must be absolute",
-					dest, dest);
 		if (strcmp(clean, "/") == 0)
 			return err_kind(err, ERR_BAD_PARAM,
 					"invalid volume specification: '%s': invalid "

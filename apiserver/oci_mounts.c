@@ -399,3 +399,40 @@ int oci_mounts(const struct oci_ctx *o, struct jw *w, struct err *err)
 	jw_end(w);
 	return 0;
 }
+
+static bool is_beneath(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
+}
+
+static bool is_folder(const struct user_mount *um)
+{
+	struct stat st;
+
+	return um->is_tmpfs || stat(um->source, &st) < 0 || S_ISDIR(st.st_mode);
+}
+
+int oci_mountpoints(const struct oci_ctx *o, struct jw *w, struct err *err)
+{
+	static const char *const own[] = { "/proc", "/dev", "/sys" };
+	__attribute__((cleanup(user_mounts_fini))) struct user_mounts u = { 0 };
+	int rc;
+
+	if ((rc = collect(o, &u, err)) < 0)
+		return rc;
+	jw_arr(w, "mountpoints");
+	for (size_t i = 0; i < u.n; i++) {
+		bool covered = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(own); k++)
+			covered |= is_beneath(u.v[i].dest, own[k]);
+		for (size_t k = 0; k < i; k++)
+			covered |= is_beneath(u.v[i].dest, u.v[k].dest);
+		if (!covered && is_folder(&u.v[i]))
+			jw_str(w, NULL, u.v[i].dest);
+	}
+	jw_end(w);
+	return 0;
+}

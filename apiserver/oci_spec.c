@@ -271,11 +271,12 @@ static void write_lowers(const struct oci_ctx *o, struct jw *w)
 	jw_end(w);
 }
 
-static void write_zone_json(const struct oci_ctx *o, struct buf *b)
+static int write_zone_json(const struct oci_ctx *o, struct buf *b, struct err *err)
 {
 	const struct ct_spec *spec = o->spec;
 	struct jw w = JW(b);
 	char path[1024];
+	int rc;
 
 	jw_obj(&w, NULL);
 	jw_str(&w, "id", spec->id);
@@ -305,12 +306,15 @@ static void write_zone_json(const struct oci_ctx *o, struct buf *b)
 		jw_end(&w);
 	}
 	jw_str(&w, "workdir", jget_str(o->cfg, "WorkingDir", ""));
+	if ((rc = oci_mountpoints(o, &w, err)) < 0)
+		return rc;
 	write_restart_policy(o, &w);
 	jw_int(&w, "restart_count", spec->st.restart_count);
 	jw_int(&w, "oom_score_adj", jget_int(o->hc, "OomScoreAdj", 0));
 	jw_obj(&w, "metadata_internal");
 	jw_end(&w);
 	jw_end(&w);
+	return 0;
 }
 
 static int write_file(const struct ct_spec *spec, const char *name, const struct buf *b,
@@ -407,7 +411,8 @@ int oci_write(const struct ct_spec *spec, const struct oci_env *env, struct err 
 		return rc;
 	if ((rc = oci_metadata_json(&o, &meta, err)) < 0)
 		return rc;
-	write_zone_json(&o, &zone);
+	if ((rc = write_zone_json(&o, &zone, err)) < 0)
+		return rc;
 	if ((rc = make_folders(spec, env->ipc_pid > 0, err)) < 0)
 		return rc;
 	if ((rc = write_file(spec, "config.json", &config, err)) < 0 ||

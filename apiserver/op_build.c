@@ -251,10 +251,10 @@ static int add_labels(struct build *b, struct err *err)
 
 static int meta_arg(struct build *b, const struct df_instr *in, struct err *err)
 {
+	cleanup_strv char **env = build_args_meta(&b->args); /* of those before this line */
 	int rc;
 
 	for (char **a = in->args; *a; a++) {
-		cleanup_strv char **env = build_args_meta(&b->args);
 		cleanup_free char *one = NULL;
 
 		if ((rc = build_expand_arg(b, *a, env, &one, err)) < 0)

@@ -19,6 +19,7 @@ struct zone_conf {
 	struct json j;
 	const char *id, *uuid, *runtime, *runtime_root, *cgroup;
 	const char *workdir; /* "" */
+	const struct json_val *mountpoints; /* directories, as strings */
 	bool tty, open_stdin, private_netns;
 	int64_t oom_score_adj;
 	int shm_pid;	    /* whose /dev/shm the zone shares; 0: none */

@@ -152,33 +152,59 @@ static int open_in_root(int root_fd, const char *path, int flags)
 	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
-/* What is missing of a directory in the zone, as far as it goes: a failure shows when the user's
- * process enters it. */
-static void make_workdir(const struct zone_conf *c)
+/* A path in the root, what is missing of it made. -1: it cannot be. */
+static int open_target(int root_fd, const char *dest, bool is_dir)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (dest[0] != '/' || str_fmt(path, sizeof(path), "%s", dest) < 0)
+		return -1;
+	for (char *p = path; p;) {
+		char *start = p + 1, *slash = strchr(start, '/');
+		cleanup_fd int parent = -1;
+
+		if (slash)
+			*slash = '\0';
+		fd = open_in_root(root_fd, path, O_PATH);
+		if (fd < 0 && errno == ENOENT && *start) {
+			*p = '\0';
+			parent = open_in_root(root_fd, *path ? path : "/", O_PATH | O_DIRECTORY);
+			*p = '/';
+			if (slash || is_dir)
+				mkdirat(parent, start, 0755);
+			else
+				close(openat(parent, start,
+					     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+					     0644));
+			fd = open_in_root(root_fd, path, O_PATH);
+		}
+		if (!slash || fd < 0)
+			return fd;
+		close(fd);
+		*slash = '/';
+		p = slash;
+	}
+	return -1;
+}
+
+/* The working directory, and where something is mounted: the runtime would make these with other
+ * modes. What cannot be made shows when the zone starts. */
+static void make_places(const struct zone_conf *c)
 {
 	cleanup_fd int root_fd = open(c->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cleanup_fd int dir_fd = -1;
-	char path[PATH_MAX], *p, *name;
+	const struct json_val *e;
 	mode_t old;
+	int fd;
 
-	if (root_fd < 0 || str_fmt(path, sizeof(path), "%s", c->workdir) < 0 || path[0] != '/')
-		return;
-	dir_fd = open_in_root(root_fd, path, O_PATH);
-	if (dir_fd >= 0)
+	if (root_fd < 0)
 		return;
 	old = umask(0);
-	dir_fd = open_in_root(root_fd, "/", O_PATH | O_DIRECTORY);
-	for (p = path + 1, name = p; dir_fd >= 0 && *name; name = p) {
-		bool last = !*(p = name + strcspn(name, "/"));
-
-		*p = '\0';
-		if (*name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-			mkdirat(dir_fd, name, 0755);
-		close(dir_fd);
-		dir_fd = open_in_root(root_fd, path, O_PATH | O_DIRECTORY);
-		if (!last)
-			*p++ = '/';
-	}
+	if ((fd = open_target(root_fd, c->workdir, true)) >= 0)
+		close(fd);
+	for (e = json_first(&c->j, c->mountpoints); e; e = json_next(&c->j, c->mountpoints, e))
+		if (e->type == JSON_STR && (fd = open_target(root_fd, e->s, true)) >= 0)
+			close(fd);
 	umask(old);
 }
 
@@ -265,8 +291,8 @@ int zone_mount(const struct zone_conf *c, bool cgroup_view, struct err *err)
 
 	if ((rc = mount_root(c, cgroup_view, err)) < 0 || (rc = bind_native(c, err)) < 0)
 		return rc;
-	if (c->workdir[0] && c->upper)
-		make_workdir(c);
+	if (c->upper)
+		make_places(c);
 	return 0;
 }
 
@@ -286,43 +312,6 @@ static bool is_bind(const struct json *j, const struct json_val *m)
 {
 	return strcmp(json_str(j, m, "type", ""), "bind") == 0 || has_option(j, m, "bind") ||
 	       has_option(j, m, "rbind");
-}
-
-/* The place to mount on, made as the runtime would make it when the zone starts. -1: it cannot be.
- */
-static int open_target(int root_fd, const char *dest, bool is_dir)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	if (dest[0] != '/' || str_fmt(path, sizeof(path), "%s", dest) < 0)
-		return -1;
-	for (char *p = path; p;) {
-		char *start = p + 1, *slash = strchr(start, '/');
-		cleanup_fd int parent = -1;
-
-		if (slash)
-			*slash = '\0';
-		fd = open_in_root(root_fd, path, O_PATH);
-		if (fd < 0 && errno == ENOENT && *start) {
-			*p = '\0';
-			parent = open_in_root(root_fd, *path ? path : "/", O_PATH | O_DIRECTORY);
-			*p = '/';
-			if (slash || is_dir)
-				mkdirat(parent, start, 0755);
-			else
-				close(openat(parent, start,
-					     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-					     0644));
-			fd = open_in_root(root_fd, path, O_PATH);
-		}
-		if (!slash || fd < 0)
-			return fd;
-		close(fd);
-		*slash = '/';
-		p = slash;
-	}
-	return -1;
 }
 
 /* One bind of config.json; what cannot be mounted is left out. */

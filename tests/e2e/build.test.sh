@@ -58,7 +58,7 @@ ENV A=1 B="two words" C=$A-x
 ENV OLD style value
 LABEL l.one="a b" two=${B}
 EXPOSE 80 53/udp 1000-1001
-VOLUME /v1 "/v 2"
+VOLUME ["/v1","/v 2"]
 VOLUME ["/v3"]
 USER nobody
 WORKDIR /w/x
@@ -165,6 +165,45 @@ t_add() {
 	api POST "/build?t=${C}:r&remote=http://127.0.0.1:8123/Remote" >"$T/o"; has "$(img "${C}:r" '{{.Config.Env}}')" REMOTE=1
 	out D run --rm "$C" sh -c 'cat /got/web.txt; stat -c %a /got/web.txt; zcat </named | tar t'; eq "$OUT" $'web\n600\nin/\nin/file'
 }
+t_destinations() { # dots and slashes mean what they mean in a shell; new folders are the user's, but for those above a whole folder
+	mkdir -p "$T/ctx/d" "$T/a"; echo f >"$T/ctx/f"; echo g >"$T/ctx/d/g"; tar -C "$T/ctx" -cf "$T/ctx/t.tar" f; local a b
+	ctx <<'E'
+FROM busybox
+WORKDIR /w/x
+COPY f ..
+COPY f ../../up
+COPY f /../top
+COPY f /n/../m
+COPY f //s//t
+COPY f d/g ./
+COPY f /y/.
+COPY --chown=1:2 f /o/p/q
+COPY --chown=1:2 d /r/s/t
+ADD --chown=1:2 t.tar /u/v
+VOLUME rel
+RUN ls -ld /rel | cut -c1-10
+RUN []
+E
+	build; has "$OUT" drwxr-xr-x; out D run --rm "$C" sh -c 'ls /w/f /up /top /m /s/t /w/x/f /w/x/g /y/f; stat -c "%n %u:%g" /o /o/p /o/p/q /r /r/s /r/s/t /r/s/t/g /u /u/v; stat -c %a /rel'
+	eq "$OUT" $'/m\n/s/t\n/top\n/up\n/w/f\n/w/x/f\n/w/x/g\n/y/f\n/o 1:2\n/o/p 1:2\n/o/p/q 1:2\n/r 0:0\n/r/s 0:0\n/r/s/t 1:2\n/r/s/t/g 1:2\n/u 0:0\n/u/v 0:0\n755'
+	eq "$(img "$C" '{{json .Config.Cmd}}')" '["sh"]'
+	while IFS='|' read -r a b; do ctx <<<$'FROM busybox\nRUN touch /file\n'"$a"; rc 1 D build "$T/ctx"; has "$ERR" "$b" "$a"; done <<'E'
+COPY --chown=1: f /x|can't find gid for group : no such group: 
+COPY --chown=:1 f /x|can't find uid for user : no such user: 
+VOLUME /file|cannot mount volume over existing file, file exists /file
+WORKDIR /file/x|Cannot mkdir: /file/x is not a directory
+COPY --from=scratch /x /x|invalid from flag value scratch: 'scratch' is a reserved name
+E
+	rc 1 D pull scratch; has "$ERR" "'scratch' is a reserved name"
+}
+t_lines() { # a line stays a line, in whatever pieces it was written
+	local i; ctx <<<$'FROM busybox\nRUN for i in 1 2 3; do printf "a$i " >&2; printf "x$i "; printf "b$i" >&2; printf "y$i\\n"; printf "\\n" >&2; done; printf end'
+	build; for i in 1 2 3; do has "$OUT" "x$i y$i"$'\n'; has "$OUT$ERR" "a$i b$i"; done; has "$OUT" end
+}
+t_triggers() { # Docker's order: the triggers belong to FROM
+	ctx <<<$'FROM busybox\nONBUILD ENV A=1\nONBUILD RUN echo "on $A"'; build; ctx <<<"FROM $C"; out D build --no-cache "$T/ctx"
+	eq "$(sed -E 's/[0-9a-f]{12}/ID/g; 1d' <<<"$OUT")" "Step 1/1 : FROM $C"$'\n# Executing 2 build triggers\n ---> Running in ID\nRemoving intermediate container ID\n ---> Running in ID\non 1\nRemoving intermediate container ID\n ---> ID\nSuccessfully built ID'
+}
 t_stages() {
 	ctx <<'E'
 ARG BASE=nonexistent
@@ -200,6 +239,7 @@ E
 	build --build-arg B=b; has "$OUT" "Using cache"; build --build-arg B=c; out D run --rm "$C" cat /o; eq "$OUT" "top-default-c-default-none-set-"
 	build --build-arg ZZ=1 --build-arg YY=1 --build-arg B=c; has "$OUT" "[Warning] One or more build-args [YY ZZ] were not consumed"
 	ctx <<<$'FROM busybox\nRUN echo a-$A\nFROM busybox\nARG A\nRUN echo b-$A'; build --build-arg A=1; has "$OUT" $'\na-\n'; has "$OUT" $'\nb-1\n'
+	ctx <<<$'ARG A=busybox B=$A\nFROM ${B:-busybox}\nARG X=1 Y=$X\nRUN echo "[$X$Y]"'; build; has "$OUT" $'\n[1]\n' "those of one line do not see each other"
 	ctx <<<$'FROM busybox\nARG V=a.tar.gz\nENV W=${V%.gz} X=${V##*.} Y=${V/tar/zip} Z=${V#a.}'; build; has "$(img "$C" '{{.Config.Env}}')" "W=a.tar X=gz Y=a.zip.gz Z=tar.gz"
 }
 t_cache() {

@@ -83,7 +83,15 @@ static void test_lines(void **state)
 		{ "RUN [\"a\", 1]", "!failed to parse D: when using JSON array syntax, arrays must be "
 				    "comprised of strings only" },
 		{ "RUN <<E\nx", "!failed to parse D: unterminated heredoc" },
+		{ "FROM a\nFOO\nADD <<E\nx", "!failed to parse D: unterminated heredoc" },
 		/* an instruction */
+		{ "FROM a\n\\\n\n", "!dockerfile parse error on line 2: unknown instruction: " },
+		{ "FROM a\nENV --x=1", "!dockerfile parse error on line 2: unknown flag: --x" },
+		{ "FROM a\nSHELL --x", "!dockerfile parse error on line 2: unknown flag: --x" },
+		{ "RUN a\nFOO", "RUN||a,|1" }, /* what is wrong there is told by others */
+		{ "FROM a\nLABEL \"b c\" d", "FROM||a,|1;LABEL||\"b,c\" d,|2" },
+		{ "FROM a\nHEALTHCHECK a\"b", "!dockerfile parse error on line 2: Unknown type "
+					    "\"A\\\"B\" in HEALTHCHECK (try CMD)" },
 		{ "FROM a\n\nNOSUCH x",
 		  "!dockerfile parse error on line 3: unknown instruction: NOSUCH" },
 		{ "FORM a", "!dockerfile parse error on line 1: unknown instruction: FORM (did you "
@@ -193,6 +201,16 @@ static void test_ignore(void **state)
 		{ "\xef\xbb\xbfx", "x", true },
 		{ ".", "x", false },
 		{ "/", "x", false },
+		{ "**/foo", "myfoo", false },
+		{ "**/foo", "d/foo", true },
+		{ "a/**/foo", "a/myfoo", false },
+		{ "**.log", "d/a.log", true },
+		{ "**o?", "xof", false },
+		{ "a**", "abc/d", true },
+		{ "[!a]x", "!x", true },
+		{ "[!a]x", "bx", false },
+		{ "../x", "x", false },
+		{ "/../x", "x", true },
 	};
 
 	(void)state;

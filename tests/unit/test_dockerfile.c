@@ -196,6 +196,11 @@ static const struct {
 	{ "ENV a=1\nENV a=2 c=$a", "{\"Env\":[\"a=2\",\"c=1\"]}", false },
 	{ "ENV a  b  c ", "{\"Env\":[\"a=b  c\"]}", false },
 	{ "ENV a\\\n=1", "{\"Env\":[\"a=1\"]}", false },
+	{ "LABEL \"c d\" e", "failed to process \"\\\"c\": unexpected end of statement while looking "
+			    "for matching double-quote",
+	  true },
+	{ "VOLUME a\\ b", "{\"Volumes\":{\"a\":{},\"b\":{}}}", false },
+	{ "ONBUILD RUN x  ", "{\"OnBuild\":[\"RUN x\"]}", false },
 	{ "EXPOSE 80/TCP 53/udp", "{\"ExposedPorts\":{\"53/udp\":{},\"80/tcp\":{}}}", false },
 	{ "LABEL a=b \"c d\"=e", "{\"Labels\":{\"a\":\"b\",\"c d\":\"e\"}}", false },
 	{ "WORKDIR /a\nWORKDIR ../b/./c", "{\"WorkingDir\":\"/b/c\"}", false },
@@ -238,7 +243,9 @@ static const struct {
 	{ "ENTRYPOINT", "{\"Entrypoint\":null}", false },
 	{ "CMD [1]", "when using JSON array syntax, arrays must be comprised of strings only", true },
 	{ "VOLUME [\"\"]", "VOLUME specified can not be an empty string", true },
-	{ "VOLUME a \"b c\"", "{\"Volumes\":{\"a\":{},\"b c\":{}}}", false },
+	{ "VOLUME a \"b c\"", "failed to process \"\\\"b\": unexpected end of statement while "
+				 "looking for matching double-quote",
+	  true },
 	{ "USER $NO", "{\"User\":\"\"}", false },
 	{ "WORKDIR $NO", "cannot normalize nothing", true },
 	{ "HEALTHCHECK --nope=1 CMD x", "unknown flag: --nope", true },
