@@ -66,16 +66,19 @@ static void logs_done(struct job *job)
 
 static int parse_time(struct req *r, const char *name, int64_t *out, struct err *err)
 {
-	const char *s = req_query(r, name);
+	const char *s = req_query(r, name), *dot;
+	cleanup_free char *seconds = NULL;
+	int64_t whole;
+	bool nanos;
 
 	*out = 0;
-	if (str_empty(s) || str_eq(s, "0"))
+	if (str_empty(s) || str_eq(s, "0") || parse_unix_time_ns(s, out) == 0)
 		return 0;
-	if (parse_unix_time_ns(s, out) < 0)
-		return err_kind(err, ERR_BAD_PARAM,
-				"invalid value for \"%s\": parsing time \"%s\": invalid syntax",
-				name, s);
-	return 0;
+	dot = strchr(s, '.');
+	seconds = xstrndup(s, dot ? (size_t)(dot - s) : strlen(s));
+	nanos = dot && parse_i64(seconds, INT64_MIN, INT64_MAX, &whole) == 0;
+	return err_kind(err, ERR_BAD_PARAM, "invalid value for \"%s\": invalid timestamp \"%s\": invalid %s \"%s\": invalid syntax",
+			name, s, nanos ? "nanoseconds" : "seconds", nanos ? dot + 1 : seconds);
 }
 
 static int logs_parse(struct req *r, struct log_read_opts *o, struct err *err)

@@ -48,7 +48,8 @@ t_since_until() {
 	local ts; ts=$(D logs -t "$C" | sed -n '2s/ .*//p'); like "$ts" '^20[0-9T:-]*\.[0-9]{9}Z$'
 	eq "$(D logs --since "$ts" "$C")" $'two\nthree'; eq "$(D logs --until "$ts" "$C")" $'one\ntwo'; eq "$(D logs --since "$ts" --until "$ts" "$C")" two
 	eq "$(D logs --since 1h "$C")" $'one\ntwo\nthree'; eq "$(D logs --since 2099-01-01T00:00:00Z "$C")" ""
-	api GET "/containers/$C/logs?stdout=1&since=x" >/dev/null; eq "$(status)" 400
+	eq "$(api GET "/containers/$C/logs?stdout=1&since=x" | jq -r .message)" 'invalid value for "since": invalid timestamp "x": invalid seconds "x": invalid syntax'; eq "$(status)" 400
+	eq "$(api GET "/containers/$C/logs?stdout=1&until=1.x" | jq -r .message)" 'invalid value for "until": invalid timestamp "1.x": invalid nanoseconds "x": invalid syntax'
 }
 t_details() { out D run --name "$C" --log-opt labels=k,l --log-opt env=E --label k=v -e E=a\ b busybox echo x; eq "$(D logs --details "$C")" "E=a+b,k=v x"; }
 t_follow() {
