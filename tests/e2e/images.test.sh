@@ -2,7 +2,7 @@
 # Images: odd layers come back byte for byte, hostile ones stay inside, every form of archive loads, a crash in the
 # middle leaves nothing, names and removal follow Docker's rules.
 . "$(dirname "$0")/lib.sh"
-need docker curl busybox python3 tar zstd
+need docker curl busybox python3 tar zstd umoci skopeo
 engine_start; busybox_image
 TARS=$(cd "$(dirname "$0")" && pwd)/image_tars.py
 id() { D image inspect -f '{{.Id}}' "$1"; }
@@ -55,6 +55,12 @@ t_forms() {
 		[ -s "$T/e" ] || fail "$f: no reason"
 	done
 	eq "$(layers) $(tmp_layers)" "1 0"; eq "$(D images -aq | wc -l)" 1
+}
+t_other_tools() { # umoci and skopeo read what we save, as an OCI layout and as Docker's archive; what they write loads as the same image
+	local was; D run --name "$C" busybox sh -c 'rm /etc/group; mkfifo /p; echo 1 >/one; ln /one /two; chmod 4711 /one'; D commit -c 'LABEL a=b' "$C" "$C:x" >/dev/null; D rm "$C" >/dev/null; was=$(id "$C:x")
+	D save -o "$T/s.tar" "$C:x"; mkdir "$T/oci"; tar -C "$T/oci" -xf "$T/s.tar"; eq "$(umoci ls --layout "$T/oci")" x; out umoci unpack --image "$T/oci:x" "$T/un"; eq "$(cat "$T/un/rootfs/two") $(stat -c '%a %h' "$T/un/rootfs/one") $(stat -c %F "$T/un/rootfs/p")" "1 4711 2 fifo"; [ ! -e "$T/un/rootfs/etc/group" ] || fail "a whiteout"
+	out skopeo inspect --config "oci:$T/oci:x"; eq "$(jq -r .config.Labels.a <<<"$OUT")" b; out skopeo copy -q "docker-archive:$T/s.tar" "dir:$T/dir"; out skopeo copy -q "oci:$T/oci:x" "oci:$T/oci2:docker.io/library/$C:y"; D rmi "$C:x" >/dev/null; tar -C "$T/oci2" -cf "$T/y.tar" .; out D load -q -i "$T/y.tar"; eq "$OUT" "Loaded image: $C:y"; eq "$(id "$C:y")" "$was" "its ID by way of skopeo's gzip layers"
+	out umoci config --image "$T/oci2:docker.io/library/$C:y" --config.label c=d --tag z; rm "$T/y.tar"; tar -C "$T/oci2" -cf "$T/y.tar" .; out D load -i "$T/y.tar"; like "$OUT" "Loaded image( ID)?: "; out D rmi "$C:y"; D image prune -f >/dev/null
 }
 t_load_twice_at_once() {
 	local k; python3 "$TARS" forms "$T"; for k in 1 2 3 4 5 6; do D load -q -i "$T/forms/docker.tar" >"$T/o$k" 2>&1 & done; wait
