@@ -7,6 +7,7 @@
  * into a layer, thaws it, and adds the image.
  */
 #define LOG_MODULE "commit"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,9 +85,11 @@ static int commit_run(struct job *job, struct err *err)
 	};
 
 	if (cj->pause && cj->spec->st.status == CT_RUNNING) {
-		if ((rc = cgroup_freeze(cj->spec, true, err)) < 0)
+		rc = cgroup_freeze(cj->spec, true, err);
+		if (rc < 0 && rc != -ENOENT && rc != -ENODEV)
 			return rc;
-		cj->was_frozen = true;
+		cj->was_frozen = rc >= 0;
+		*err = (struct err){ 0 }; /* it has ended meanwhile, and writes no more */
 	}
 	rc = image_commit(&ic, cj->image_id, &cj->events, err);
 	if (cj->was_frozen && cgroup_freeze(cj->spec, false, &thaw) < 0)

@@ -142,7 +142,7 @@ static int create(struct req *r, struct exec **out, struct err *err)
 		return err->code;
 	if ((rc = detach_keys_parse(jget_str(o, "DetachKeys", ""), keys, &n_keys, err)) < 0)
 		return rc;
-	if ((rc = exec_create(ct, json_incref(o), out, err)) < 0)
+	if ((rc = exec_create(ct, req_var(r, "name"), json_incref(o), out, err)) < 0)
 		return rc;
 	memcpy((*out)->detach_keys, keys, sizeof(keys));
 	(*out)->n_detach_keys = n_keys;

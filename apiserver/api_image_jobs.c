@@ -28,6 +28,8 @@
 #include "log.h"
 #include "str.h"
 
+#define REST_MAX (16 * 1024 * 1024)
+
 static ssize_t read_body(void *arg, void *p, size_t len)
 {
 	return body_read(arg, p, len);
@@ -100,6 +102,16 @@ static int import_url(struct import_job *ij, const struct image_import *im, char
 	return rc;
 }
 
+/* What follows the archive's end (its padding): a client that could not send it all would fail. */
+static void take_rest(struct body_stream *body)
+{
+	char p[4096];
+	ssize_t n = 1;
+
+	for (size_t got = 0; got < REST_MAX && n > 0; got += (size_t)n)
+		n = body_read(body, p, sizeof(p));
+}
+
 static int import_run(struct job *job, struct err *err)
 {
 	struct import_job *ij = container_of(job, struct import_job, job);
@@ -111,6 +123,8 @@ static int import_run(struct job *job, struct err *err)
 		rc = image_import_run(&im, read_body, ij->body, id, &ij->events, err);
 	else
 		rc = import_url(ij, &im, id, err);
+	if (rc == 0 && ij->body)
+		take_rest(ij->body);
 	if (rc == 0)
 		progress_status(ij->progress, NULL, "%s", id);
 	return rc;

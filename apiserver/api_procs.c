@@ -138,9 +138,21 @@ void handle_container_top(struct req *r)
 struct resize_job {
 	struct job job;
 	uint64_t req;
-	char uuid[37];
+	char uuid[37], id[65];
 	unsigned rows, cols;
 };
+
+static void resize_event(const struct resize_job *rj)
+{
+	struct container *ct = container_by_id(rj->id);
+	char height[12], width[12];
+	const char *attrs[] = { "height", height, "width", width, NULL };
+
+	snprintf(height, sizeof(height), "%u", rj->rows);
+	snprintf(width, sizeof(width), "%u", rj->cols);
+	if (ct)
+		event_container(ct, "resize", attrs);
+}
 
 static int resize_run(struct job *job, struct err *err)
 {
@@ -153,10 +165,12 @@ static void resize_done(struct job *job)
 {
 	struct resize_job *rj = container_of(job, struct resize_job, job);
 
-	if (job->rc < 0)
+	if (job->rc < 0) {
 		reply_error(rj->req, &job->err);
-	else
+	} else {
+		resize_event(rj);
 		reply_empty(rj->req, 200);
+	}
 	free(rj);
 }
 
@@ -193,6 +207,7 @@ void handle_container_resize(struct req *r)
 	rj->job.what = "resize";
 	rj->req = req_id(r);
 	memcpy(rj->uuid, ct->uuid, sizeof(rj->uuid));
+	memcpy(rj->id, ct->id, sizeof(rj->id));
 	rj->rows = rows;
 	rj->cols = cols;
 	job_submit(LANE_LIFECYCLE, &rj->job);

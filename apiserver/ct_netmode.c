@@ -3,6 +3,7 @@
  * ct_netmode.c - a container's network mode and its endpoints, as a create body asks for them.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ static bool is_mac(const char *s)
 	if (strlen(s) != 17)
 		return false;
 	for (size_t i = 0; i < 17; i++)
-		if (i % 3 == 2 ? s[i] != s[2] || (s[i] != ':' && s[i] != '-') : !is_hex(s + i, 1))
+		if (i % 3 == 2 ? s[i] != s[2] || (s[i] != ':' && s[i] != '-') : !isxdigit((unsigned char)s[i]))
 			return false;
 	return true;
 }

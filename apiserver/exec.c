@@ -130,7 +130,7 @@ static void exec_die_event(const struct exec *ex)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static int check_container(const struct container *ct, struct err *err)
+static int check_container(const struct container *ct, const char *name, struct err *err)
 {
 	if (ct->st.status == CT_RESTARTING)
 		return err_kind(err, ERR_CONFLICT,
@@ -141,18 +141,18 @@ static int check_container(const struct container *ct, struct err *err)
 	if (ct->st.status == CT_PAUSED)
 		return err_kind(err, ERR_CONFLICT,
 				"Container %s is paused, unpause the container before exec",
-				ct->id);
+				name);
 	return 0;
 }
 
-int exec_create(struct container *ct, json_t *config, struct exec **out, struct err *err)
+int exec_create(struct container *ct, const char *name, json_t *config, struct exec **out, struct err *err)
 {
 	struct exec *ex;
 	int rc;
 
 	assert_loop_thread();
 	table_init();
-	if ((rc = check_container(ct, err)) < 0) {
+	if ((rc = check_container(ct, name, err)) < 0) {
 		json_decref(config);
 		return rc;
 	}
@@ -328,7 +328,7 @@ static int exec_start_check(const struct exec *ex, struct container **ct, struct
 		return err_kind(err, ERR_CONFLICT, "exec command %s is already running", ex->id);
 	if (!(*ct = container_by_id(ex->ct_id)))
 		return err_kind(err, ERR_NOT_FOUND, "No such container: %s", ex->ct_id);
-	return check_container(*ct, err);
+	return check_container(*ct, (*ct)->id, err);
 }
 
 void exec_start(struct exec *ex, bool detach, exec_started_fn *done, void *arg)

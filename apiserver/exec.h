@@ -40,8 +40,8 @@ struct exec {
 	int64_t ended_ns;
 };
 
-/* Takes config. The container must run: CONFLICT otherwise, Docker's words. Emits exec_create. */
-int exec_create(struct container *ct, json_t *config, struct exec **out, struct err *err);
+/* Takes config. name: what the caller calls the container. It must run: CONFLICT otherwise, Docker's words. Emits exec_create. */
+int exec_create(struct container *ct, const char *name, json_t *config, struct exec **out, struct err *err);
 /* By full id; NOT_FOUND "No such exec instance: X". Borrowed. */
 struct exec *exec_find(const char *id, struct err *err);
 struct exec *exec_ref(struct exec *ex);

@@ -368,7 +368,7 @@ static void start_probe(struct health *h)
 	h->probe_start_ns = now_ns();
 	h->timed_out = h->truncated = false;
 	buf_reset(&h->output);
-	if (exec_create(h->ct, config, &ex, &err) < 0) { /* it is on its way down */
+	if (exec_create(h->ct, h->ct->id, config, &ex, &err) < 0) { /* it is on its way down */
 		idle(h);
 		return;
 	}

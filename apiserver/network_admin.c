@@ -392,7 +392,8 @@ static int parse_ipam(struct net *n, const json_t *body, bool ipv6, struct err *
 
 	if (*driver && !str_eq(driver, "default"))
 		return err_kind(err, ERR_NOT_FOUND, "ipam driver %s not found", driver);
-	n->ipam_options = object_text(ipam, "Options");
+	if (jget_obj(ipam, "Options")) /* {} is told from none */
+		n->ipam_options = json_dumps(jget_obj(ipam, "Options"), JSON_COMPACT);
 	for (size_t i = 0; i < json_array_size(config); i++)
 		if ((rc = parse_ipam_config(n, json_array_get(config, i), ipv6, err)) < 0)
 			return rc;

@@ -240,7 +240,8 @@ int net_from_json(const char *text, struct net **out, struct err *err)
 	n->user_subnet = jget_bool(o, "user_subnet", false);
 	n->labels = object_text(o, "labels");
 	n->options = object_text(o, "options");
-	n->ipam_options = object_text(o, "ipam_options");
+	if (jget_obj(o, "ipam_options"))
+		n->ipam_options = json_dumps(jget_obj(o, "ipam_options"), JSON_COMPACT);
 	n->aux_addresses = object_text(o, "aux");
 	n->aux6 = object_text(o, "aux6");
 	n->user_subnet6 = jget_bool(o, "user_subnet6", false);
@@ -291,7 +292,7 @@ static void put_ipam(struct jw *w, const struct net *n)
 
 	jw_obj(w, "IPAM");
 	jw_str(w, "Driver", "default");
-	jw_raw(w, "Options", n->ipam_options ? n->ipam_options : n->builtin ? "null" : "{}");
+	jw_raw(w, "Options", n->ipam_options ? n->ipam_options : "null");
 	if (n->driver != NET_BRIDGE) {
 		jw_null(w, "Config");
 	} else {

@@ -291,10 +291,14 @@ int ports_take(const char *owner, const struct port_binding *want, size_t n,
 		if (str_empty(out[i].host_ip))
 			str_copy(out[i].host_ip, sizeof(out[i].host_ip), "0.0.0.0");
 	}
-	for (size_t i = 0; i < n && rc >= 0; i += n_group) {
-		for (n_group = 1; i + n_group < n && want[i + n_group].pair;)
-			n_group++;
-		rc = take_group(owner, &out[i], n_group, err);
+	/* those that name a port first, so that no other gets it by chance */
+	for (int any = 0; any < 2; any++) {
+		for (size_t i = 0; i < n && rc >= 0; i += n_group) {
+			for (n_group = 1; i + n_group < n && want[i + n_group].pair;)
+				n_group++;
+			if ((want[i].host_port == 0) == any)
+				rc = take_group(owner, &out[i], n_group, err);
+		}
 	}
 	if (rc < 0)
 		release_locked(owner);

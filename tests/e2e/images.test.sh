@@ -164,6 +164,15 @@ t_import_changes() {
 	out D rmi "$C"; for bad in 'RUN x' 'FROM x' 'EXPOSE x' 'ENV' 'STOPSIGNAL NOPE' 'HEALTHCHECK x' 'ONBUILD FROM x' 'CMD [1]'; do rc 1 D import -c "$bad" "$ROOT.t/bb.tar" "$C"; done; has "$ERR" "JSON"; eq "$(tmp_layers)" 0
 	rc 1 D import "$ROOT.t/bb.tar" "Bad"; has "$ERR" "must be lowercase"; rc 1 D import --platform windows/amd64 "$ROOT.t/bb.tar" "$C"
 }
+t_import_takes_all() { # the archive's padding too: the program that makes it must not see a broken pipe
+	out D create --name "$C" busybox true
+	(set -o pipefail; docker export "$C" | docker import - "$C:i" >/dev/null) || fail "a broken pipe"
+	(set -o pipefail; { docker export "$C"; head -c 3000000 /dev/zero; } | docker import - "$C:j" >/dev/null) || fail "a broken pipe"
+	D rmi "$C:i" "$C:j" >/dev/null
+}
+t_commit_at_the_end() { # the container ends while it is being frozen
+	local k; for k in $(seq 12); do out D run -d --name "$C" busybox usleep $((k * 3000)); out D commit "$C" "$C:c"; out D rm -f "$C"; done; D rmi "$C:c" >/dev/null
+}
 t_import_url() {
 	(cd "$ROOT.t" && exec python3 -m http.server 18437 --bind 127.0.0.1 >/dev/null 2>&1) & local p=$!; until_ok curl -s -o /dev/null http://127.0.0.1:18437/
 	out D import http://127.0.0.1:18437/bb.tar "$C"; has "$OUT" "Downloading from http://127.0.0.1:18437/bb.tar"; eq "$(id "$C")" "$(tail -1 <<<"$OUT")"; eq "$(D image inspect -f '{{.Comment}}' "$C")" "Imported from http://127.0.0.1:18437/bb.tar"; out D rmi "$C"

@@ -35,6 +35,11 @@ t_wait_conditions() {
 	curl -s -m 30 --unix-socket "$SOCK" -X POST "http://d/containers/$C/wait?condition=removed" >"$T/w" & p=$!
 	sleep 0.3; out D rm "$C"; wait $p; has "$(cat "$T/w")" '"StatusCode":4'
 }
+t_resize_event() {
+	out D run -dt --name "$C" busybox sleep 300; api POST "/containers/$C/resize?h=33&w=44" >/dev/null; eq "$(status)" 200
+	out D events --since 1m --until $(($(date +%s) + 1)) -f "container=$C" -f event=resize --format '{{.Actor.Attributes.height}} {{.Actor.Attributes.width}}'; eq "$OUT" "33 44"
+}
+t_exec_of_paused() { out D run -d --name "$C" busybox sleep 300; out D pause "$C"; rc 1 D exec "$C" true; has "$ERR" "Container $C is paused, unpause the container before exec"; out D unpause "$C"; }
 t_rename_and_prefix() {
 	out D run -d --name "$C" busybox sleep 300; local id; id=$(i "$C" '{{.Id}}')
 	out D rename "$C" "${C}b"; eq "$(i "${C}b" '{{.Id}}')" "$id"; rc 1 D inspect "$C"; eq "$(i "${id:0:10}" '{{.Name}}')" "/${C}b"

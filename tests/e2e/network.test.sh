@@ -20,6 +20,15 @@ t_ports() {
 	rc 125 D run --rm -p 8081:81 busybox true; has "$ERR" "port is already allocated"; out D stop -t 0 "$C"; out D run --rm -p 8081:81 busybox true
 	rc 125 D run --rm -p 99999:1 busybox true; has "$ERR" "nvalid"
 }
+t_named_port_first() { # a port that is named is not given to another binding by chance
+	out D run -d --name "$C" -p 80 busybox sleep 300; local next=$(($(port_of "$C" 80) + 1))
+	out D run -d --name "${C}b" -p 80 -p $next:81 busybox sleep 300; eq "$(port_of "${C}b" 81)" $next
+}
+t_mac_in_capitals() { out D run --rm --mac-address 92:D0:C6:0A:29:33 busybox cat /sys/class/net/eth0/address; eq "$OUT" 92:d0:c6:0a:29:33; }
+t_ipam_options_as_sent() {
+	api POST /networks/create -H 'Content-Type: application/json' -d '{"Name":"'"$C"'"}' >/dev/null; eq "$(D network inspect -f '{{json .IPAM.Options}}' "$C")" null; D network rm "$C" >/dev/null
+	out D network create "$C"; eq "$(D network inspect -f '{{json .IPAM.Options}}' "$C")" "{}"; D network rm "$C" >/dev/null
+}
 t_port_forms() {
 	out D run -d --name "$C" -p 127.0.0.1:47000-47002:7000-7002 -p 127.0.0.1::5353/udp --expose 99 -P busybox sleep 300
 	out D port "$C"; has "$OUT" "7001/tcp -> 127.0.0.1:47001"; has "$OUT" "5353/udp -> 127.0.0.1:"; like "$OUT" '99/tcp -> 0.0.0.0:[0-9]+'
