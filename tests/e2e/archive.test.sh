@@ -180,6 +180,21 @@ t_killed() {
 	eq "$(jq -r .name "$(index "$(uuid_of "$C")")" | sort | uniq -d)" "" "named twice"
 	unsink; no_store
 }
+# each step of an upload is the last one of somebody's life, again and again
+lives() { grep -c 'logclient logsvc started' "$ROOT.t/apiserver.log"; }
+t_killed_at_each_step() {
+	store s3 4579; s3_key
+	local n; n=$(lives); engine_kill; kill -9 $(pids_of logsvc) 2>/dev/null
+	SDC_FAILPOINTS="archiver.read=5*kill;archiver.stored=3*kill;uploads.answered=2*kill;index.before=3*kill;index.after=4*kill;uploads.noted=5*kill" \
+		engine_start --conf "$ROOT.t/conf"
+	set_meta LOG_ARCHIVE_URL http://127.0.0.1:4579
+	talker --log-opt max-size=20k --log-opt max-file=2; UNTIL=60 until_ok archived 1 || fail "not stored: $(tail -3 "$ROOT.t/apiserver.log")"
+	D logs --since 1h "$C" | shows 1 3000; no_complaints
+	[ $(($(lives) - n)) -ge 4 ] || fail "logsvc was killed $(($(lives) - n)) times"
+	find "$T/st/objects" -name '*.gz' | sort | xargs gzip -dc | jq -j .log | awk '!s[$0]++' | head -2000 | shows 1 2000
+	engine_kill; kill -9 $(pids_of logsvc) 2>/dev/null; engine_start --conf "$ROOT.t/conf"
+	unsink; no_store
+}
 total() { adm logs --json | jq '[.[].bytes]|add'; }
 fits() { [ "$(total)" -le "$1" ]; }
 t_budget() {
@@ -224,6 +239,7 @@ check "the key file" plain t_key_file
 check "logs archive" plain t_command
 check "a removed container" plain t_removed
 check "killed" plain t_killed
+check "killed at each step" plain t_killed_at_each_step
 check "budget of all zones" plain t_budget
 check "age" plain t_age
 check "settings are checked" plain t_settings
