@@ -14,8 +14,10 @@ SINKS = []
 
 
 def clean_up():
-    for p in SINKS:
+    while SINKS:
+        p = SINKS.pop()
         p.kill()
+        p.wait()
 
 
 # ---- capture
@@ -54,9 +56,9 @@ DOWN = 'capture 100 B bulk, sink down'
 
 
 def capture_down(e):
-    """With a forwarder that cannot forward, and without one but with as many files kept: what is told is the quotient."""
+    """With a forwarder that cannot forward, and without one but with as many files kept as they are: what is told is the quotient."""
     lines = 4000000
-    without, _ = capture(e, lines, 100, 'bulk', config={'Type': 'json-file', 'Config': {'max-file': '1000'}})
+    without, _ = capture(e, lines, 100, 'bulk', config={'Type': 'json-file', 'Config': {'max-size': '50m', 'max-file': '1000', 'compress': 'false'}})
     down, cpu1 = capture(e, lines, 100, 'bulk', 'host', {'Type': 'syslog', 'Config': {'syslog-address': 'tcp://127.0.0.1:7999'}})
     return [(DOWN, 'lines/s', down, True), (DOWN + ': of the rate without', '%', 100 * down / without, True),
             (DOWN + ': engine CPU', 's/GB', cpu1, False)]
@@ -148,6 +150,7 @@ class Sink:
                                   text=True)
         SINKS.append(self.p)
         time.sleep(0.2)
+        assert self.p.poll() is None, 'the sink has not started'
 
     def result(self):
         """messages, different lines, repeated, disordered, seconds"""
@@ -162,12 +165,13 @@ class Sink:
     def end(self):
         self.p.kill()
         self.p.wait()
-        SINKS.remove(self.p)
+        if self.p in SINKS:
+            SINKS.remove(self.p)
 
 
 def no_logger(e):
     """It outlives the container until it knows that the sink has all: the next one would be sent the rest."""
-    for _ in range(100):
+    for _ in range(400):
         if not e.pids(LOGGERS + re.escape(e.base)):
             return
         time.sleep(0.1)
@@ -211,6 +215,7 @@ def logger_memory(driver, opts):
     def f(e):
         own = LOGGERS + re.escape(e.base)
         sink = dict(syslog=['tcp', '7001', 'nl'], fluentd=['tcp', '7001', 'fluentd'], gelf=['tcp', '7001', 'nul'])[driver]
+        clean_up()
         s = Sink(e, sink, 1)
         c = e.run_once(['/loggen', '100000', '100', 'line', '20'], 'host', LogConfig={'Type': driver, 'Config': opts})
         s.result()
