@@ -15,19 +15,22 @@
 #define LOG_MODULE "lifecycle"
 #include "apiserver/lifecycle.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <uv.h>
 
 #include "apiserver/attach.h"
 #include "apiserver/ct_ops.h"
+#include "apiserver/engine.h"
 #include "apiserver/events.h"
 #include "apiserver/exec.h"
 #include "apiserver/health.h"
 #include "apiserver/job.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
+#include "apiserver/network_linger.h"
 #include "apiserver/recovery.h"
 #include "apiserver/volume.h"
 #include "apiserver/wait.h"
@@ -104,10 +107,27 @@ struct exit_job {
 	struct container *ct;
 	struct ct_spec *spec;
 	struct zone_exit ex;
+	int64_t linger_until_ns;
 };
 
-#define FORWARD_WAIT_MS	    500 /* an end does not wait for a sink that is slow */
-#define FORWARD_WAIT_STACK  (128 * 1024)
+#define LINGER_MORE_S 10 /* than a logger goes on: it is logsvc that says when it is over */
+#define LINGER_TICK_MS 5000
+
+/* The network goes with the zone, unless its logger needs it. */
+static void release_networks(struct ct_spec *spec, int64_t until_ns)
+{
+	const char *driver = jget_str(jget_obj(spec->host_config, "LogConfig"), "Type", "");
+	cleanup_fd int netns = -1, ignored = -1;
+
+	if (log_driver_forwards(driver) && spec->n_endpoints && logclient_is_pending(spec->uuid, &netns)) {
+		network_linger(spec->id, spec->uuid, spec->endpoints, spec->n_endpoints, netns, until_ns);
+		if (!logclient_is_pending(spec->uuid, &ignored)) /* settled meanwhile */
+			network_linger_end(spec->uuid);
+		return;
+	}
+	for (size_t i = spec->n_endpoints; i > 0; i--)
+		network_detach(&spec->endpoints[i - 1], spec->id);
+}
 
 static int exit_run(struct job *job, struct err *err)
 {
@@ -115,8 +135,7 @@ static int exit_run(struct job *job, struct err *err)
 	struct ct_spec *spec = ej->spec;
 
 	(void)err;
-	for (size_t i = spec->n_endpoints; i > 0; i--)
-		network_detach(&spec->endpoints[i - 1], spec->id);
+	release_networks(spec, ej->linger_until_ns);
 	for (size_t i = spec->mounts.n; i > 0; i--) {
 		const struct ct_mount *m = &spec->mounts.v[i - 1];
 
@@ -197,42 +216,6 @@ static void exit_done(struct job *job)
 	free(ej);
 }
 
-static void submit_exit(void *arg)
-{
-	struct exit_job *ej = arg;
-
-	job_submit(LANE_LIFECYCLE, &ej->job);
-}
-
-/* A thread of its own, as it may wait: the network stays until the sink has what it can take. */
-static void *wait_for_sink(void *arg)
-{
-	struct exit_job *ej = arg;
-	struct err ignored = { 0 };
-
-	(void)logclient_forward_wait(ej->spec->uuid, FORWARD_WAIT_MS, false, &ignored);
-	loop_post(submit_exit, ej);
-	return NULL;
-}
-
-/* False: there is nothing to wait for. */
-static bool start_waiting(struct exit_job *ej)
-{
-	const char *driver = jget_str(jget_obj(ej->spec->host_config, "LogConfig"), "Type", "");
-	pthread_attr_t attr;
-	pthread_t thread;
-	bool started;
-
-	if (!log_driver_forwards(driver))
-		return false;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, FORWARD_WAIT_STACK);
-	started = pthread_create(&thread, &attr, wait_for_sink, ej) == 0;
-	pthread_attr_destroy(&attr);
-	return started;
-}
-
 void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 {
 	struct exit_job *ej;
@@ -246,11 +229,11 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	ej->ct = container_ref(ct);
 	ej->spec = container_spec(ct);
 	ej->ex = *ex;
+	ej->linger_until_ns = now_ns() + (conf_int(engine->conf, "FORWARD_GRACE") + LINGER_MORE_S) * 1000000000;
 	ej->job.run = exit_run;
 	ej->job.done = exit_done;
 	ej->job.what = "exit";
-	if (!start_waiting(ej))
-		submit_exit(ej);
+	job_submit(LANE_LIFECYCLE, &ej->job);
 }
 
 /* ---- what zones tell ------------------------------------------------------------------------ */
@@ -308,6 +291,57 @@ static const struct zone_callbacks callbacks = {
 	.on_lost = on_lost,
 };
 
+/* ---- networks that linger ------------------------------------------------------------------------ */
+
+struct linger_job {
+	struct job job;
+	char uuid[37]; /* "": those whose time is over */
+};
+
+static int linger_run(struct job *job, struct err *err)
+{
+	struct linger_job *lj = container_of(job, struct linger_job, job);
+
+	(void)err;
+	if (lj->uuid[0])
+		network_linger_end(lj->uuid);
+	else
+		network_linger_expire(now_ns());
+	return 0;
+}
+
+static void linger_done(struct job *job)
+{
+	free(container_of(job, struct linger_job, job));
+}
+
+static void on_settled(const char *uuid)
+{
+	struct linger_job *lj = xcalloc(1, sizeof(*lj));
+
+	str_copy(lj->uuid, sizeof(lj->uuid), uuid);
+	lj->job.run = linger_run;
+	lj->job.done = linger_done;
+	lj->job.what = "linger";
+	job_submit(LANE_LIFECYCLE, &lj->job);
+}
+
+static void on_linger_tick(uv_timer_t *t)
+{
+	(void)t;
+	on_settled("");
+}
+
+static void linger_init(void)
+{
+	static uv_timer_t timer;
+
+	logclient_on_settled(on_settled);
+	uv_timer_init(uv_default_loop(), &timer);
+	uv_timer_start(&timer, on_linger_tick, LINGER_TICK_MS, LINGER_TICK_MS);
+	uv_unref((uv_handle_t *)&timer);
+}
+
 /* ---- policy --------------------------------------------------------------------------------- */
 
 bool lifecycle_policy_wants(const struct container *ct, bool at_boot)
@@ -333,6 +367,7 @@ int lifecycle_init(struct err *err)
 {
 	container_index_init();
 	zone_set_callbacks(&callbacks);
+	linger_init();
 	return recovery_run(err);
 }
 

@@ -45,6 +45,7 @@
 #include "str.h"
 
 #define CALL_MS		15000
+#define PENDING_MS	2000
 #define CONNECT_SINK_MS 12000 /* look-up, connect and handshake have deadlines of their own */
 #define RETRY_MS	3
 #define CONNECT_TICK_MS 3
@@ -52,6 +53,8 @@
 #define BACKOFF_MAX_MS	2000
 #define MAX_SETTINGS	32
 #define LIVED_MS	5000 /* a life of this length clears the backoff */
+
+static void (*settled)(const char *uuid);
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
@@ -69,8 +72,8 @@ static int remaining_ms(int64_t deadline)
 	return left <= 0 ? 0 : (int)(left / 1000000) + 1;
 }
 
-/* -EPIPE: logsvc went away, worth another try. */
-static int recv_reply(int fd, int64_t deadline, Logsvc__Reply **out, struct err *err)
+/* -EPIPE: logsvc went away, worth another try. got_fd (NULL: not wanted): what rode along. */
+static int recv_reply(int fd, int64_t deadline, Logsvc__Reply **out, int *got_fd, struct err *err)
 {
 	cleanup_frame struct frame f = FRAME_INIT;
 	int rc = frame_recv(fd, &f, remaining_ms(deadline));
@@ -82,6 +85,8 @@ static int recv_reply(int fd, int64_t deadline, Logsvc__Reply **out, struct err 
 	*out = logsvc__reply__unpack(NULL, f.data.len, (const uint8_t *)f.data.p);
 	if (!*out)
 		return err_kind(err, ERR_SYSTEM, "logsvc sent a malformed reply");
+	if (got_fd)
+		*got_fd = frame_take_fd(&f, 0);
 	return 0;
 }
 
@@ -98,7 +103,7 @@ static int try_once(const struct buf *packet, int pass_fd, int64_t deadline, int
 	if (frame_send(fd, packet->p, packet->len, &pass_fd, pass_fd >= 0 ? 1 : 0,
 		       remaining_ms(deadline)) < 0)
 		return -EPIPE;
-	if ((rc = recv_reply(fd, deadline, out, err)) < 0)
+	if ((rc = recv_reply(fd, deadline, out, NULL, err)) < 0)
 		return rc;
 	if (out_fd)
 		*out_fd = take_fd(&fd);
@@ -302,17 +307,41 @@ int logclient_set_defaults(struct err *err)
 	return call_ok(&d.req, -1, err);
 }
 
-int logclient_forward_wait(const char *uuid, unsigned timeout_ms, bool patient, struct err *err)
+/* Once: 1 with a reply, else it was not to be had in time. */
+static int ask_pending(const char *uuid, int64_t deadline, Logsvc__Reply **out, int *netns_fd)
 {
 	Logsvc__Request req = LOGSVC__REQUEST__INIT;
 	Logsvc__ForwardWait op = LOGSVC__FORWARD_WAIT__INIT;
+	struct err ignored = { 0 };
+	cleanup_fd int fd = frame_connect(engine->paths.logsvc_sock, remaining_ms(deadline), &ignored);
+	uint8_t packet[128];
 
 	op.uuid = (char *)uuid;
-	op.timeout_ms = timeout_ms > 10000 ? 10000 : timeout_ms;
-	op.patient = patient;
+	req.seq = 1;
 	req.op_case = LOGSVC__REQUEST__OP_FORWARD_WAIT;
 	req.forward_wait = &op;
-	return call_ok(&req, -1, err);
+	assert(logsvc__request__get_packed_size(&req) <= sizeof(packet));
+	return fd >= 0 && frame_send(fd, packet, logsvc__request__pack(&req, packet), NULL, 0, remaining_ms(deadline)) == 0 &&
+	       recv_reply(fd, deadline, out, netns_fd, &ignored) == 0;
+}
+
+bool logclient_is_pending(const char *uuid, int *netns_fd)
+{
+	int64_t deadline = mono_ns() + (int64_t)PENDING_MS * 1000000;
+	cleanup_reply Logsvc__Reply *r = NULL;
+
+	*netns_fd = -1;
+	while (!ask_pending(uuid, deadline, &r, netns_fd)) {
+		if (mono_ns() >= deadline)
+			return true; /* the careful answer */
+		poll(NULL, 0, RETRY_MS);
+	}
+	return r->body_case == LOGSVC__REPLY__BODY_OK && r->ok->pending;
+}
+
+void logclient_on_settled(void (*fn)(const char *uuid))
+{
+	settled = fn;
 }
 
 int logclient_forward_connect(const char *uuid, struct err *err)
@@ -399,7 +428,7 @@ int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struc
 		more = reply->usage->more;
 		if (more) {
 			logsvc__reply__free_unpacked(take_ptr(&reply), NULL);
-			if ((rc = recv_reply(fd, deadline, &reply, err)) == -EPIPE)
+			if ((rc = recv_reply(fd, deadline, &reply, NULL, err)) == -EPIPE)
 				return err_kind(err, ERR_UNAVAILABLE,
 						"logsvc ended while it answered");
 			if (rc < 0)
@@ -501,6 +530,8 @@ static int take_told(void)
 	r = logsvc__reply__unpack(NULL, f.data.len, (const uint8_t *)f.data.p);
 	if (r && r->body_case == LOGSVC__REPLY__BODY_LOST)
 		tell_lost(r->lost);
+	else if (r && r->body_case == LOGSVC__REPLY__BODY_SETTLED && settled)
+		settled(r->settled->uuid);
 	return 1;
 }
 

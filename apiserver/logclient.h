@@ -14,6 +14,8 @@
 /* loop */
 int logclient_init(struct err *err); /* starts or finds logsvc; watches it */
 void logclient_fini(bool stop_daemon);
+/* Called when a zone that has ended has no logger any more. */
+void logclient_on_settled(void (*fn)(const char *uuid));
 
 /* worker; each with a deadline, retried over a restart of logsvc */
 int logclient_open(const char *uuid, struct err *err);
@@ -54,9 +56,9 @@ struct log_latency {
 /* "" is all; *out is owned. latency may be NULL. */
 int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct log_latency *latency, struct err *err);
 int logclient_rotate(const char *uuid, struct err *err);
-/* Returns when all that the zone has printed is with its log driver's sink, or the time (at most 10 s) is
- * over; unless patient also when the sink has been away for a while. May wait: not for a lane's worker. */
-int logclient_forward_wait(const char *uuid, unsigned timeout_ms, bool patient, struct err *err);
+/* The zone has a logger that goes on, or logsvc does not say in time. *netns_fd (the caller's) is the network that it
+ * works in, -1: not known. */
+bool logclient_is_pending(const char *uuid, int *netns_fd);
 /* After logclient_open, before the zone's start: waits until the log driver's sink is reached. Its reason in err. */
 int logclient_forward_connect(const char *uuid, struct err *err);
 

@@ -10,6 +10,7 @@
  * a crash leaves, the next start finds the record and makes the rest anew (all steps are
  * idempotent).
  */
+#include "network_linger.h"
 #include "network_private.h"
 
 #include <fcntl.h>
@@ -237,6 +238,8 @@ int network_init(struct err *err)
 
 void network_fini(bool last)
 {
+	if (last)
+		network_linger_expire(INT64_MAX);
 	resolver_fini(last);
 	pthread_mutex_lock(&admin_lock);
 	while (net_list) {
@@ -558,6 +561,8 @@ int network_remove(const char *ref, char id[65], char **name, struct err *err)
 		net_free(n);
 	}
 	pthread_mutex_unlock(&admin_lock);
+	if (rc >= 0)
+		(void)network_linger_make_room(id, NULL, true);
 	return rc;
 }
 

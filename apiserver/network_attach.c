@@ -19,6 +19,7 @@
 #include "cleanup.h"
 #include "conntrack.h"
 #include "netlink.h"
+#include "network_linger.h"
 #include "network_private.h"
 #include "ports.h"
 #include "resolver.h"
@@ -146,8 +147,8 @@ static void show_addresses(struct endpoint *ep, const struct plan *p)
 }
 
 /* Address and membership; fills ep and p. */
-static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, struct plan *p,
-		struct err *err)
+static int try_join(struct endpoint *ep, const char *ct_id, const char *ct_name, struct plan *p,
+		    struct err *err)
 {
 	struct net_member *told = NULL;
 	struct net *n;
@@ -184,6 +185,23 @@ static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, str
 		resolver_member_set(ep->network_id, ep->network, told);
 		net_member_free(told);
 	}
+	return rc;
+}
+
+/* What only lingers there (network_linger.c) gives way. */
+static int join(struct endpoint *ep, const char *ct_id, const char *ct_name, struct plan *p, struct err *err)
+{
+	struct err first = { 0 };
+	char id[65];
+	int rc = try_join(ep, ct_id, ct_name, p, &first);
+
+	if (rc >= 0)
+		return rc;
+	if (network_resolve(ep->network, id, err) >= 0 && network_linger_make_room(id, ep, rc == -ENOSPC)) {
+		*p = (struct plan){ 0 };
+		return try_join(ep, ct_id, ct_name, p, err);
+	}
+	*err = first;
 	return rc;
 }
 
@@ -281,7 +299,7 @@ static int plug_in(const struct plan *p, const struct endpoint *ep, int netns_fd
 	return nl_inside_setup(netns_fd, &in, err);
 }
 
-static void reset_endpoint(struct endpoint *ep)
+void net_endpoint_reset(struct endpoint *ep)
 {
 	free(ep->ports);
 	ep->ports = NULL;
@@ -302,7 +320,7 @@ static void undo_attach(struct endpoint *ep, const char *ct_id, const char *host
 		log_warn("link stays", "link=%s why=%s", host_name, log_q(ignored.msg));
 	ports_release(ep->endpoint_id);
 	net_leave(ep, ct_id);
-	reset_endpoint(ep);
+	net_endpoint_reset(ep);
 }
 
 int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, int netns_fd,
@@ -317,7 +335,7 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 		ep->connected = true;
 		return 0;
 	}
-	reset_endpoint(ep);
+	net_endpoint_reset(ep);
 	if ((rc = join(ep, ct_id, ct_name, &p, err)) < 0)
 		return rc;
 	if (p.bridge[0]) {
@@ -333,15 +351,20 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 	return 0;
 }
 
+void net_ports_release(const struct endpoint *ep)
+{
+	firewall_ports_del(ep);
+	conntrack_forget_udp(ep);
+	ports_release(ep->endpoint_id);
+}
+
 void network_detach(struct endpoint *ep, const char *ct_id)
 {
 	if (!net_is_shared(ep->network) && ep->endpoint_id[0]) {
-		firewall_ports_del(ep);
-		conntrack_forget_udp(ep);
-		ports_release(ep->endpoint_id);
+		net_ports_release(ep);
 		net_leave(ep, ct_id);
 	}
-	reset_endpoint(ep);
+	net_endpoint_reset(ep);
 }
 
 /* Bindings of IPv6 that cannot move along to a network without it. */

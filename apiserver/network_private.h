@@ -85,6 +85,9 @@ const char *net_driver_name(enum net_driver d);
 /* takes net_lock: the endpoint leaves its network, and the resolver hears of it */
 void net_leave(const struct endpoint *ep, const char *ct_id);
 bool net_is_shared(const char *network); /* "container:ID": the namespace of another zone */
+/* The first and the last step of network_detach: worker, no lock. */
+void net_ports_release(const struct endpoint *ep);
+void net_endpoint_reset(struct endpoint *ep);
 
 /* any thread, on a net that is not in the list yet (or with net_lock) */
 int net_settings_apply(struct net *n,

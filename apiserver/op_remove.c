@@ -29,6 +29,7 @@
 #include "apiserver/health.h"
 #include "apiserver/job.h"
 #include "apiserver/logclient.h"
+#include "apiserver/network_linger.h"
 #include "apiserver/volume.h"
 #include "apiserver/wait.h"
 #include "apiserver/zone_rpc.h"
@@ -99,6 +100,7 @@ static int remove_zone(const char *uuid, struct err *err)
 
 	if (logclient_keeps(uuid))
 		return remove_but_log(uuid, err);
+	network_linger_end(uuid);
 	if ((rc = remove_tree(engine->paths.zones, uuid, err)) < 0)
 		return rc;
 	if (str_fmt(zones_run, sizeof(zones_run), "%s/zones", engine->paths.run) > 0)

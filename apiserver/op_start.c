@@ -34,6 +34,7 @@
 #include "apiserver/log_opts.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
+#include "apiserver/network_linger.h"
 #include "apiserver/oci_spec.h"
 #include "apiserver/volume.h"
 #include "apiserver/zone_rpc.h"
@@ -288,6 +289,7 @@ static int start_run(struct job *job, struct err *err)
 		return rc;
 	if ((rc = step_files(sj, err)) < 0)
 		return rc;
+	network_linger_end(sj->spec->uuid);
 	stamp(sj);
 	if ((rc = zone_spawn_begin(sj->spec->uuid, &u.spawning, err)) < 0)
 		return rc;

@@ -36,6 +36,7 @@
 #include "apiserver/lifecycle.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
+#include "apiserver/network_linger.h"
 #include "apiserver/oci_spec.h"
 #include "apiserver/store.h"
 #include "apiserver/volume.h"
@@ -347,6 +348,14 @@ static void on_loop_runs(void *arg)
 	free(all);
 }
 
+static int netns_of_logger(const char *uuid)
+{
+	int fd = -1;
+
+	(void)logclient_is_pending(uuid, &fd);
+	return fd;
+}
+
 int recovery_run(struct err *err)
 {
 	cleanup_free char *run_zones = xasprintf("%s/zones", engine->paths.run);
@@ -358,6 +367,7 @@ int recovery_run(struct err *err)
 		ref_volumes(ct);
 	for (struct container *ct = container_first(); ct; ct = ct->next_by_age)
 		find_zone(ct);
+	network_linger_recover(run_zones, netns_of_logger);
 	sweep_dir(run_zones);
 	sweep_dir(engine->paths.zones);
 	network_adopt_end();

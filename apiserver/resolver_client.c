@@ -28,6 +28,7 @@
 #include "frame.h"
 #include "jget.h"
 #include "jw.h"
+#include "network_linger.h"
 #include "network_private.h"
 #include "resolver.h"
 #include "resolver_wire.h"
@@ -115,12 +116,34 @@ static int exchange(int fd, const struct buf *msg, int pass_fd, struct err *err)
 
 /* ---- the connection's thread ---- */
 
+struct telling {
+	char **msgs, **zones;
+};
+
+static void add_lingering(void *arg, const struct endpoint *ep, const struct net_member *m)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	struct telling *t = arg;
+
+	if (!network_is_user_defined(ep->network))
+		return;
+	put_member(&b, ep->network_id, ep->network, m);
+	strv_add(&t->msgs, buf_str(&b));
+	if (!strv_has(t->zones, m->ct_id))
+		strv_add(&t->zones, m->ct_id);
+}
+
 /* All names and zones, told to a connection that nobody else uses yet. */
 static int tell_all(int fd)
 {
-	cleanup_strv char **zones = xcalloc(1, sizeof(char *)), **msgs = xcalloc(1, sizeof(char *));
+	struct telling t = { xcalloc(1, sizeof(char *)), xcalloc(1, sizeof(char *)) };
+	cleanup_strv char **zones = NULL, **msgs = NULL;
 	struct err err = { 0 };
 	int rc = 0;
+
+	network_linger_each(add_lingering, &t);
+	msgs = t.msgs;
+	zones = t.zones;
 
 	pthread_mutex_lock(&net_lock);
 	for (const struct net *n = net_list; n; n = n->next) {

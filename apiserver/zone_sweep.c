@@ -165,6 +165,30 @@ static void remove_beneath(const char *dir, const char *name)
 			 log_q(err.msg));
 }
 
+/* What a zone leaves that has ended, but for the files of its logger: that goes on. */
+static void sweep_run_folder(const char *run_zones, const char *uuid)
+{
+	static const char *const kept[] = { "logcommit", "forward", "removed", "loggap", "linger.json", "netns" };
+	char path[1024];
+	cleanup_dir DIR *d = NULL;
+	struct dirent *e;
+
+	if (!fs_exists(paths_zone_run(&engine->paths, uuid, kept[0], path))) {
+		remove_beneath(run_zones, uuid);
+		return;
+	}
+	d = opendir(paths_zone_run(&engine->paths, uuid, "", path));
+	while (d && (e = readdir(d))) {
+		struct err ignored = { 0 };
+		bool keep = str_eq(e->d_name, ".") || str_eq(e->d_name, "..");
+
+		for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+			keep |= str_eq(e->d_name, kept[i]);
+		if (!keep)
+			(void)fs_remove_tree(dirfd(d), e->d_name, &ignored);
+	}
+}
+
 int zone_sweep(const char *uuid)
 {
 	cleanup_json json_t *state = NULL;
@@ -186,7 +210,7 @@ int zone_sweep(const char *uuid)
 
 		remove_beneath(runtime, id);
 	}
-	remove_beneath(run_zones, uuid);
+	sweep_run_folder(run_zones, uuid);
 	return killed;
 }
 

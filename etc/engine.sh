@@ -50,6 +50,8 @@ stop() {
 	kill -TERM "$p" # with no container left, the log service, bridge and firewall table go too
 	for _ in $(seq 100); do kill -0 "$p" 2>/dev/null || break; sleep 0.1; done
 	if kill -0 "$p" 2>/dev/null; then echo "pid $p does not end" >&2; exit 1; fi
+	# what was not delivered waits in the logs: the network of its loggers has gone
+	pkill -TERM -f "^logger .*--run $run " || true
 	echo "stopped"
 }
 

@@ -51,7 +51,7 @@ const struct conf_key conf_keys[] = {
 	{ "FORWARD_MAX_BACKLOG", CONF_SIZE, "1g", "log kept for a sink that is away; beyond it the oldest files are dropped" },
 	{ "log-tls-dir", CONF_STR, "/etc/sdc-docker/log-tls", "folder of the certificates and keys that log options may name" },
 	{ "log-unix-sockets", CONF_LIST, "", "unix sockets of the host that log drivers may send to, paths" },
-	{ "FORWARD_GRACE", CONF_INT, "60", "seconds for which a logger goes on after its zone has ended" },
+	{ "FORWARD_GRACE", CONF_INT, "3600", "seconds for which a logger goes on after its zone has ended" },
 	{ "MAX_TOTAL_LOG_SIZE", CONF_SIZE, "0", "bytes that the logs of all zones may take; beyond it the oldest rotated files go; 0: any" },
 	{ "MAX_LOG_AGE", CONF_STR, "", "rotated logs older than this go: 12h, 30d; empty: any age" },
 	{ "LOG_ARCHIVE_URL", CONF_STR, "", "object store that rotated logs are uploaded to: http[s]://host[:port][/path]; empty: none" },

@@ -97,7 +97,8 @@ static struct client *client_by_id(struct control *ct, uint64_t id)
 	return c;
 }
 
-static void send_reply(struct control *ct, uint64_t client_id, Logsvc__Reply *reply)
+/* fd (-1: none) rides along. */
+static void send_with(struct control *ct, uint64_t client_id, Logsvc__Reply *reply, int fd)
 {
 	struct client *c = client_by_id(ct, client_id);
 	cleanup_free unsigned char *out = NULL;
@@ -107,11 +108,16 @@ static void send_reply(struct control *ct, uint64_t client_id, Logsvc__Reply *re
 		return;
 	out = xmalloc(n + 1);
 	logsvc__reply__pack(reply, out);
-	if (frame_send(c->src.fd, out, n, NULL, 0, 0) < 0) {
+	if (frame_send(c->src.fd, out, n, &fd, fd >= 0, 0) < 0) {
 		log_warn("client does not take its replies", "client=%llu",
 			 (unsigned long long)client_id);
 		drop_client(c);
 	}
+}
+
+static void send_reply(struct control *ct, uint64_t client_id, Logsvc__Reply *reply)
+{
+	send_with(ct, client_id, reply, -1);
 }
 
 static void reply(struct control *ct, uint64_t client_id, uint64_t seq, const struct err *err)
@@ -135,12 +141,23 @@ static void reply(struct control *ct, uint64_t client_id, uint64_t seq, const st
 }
 
 /* True: somebody was told. */
+static bool tell_watchers(struct control *ct, Logsvc__Reply *r)
+{
+	bool told = false;
+
+	for (struct client *c = ct->clients, *next; c; c = next) {
+		next = c->next;
+		told |= c->watches;
+		if (c->watches)
+			send_reply(ct, c->id, r);
+	}
+	return told;
+}
+
 static bool tell_lost(void *owner, const char *uuid, const char *cause, uint64_t lines, uint64_t bytes)
 {
-	struct control *ct = owner;
 	Logsvc__Reply r = LOGSVC__REPLY__INIT;
 	Logsvc__Lost lost = LOGSVC__LOST__INIT;
-	bool told = false;
 
 	lost.uuid = (char *)(uintptr_t)uuid;
 	lost.cause = (char *)(uintptr_t)cause;
@@ -148,13 +165,18 @@ static bool tell_lost(void *owner, const char *uuid, const char *cause, uint64_t
 	lost.bytes = bytes;
 	r.body_case = LOGSVC__REPLY__BODY_LOST;
 	r.lost = &lost;
-	for (struct client *c = ct->clients, *next; c; c = next) {
-		next = c->next;
-		told |= c->watches;
-		if (c->watches)
-			send_reply(ct, c->id, &r);
-	}
-	return told;
+	return tell_watchers(owner, &r);
+}
+
+static void tell_settled(void *owner, const char *uuid)
+{
+	Logsvc__Reply r = LOGSVC__REPLY__INIT;
+	Logsvc__Settled settled = LOGSVC__SETTLED__INIT;
+
+	settled.uuid = (char *)(uintptr_t)uuid;
+	r.body_case = LOGSVC__REPLY__BODY_SETTLED;
+	r.settled = &settled;
+	(void)tell_watchers(owner, &r);
 }
 
 static struct pending *pending_new(struct client *c, uint64_t seq, struct zone *z)
@@ -342,7 +364,23 @@ static void handle_remove(struct client *c, uint64_t seq, const char *uuid)
 	loop_post(loop, in_capture_answer, p); /* behind the removal */
 }
 
-static void on_forward(void *arg, const char *why)
+static void on_delivered(void *arg, const char *why)
+{
+	struct pending *p = arg;
+	struct zone *z = zones_find(p->control->zones, p->uuid);
+	Logsvc__Reply r = LOGSVC__REPLY__INIT;
+	Logsvc__Ok ok = LOGSVC__OK__INIT;
+
+	(void)why;
+	r.seq = p->seq;
+	r.body_case = LOGSVC__REPLY__BODY_OK;
+	r.ok = &ok;
+	ok.pending = z && forward_is_owed(z->forward);
+	send_with(p->control, p->client_id, &r, ok.pending ? forward_netns(z->forward) : -1);
+	free(p);
+}
+
+static void on_connected(void *arg, const char *why)
 {
 	struct pending *p = arg;
 
@@ -355,10 +393,15 @@ static void handle_forward_wait(struct client *c, uint64_t seq, const Logsvc__Fo
 {
 	struct zone *z = zones_find(c->control->zones, op->uuid);
 
-	if (!z || !z->forward)
+	struct pending *p;
+
+	if (!z || !z->forward) {
 		reply(c->control, c->id, seq, NULL);
-	else
-		forward_wait(z->forward, op->timeout_ms, op->patient, on_forward, pending_new(c, seq, NULL));
+		return;
+	}
+	p = pending_new(c, seq, NULL);
+	str_copy(p->uuid, sizeof(p->uuid), op->uuid);
+	forward_wait(z->forward, op->timeout_ms, op->patient, on_delivered, p);
 }
 
 static void handle_forward_connect(struct client *c, uint64_t seq, const Logsvc__ForwardConnect *op)
@@ -370,7 +413,7 @@ static void handle_forward_connect(struct client *c, uint64_t seq, const Logsvc_
 	if (!f)
 		reply(c->control, c->id, seq, &err);
 	else
-		forward_connect(f, op->timeout_ms, on_forward, pending_new(c, seq, NULL));
+		forward_connect(f, op->timeout_ms, on_connected, pending_new(c, seq, NULL));
 }
 
 static void handle_reconfigure(struct client *c, uint64_t seq, const char *uuid)
@@ -697,6 +740,7 @@ struct control *control_new(struct loop *loop, struct zones *zones, const struct
 	ct->adopt_until_ns = mono_ns() + ADOPT_NS;
 	zones->on_opened = on_opened;
 	zones->owner = ct;
+	zones->on_settled = tell_settled;
 	zones->losses.loop = loop;
 	zones->losses.tell = tell_lost;
 	zones->losses.owner = ct;

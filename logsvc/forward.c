@@ -16,7 +16,8 @@
  * Threads: control; on_wake runs on the capture thread under the set's lock.
  * Failure: when logsvc dies, loggers go on with what is committed; the next logsvc finds the lock on the
  * status page taken and keeps that logger. When a logger dies too it is started again in the network that
- * config.json names; once that has gone with its zone the rest waits for the container's next start.
+ * config.json names: apiserver keeps that for it (network_linger.c); once it has gone all the same the rest waits for the
+ * container's next start.
  */
 #define LOG_MODULE "forward"
 #include "forward.h"
@@ -638,6 +639,11 @@ int64_t forward_undelivered(const struct forward *f, uint64_t *lines)
 bool forward_is_busy(const struct forward *f)
 {
 	return f && (f->pidfd.fd >= 0 || f->pausing || f->waiting);
+}
+
+int forward_netns(const struct forward *f)
+{
+	return f->netns_fd;
 }
 
 bool forward_is_owed(const struct forward *f)

@@ -37,6 +37,8 @@ void forward_resume(struct forward *f);
  * its successor goes on from the cursor. blocks: no file goes before the sink has it, since capture waits. */
 void forward_set_conf(struct forward *f, uint64_t hash, bool blocks);
 bool forward_is_busy(const struct forward *f);
+/* The network that its loggers work in; borrowed, -1: it has gone. */
+int forward_netns(const struct forward *f);
 bool forward_is_owed(const struct forward *f); /* busy, with something that is not delivered */
 /* Of those who wait: why NULL, or what went wrong. Called once. */
 typedef void forward_done_fn(void *arg, const char *why);

@@ -8,7 +8,7 @@
  *	- the peer's kernel has acknowledged the bytes, and SETTLE_NS later the connection was still whole, or
  *	  SETTLE_READ_NS later the peer closed in order, which it only does when all has been read;
  *	- the window says that its program has read them (net_unread);
- *	  At the end of a zone SETTLE_END_NS is enough.
+ * A zone's end changes nothing in this: its network stays for as long (apiserver's network_linger.c).
  * When a connection breaks, reading starts again at the cursor. When it was reset, what lay in the peer's receive
  * queue died with it: then reading starts as far before the cursor as that queue may have been full
  * (sink_certain). A line may reach the sink twice, and none is left out.
@@ -38,8 +38,8 @@
 #define MS		1000000LL
 #define SAVE_NS		(200 * MS)
 #define SETTLE_NS	(3000 * MS) /* a sink may be slow to read */
-#define SETTLE_READ_NS	(500 * MS)  /* it has read: to do something with it */
-#define SETTLE_END_NS	(50 * MS) /* when the zone has ended */
+#define SETTLE_READ_NS	(1500 * MS) /* it has read: to do something with it */
+#define SETTLE_GRAM_NS	(500 * MS)  /* nobody refused it */
 #define RESOLVE_NS	(60000 * MS)
 #define LOOK_NS		(1000 * MS)
 #define IDLE_NS		(5000 * MS) /* a sink that closes is noticed then, or with the next line */
@@ -157,9 +157,7 @@ static int64_t look_behind(struct state *st)
 
 static int64_t settle_ns(const struct state *st)
 {
-	if (!atomic_load(&st->l->page->running))
-		return SETTLE_END_NS;
-	return sink_is_gram(st->l->sink) ? SETTLE_READ_NS : SETTLE_NS;
+	return sink_is_gram(st->l->sink) ? SETTLE_GRAM_NS : SETTLE_NS;
 }
 
 static unsigned pending(const struct state *st)
@@ -439,8 +437,6 @@ static void wait_for_more(struct state *st, uint32_t seen)
 	int64_t ns = pending(st) || st->dirty ? 50 * MS : IDLE_NS;
 	struct timespec ts;
 
-	if (pending(st) && !atomic_load(&st->l->page->running))
-		ns = 5 * MS;
 	ts.tv_sec = ns / 1000000000;
 	ts.tv_nsec = ns % 1000000000;
 	atomic_store(&s->waiting, 1);

@@ -495,7 +495,11 @@ static void in_capture_adopt(void *arg)
 /* Descriptors tell what they are: a memory file is the ring, all others are ends in their order. */
 static void on_forward_idle(void *owner)
 {
-	zone_release(owner);
+	struct zone *z = owner;
+
+	if (!z->forgotten && z->zones->on_settled)
+		z->zones->on_settled(z->zones->owner, z->uuid);
+	zone_release(z);
 }
 
 static void on_forward_dropped(void *owner, uint64_t lines)

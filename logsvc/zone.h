@@ -30,6 +30,7 @@ struct zones {
 	unsigned adopting;  /* zones found at start that have not answered yet */
 	/* The zone is captured, or err says why not; for one zones_open with this tag. */
 	void (*on_opened)(void *owner, uint64_t tag, const struct err *err);
+	void (*on_settled)(void *owner, const char *uuid); /* an ended zone has no logger any more */
 	void *owner;
 	struct losses losses;
 };
