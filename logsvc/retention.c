@@ -205,9 +205,17 @@ static void add_from_disk(struct sweep *sw)
 			add_set(sw, logset_new(de->d_name, path), false);
 }
 
-static void add_files(struct sweep *sw, struct logset *set)
+/* Of a zone that is only on the disk: a logger has been at its log. How far, its zone has to tell (zone_keep.c). */
+static bool has_cursor(struct logset *set)
 {
-	bool on = uploads_enabled();
+	struct stat sb;
+
+	return set->dir_fd >= 0 && fstatat(set->dir_fd, FORWARD_CURSOR_NAME, &sb, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void add_files(struct sweep *sw, struct logset *set, bool known)
+{
+	bool on = uploads_enabled(), unread = !known && has_cursor(set);
 	struct stat sb;
 	size_t passed;
 
@@ -229,7 +237,7 @@ static void add_files(struct sweep *sw, struct logset *set)
 							       .seq = set->files[i].seq,
 							       .time_s = set->files[i].time_s,
 							       .size = sb.st_size,
-							       .free = i < passed && (!on || set->files[i].stored) };
+							       .free = !unread && i < passed && (!on || set->files[i].stored) };
 	}
 	pthread_mutex_unlock(&set->lock);
 }
@@ -330,12 +338,14 @@ static void sweep_run(void *arg)
 	for (size_t i = 0; i < sw->n; i++) {
 		bool known = sw->known[i];
 
-		/* one that is only on the disk has no rules of its own but age; what it has to upload needs a zone */
-		if (known || max_age_ns())
+		/* one that is only on the disk has no rules of its own but age; what it has to upload, or to forward, needs a zone */
+		if (known || (max_age_ns() && !has_cursor(sw->sets[i])))
 			(void)retention_apply(sw->sets[i]);
+		else if (max_age_ns() && sw->sets[i]->n_files)
+			ret.zones.wake(ret.zones.owner, sw->sets[i]->uuid);
 		if (!known && uploads_enabled() && has_pending(sw->sets[i]))
 			ret.zones.wake(ret.zones.owner, sw->sets[i]->uuid);
-		add_files(sw, sw->sets[i]);
+		add_files(sw, sw->sets[i], known);
 	}
 	keep_budget(sw);
 	sweep_free(sw);

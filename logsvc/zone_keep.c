@@ -27,6 +27,7 @@
 #include "forward_page.h"
 #include "fs.h"
 #include "log.h"
+#include "log_addr.h"
 #include "str.h"
 
 #define LOOK_NS 5000000000LL
@@ -75,7 +76,8 @@ static void wake(void *arg)
 	struct err ignored = { 0 };
 	struct zone *z = zones_get(a->zones, a->uuid, &ignored);
 
-	if (z)
+	/* how far its logger has come is known with its pages only; without them (after a restart of the machine) all is kept */
+	if (z && (!log_driver_forwards(z->driver) || zone_forward(z, &ignored)))
 		(void)retention_apply(z->set);
 	if (z)
 		zone_release(z);
