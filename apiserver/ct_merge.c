@@ -32,9 +32,11 @@ static void merge_map(json_t *user, const json_t *image, const char *key)
 {
 	json_t *to = jget_obj(user, key);
 
-	if (!to) {
+	if (!json_object_size(to)) { /* nothing is the image's, which may be null */
 		if (jget_obj(image, key))
 			json_object_set_new(user, key, json_copy(jget_obj(image, key)));
+		else if (to)
+			json_object_set_new(user, key, json_null());
 		return;
 	}
 	json_object_update_missing(to, jget_obj(image, key));
