@@ -330,18 +330,44 @@ static int remove_dir(const char *dir)
 	return rmdir(dir) < 0 && errno != ENOENT;
 }
 
-int zone_cgroup_remove(const char *path)
+/* The zone's own processes are in all hierarchies. Once they are gone from one, who is left in another is the zone's
+ * logger (logger_cgroup.c), which outlives the zone: it moves to the top. */
+static void evict(const struct hierarchy *h, const char *dir)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	char file[PATH_MAX], top[PATH_MAX], pid[24];
+	struct err ignored;
+	char *p;
+
+	if (str_fmt(file, sizeof(file), "%s/cgroup.procs", dir) < 0 || str_fmt(top, sizeof(top), "%s/cgroup.procs", h->mount) < 0 ||
+	    fs_read_file(file, 64 * 1024, &text, &ignored) < 0)
+		return;
+	for (p = text.p; p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		snprintf(pid, sizeof(pid), "%ld", strtol(p, NULL, 10));
+		(void)write_small(top, pid);
+	}
+}
+
+static int remove_in(const struct hierarchy *h, const char *path, bool zone_is_gone)
 {
 	char dir[PATH_MAX];
-	int left = 0;
+
+	if (str_fmt(dir, sizeof(dir), "%s%s", h->mount, path) < 0 || rmdir(dir) == 0 || errno == ENOENT)
+		return 0;
+	if (zone_is_gone && !h->v2)
+		evict(h, dir);
+	return walk(dir, 0, remove_dir);
+}
+
+int zone_cgroup_remove(const char *path)
+{
+	const struct hierarchy *pids = with_controller("pids");
+	int left = pids ? remove_in(pids, path, false) : 0;
+	bool gone = pids && !left;
 	size_t i;
 
-	for (i = 0; i < n_hiers; i++) {
-		if (str_fmt(dir, sizeof(dir), "%s%s", hiers[i].mount, path) < 0)
-			continue;
-		if (rmdir(dir) == 0 || errno == ENOENT)
-			continue;
-		left += walk(dir, 0, remove_dir);
-	}
+	for (i = 0; i < n_hiers; i++)
+		if (&hiers[i] != pids)
+			left += remove_in(&hiers[i], path, gone);
 	return left ? -EBUSY : 0;
 }

@@ -39,6 +39,7 @@
 #include "fs.h"
 #include "jget.h"
 #include "log.h"
+#include "logger_cgroup.h"
 #include "logger_files.h"
 #include "logger_loop.h"
 #include "str.h"
@@ -278,6 +279,7 @@ int main(int argc, char **argv)
 		log_err("cannot start", "zone=%s: %s", a.uuid, err.msg);
 		return 1;
 	}
+	logger_cgroup_join(a.uuid, (int)a.pid);
 	if (a.netns_fd >= 0) {
 		if (setns((int)a.netns_fd, CLONE_NEWNET) < 0) {
 			log_err("cannot enter the zone's network", "zone=%s: %s", a.uuid, strerror(errno));

@@ -118,6 +118,17 @@ assert ns == list(range(ns[0], 20001)), 'a hole'
 assert sum(int(d[0]) for d in dropped) == ns[0] - 1, (dropped, ns[0])
 P
 }
+# the zone pays for its logger's time, and neither its pause nor its end is the logger's
+t_cpu() {
+	[ -d /sys/fs/cgroup/cpu ] || return 0
+	local p g; sink tcp 5532 "$T/out"
+	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5532 busybox sh -c 'i=0; while [ ! -e /end ]; do i=$((i+1)); echo line-$i; usleep 20000; done'
+	got "$T/out" line- 1; g=$(grep ':cpu:\|:cpu,' "/proc/$(i "$C" '{{.State.Pid}}')/cgroup"); has "$g" "$(D inspect -f '{{slice .Id 0 32}}' "$C")"
+	for p in $(pids_of logger); do eq "$(grep ':cpu:\|:cpu,' "/proc/$p/cgroup")" "$g"; done
+	unsink; sleep 0.3; D pause "$C" >/dev/null; sink tcp 5532 "$T/out"; p=$(D logs --tail 1 "$C"); got "$T/out" "$p\\b" 1; D unpause "$C" >/dev/null; unsink
+	D kill "$C" >/dev/null; [ ! -e "/sys/fs/cgroup/cpu${g##*:}" ] || fail "the control group is left"; [ -n "$(pids_of logger)" ] || fail "the logger died with its zone"
+	p=$(D logs --tail 1 "$C"); sink tcp 5532 "$T/out"; got "$T/out" "$p\\b" 1; unsink; in_order "$T/out" "${p#line-}"
+}
 # what is removed before its sink has it is told
 t_grace_over() {
 	local since id; since=$(date +%s)
@@ -146,6 +157,7 @@ check "fluentd: logger and logsvc killed" t_kill fluentd "--log-opt fluentd-addr
 check "gelf over udp" t_gelf
 check "gelf over tcp" t_gelf_tcp
 check "--rm: the log outlives the container until the sink has it" t_rm
+check "the zone pays for its logger" t_cpu
 check "options are checked" t_refused
 # shellcheck disable=SC2046 # a list of words
 docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons

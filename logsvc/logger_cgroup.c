@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MPL-2.0
+ *
+ * logger_cgroup.c - see logger_cgroup.h.
+ *
+ * Only the controllers cpu and cpuacct of cgroup v1: shares and quota are the zone's, and the time is accounted to it. Not
+ * freezer, which would hold the log of a paused zone; not pids, by which a zone is counted and killed; not memory, whose
+ * killer would take the logger for the zone. A v2 hierarchy has one group for all of that, so there a logger stays
+ * outside. zoneadmd moves a logger that outlives its zone out of the way (zone_cgroup_remove).
+ */
+#define LOG_MODULE "logger"
+#include "logger_cgroup.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "fs.h"
+#include "log.h"
+#include "str.h"
+
+static bool is_cpu(const char *controllers)
+{
+	return str_eq(controllers, "cpu") || str_eq(controllers, "cpuacct") || str_eq(controllers, "cpu,cpuacct") ||
+	       str_eq(controllers, "cpuacct,cpu");
+}
+
+/* The group's name has the first 32 digits of the container's id: pid is not somebody else's by now. */
+static bool is_zones(const char *path, const char *uuid)
+{
+	char hex[33];
+	size_t n = 0;
+
+	for (; *uuid && n < sizeof(hex) - 1; uuid++)
+		if (*uuid != '-')
+			hex[n++] = *uuid;
+	hex[n] = '\0';
+	return n == 32 && strstr(path, hex) && !strstr(path, "..");
+}
+
+static void join(const char *controllers, const char *path)
+{
+	char file[1024];
+	cleanup_fd int fd = -1;
+
+	if (str_fmt(file, sizeof(file), "/sys/fs/cgroup/%s%s/tasks", controllers, path) < 0)
+		return;
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		log_debug("control group not joined", "file=%s", file);
+}
+
+void logger_cgroup_join(const char *uuid, int pid)
+{
+	cleanup_buf struct buf text = BUF_INIT;
+	struct err ignored = { 0 };
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/%d/cgroup", pid);
+	if (pid <= 0 || fs_read_file(proc, 65536, &text, &ignored) < 0)
+		return;
+	for (char *line = text.p, *next; line && *line; line = next) { /* "1:cpu,cpuacct:/path" */
+		char *nl = strchr(line, '\n'), *controllers, *path;
+
+		next = nl ? nl + 1 : NULL;
+		if (nl)
+			*nl = '\0';
+		controllers = strchr(line, ':');
+		path = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!path)
+			continue;
+		*path++ = '\0';
+		if (is_cpu(controllers + 1) && is_zones(path, uuid))
+			join(controllers + 1, path);
+	}
+}
