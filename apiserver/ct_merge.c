@@ -214,7 +214,9 @@ int create_request_resolve(struct create_request *cr, struct err *err)
 		cleanup_free char *name = xstrndup(link, strcspn(link, ":"));
 		struct err why = { 0 };
 
-		if (!container_find(name, &why))
+		/* in a network of the user's own, a link is a name that may come to be later */
+		if (!container_find(name, &why) &&
+		    !netmode_is_user_defined(jget_str(host, "NetworkMode", "")))
 			return err_kind(err, ERR_BAD_PARAM, "could not get container for %s: %s",
 					name, why.msg);
 	}
