@@ -327,8 +327,10 @@ static void make_hosts(const struct ct_spec *spec, bool host_network, const char
 		buf_addch(b, '\n');
 	for (char **e = extra; *e; e++)
 		hosts_add_extra(b, *e, host_gateway(spec));
+	/* elsewhere the resolver answers them, with the address of the moment */
 	for (size_t i = 0; i < spec->n_endpoints; i++)
-		add_links(b, &spec->endpoints[i], links);
+		if (str_eq(spec->endpoints[i].network, "bridge"))
+			add_links(b, &spec->endpoints[i], links);
 	for (size_t i = 0; i < spec->n_endpoints && !host_network; i++) {
 		hosts_add_own(b, spec->endpoints[i].ip, hostname, domain);
 		hosts_add_own(b, spec->endpoints[i].ip6, hostname, domain);

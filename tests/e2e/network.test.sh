@@ -29,6 +29,11 @@ t_link_to_come() { # in a user's network a link names what may come later; on th
 	rc 1 D exec "$C" nslookup bar; out D run -d --net "$C" --name "${C}b" busybox sleep 300; out D exec "$C" nslookup bar
 	rc 125 D run --rm --link nosuch:x busybox true; has "$ERR" "could not get container for nosuch"; D rm -f "$C" "${C}b" >/dev/null; D network rm "$C" >/dev/null
 }
+t_link_after_restart() { # the other's address may be another one then
+	out D network create "$C"; out D run -d --net "$C" --name "${C}b" busybox sleep 300; out D run -d --net "$C" --link "${C}b:foo" --name "$C" busybox sleep 300
+	out D exec "$C" ping -c1 -W2 foo; out D stop -t 0 "${C}b"; out D run -d --net "$C" --name "${C}c" busybox sleep 300; out D start "${C}b"
+	out D exec "$C" ping -c1 -W2 foo; D rm -f "$C" "${C}b" "${C}c" >/dev/null; D network rm "$C" >/dev/null
+}
 t_mac_in_capitals() { out D run --rm --mac-address 92:D0:C6:0A:29:33 busybox cat /sys/class/net/eth0/address; eq "$OUT" 92:d0:c6:0a:29:33; }
 t_ipam_options_as_sent() {
 	api POST /networks/create -H 'Content-Type: application/json' -d '{"Name":"'"$C"'"}' >/dev/null; eq "$(D network inspect -f '{{json .IPAM.Options}}' "$C")" null; D network rm "$C" >/dev/null
