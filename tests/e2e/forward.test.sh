@@ -124,9 +124,9 @@ t_cpu() {
 	local p g; sink tcp 5532 "$T/out"
 	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5532 busybox sh -c 'i=0; while [ ! -e /end ]; do i=$((i+1)); echo line-$i; usleep 20000; done'
 	got "$T/out" line- 1; g=$(grep ':cpu:\|:cpu,' "/proc/$(i "$C" '{{.State.Pid}}')/cgroup"); has "$g" "$(D inspect -f '{{slice .Id 0 32}}' "$C")"
-	for p in $(pids_of logger); do eq "$(grep ':cpu:\|:cpu,' "/proc/$p/cgroup")" "$g"; done
+	for p in $(pids_of "logger --uuid $(uuid_of "$C")"); do eq "$(grep ':cpu:\|:cpu,' "/proc/$p/cgroup")" "$g"; done
 	unsink; sleep 0.3; D pause "$C" >/dev/null; sink tcp 5532 "$T/out"; p=$(D logs --tail 1 "$C"); got "$T/out" "$p\\b" 1; D unpause "$C" >/dev/null; unsink
-	D kill "$C" >/dev/null; [ ! -e "/sys/fs/cgroup/cpu${g##*:}" ] || fail "the control group is left"; [ -n "$(pids_of logger)" ] || fail "the logger died with its zone"
+	D kill "$C" >/dev/null; [ ! -e "/sys/fs/cgroup/cpu${g##*:}" ] || fail "the control group is left"; [ -n "$(pids_of "logger --uuid $(uuid_of "$C")")" ] || fail "the logger died with its zone"
 	p=$(D logs --tail 1 "$C"); sink tcp 5532 "$T/out"; got "$T/out" "$p\\b" 1; unsink; in_order "$T/out" "${p#line-}"
 }
 # what is removed before its sink has it is told
