@@ -229,7 +229,7 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	ej->ct = container_ref(ct);
 	ej->spec = container_spec(ct);
 	ej->ex = *ex;
-	ej->linger_until_ns = now_ns() + (conf_int(engine->conf, "FORWARD_GRACE") + LINGER_MORE_S) * 1000000000;
+	ej->linger_until_ns = mono_ns() + (conf_int(engine->conf, "FORWARD_GRACE") + LINGER_MORE_S) * 1000000000;
 	ej->job.run = exit_run;
 	ej->job.done = exit_done;
 	ej->job.what = "exit";
@@ -306,7 +306,7 @@ static int linger_run(struct job *job, struct err *err)
 	if (lj->uuid[0])
 		network_linger_end(lj->uuid);
 	else
-		network_linger_expire(now_ns());
+		network_linger_expire(mono_ns());
 	return 0;
 }
 

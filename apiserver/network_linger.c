@@ -247,6 +247,12 @@ void network_linger(const char *ct_id, const char *uuid, struct endpoint *eps, s
 			continue;
 		endpoint_copy(&l->eps[l->n++], &eps[i]);
 	}
+	if (!l->n) { /* the host's network, or another zone's */
+		for (size_t i = 0; i < n; i++)
+			network_detach(&eps[i], ct_id);
+		stay_free(l);
+		return;
+	}
 	pthread_mutex_lock(&lock);
 	save(l);
 	link_netns(l);

@@ -13,11 +13,11 @@
 #include "network.h"
 
 /* Instead of network_detach for each of eps, which are reset as there: ports and names are given back, addresses and the
- * name server stay until network_linger_end or until_ns (now_ns()). netns_fd (-1: not known) is copied. */
+ * name server stay until network_linger_end or until_ns (mono_ns()). netns_fd (-1: not known) is copied. */
 void network_linger(const char *ct_id, const char *uuid, struct endpoint *eps, size_t n, int netns_fd, int64_t until_ns);
 /* The rest is given back. Before the container's next start, and when its logger has ended; nothing lingers: fine. */
 void network_linger_end(const char *uuid);
-void network_linger_expire(int64_t now_ns);
+void network_linger_expire(int64_t now_ns); /* mono_ns() */
 /* What lingers in a network gives way: to somebody who asks for one of its addresses (full: for any), or to the network's
  * own removal (ep NULL). False: nothing did. */
 bool network_linger_make_room(const char *network_id, const struct endpoint *ep, bool full);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "failpoint.h"
 #include "str.h"
 
 #define NS 1000000000LL
@@ -16,7 +17,7 @@ int64_t now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * NS + ts.tv_nsec;
+	return ts.tv_sec * NS + ts.tv_nsec + failpoint_clock_ns();
 }
 
 int64_t mono_ns(void)

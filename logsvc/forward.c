@@ -163,7 +163,7 @@ static void set_running(struct forward_commit *page, bool running)
 	if (running)
 		atomic_store(&page->ended_ns, 0);
 	else if (!atomic_load(&page->ended_ns))
-		atomic_store(&page->ended_ns, now_ns());
+		atomic_store(&page->ended_ns, mono_ns());
 	atomic_store(&page->running, running);
 }
 
@@ -309,7 +309,7 @@ static bool runs(const struct forward *f)
 /* How long a logger may go on. */
 static int64_t grace_left_s(const struct forward *f)
 {
-	int64_t left = f->grace_s, ended = atomic_load(&f->page->ended_ns), now = now_ns();
+	int64_t left = f->grace_s, ended = atomic_load(&f->page->ended_ns), now = mono_ns();
 
 	if (ended && now > ended)
 		left -= (now - ended) / 1000000000;

@@ -29,7 +29,7 @@ struct forward_commit {
 	_Atomic uint64_t lines; /* captured so far, up to live_off; counts */
 	_Atomic uint64_t seen_lines; /* logsvc's: the zone's counter when lines was last raised */
 	_Atomic uint32_t running; /* a run is not drained */
-	_Atomic int64_t ended_ns; /* when it ended, wall clock; 0: it has not */
+	_Atomic int64_t ended_ns; /* when it ended, mono_ns(); 0: it has not */
 	_Atomic uint64_t lost_lines, lost_bytes; /* dropped before the logger came to it; counts */
 	_Atomic uint64_t conf; /* of the logger that was started last: struct zone's logger_conf */
 	_Atomic uint64_t dropped_told; /* of the status page's dropped: what is an event already */

@@ -225,6 +225,8 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 		return err_sysnum(err, rc, "write %s/%s", lf->set->uuid, LOG_LIVE);
 	}
 	lf->off += (int64_t)len;
+	if (now_ns > lf->newest_ns)
+		lf->newest_ns = now_ns;
 	return 0;
 }
 
@@ -241,7 +243,7 @@ static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err 
 	if (fstat(fd, &sb) < 0)
 		return err_sys(err, "fstat %s/%s", set->uuid, LOG_NEW);
 	(void)failpoint("rotate.new-made");
-	rc = logset_rename_live_locked(set, now_ns, name, &time_s);
+	rc = logset_rename_live_locked(set, now_ns > lf->newest_ns ? now_ns : lf->newest_ns, name, &time_s);
 	if (rc < 0 && rc != -ENOENT)
 		return err_sysnum(err, rc, "rename %s/%s", set->uuid, LOG_LIVE);
 	(void)failpoint("rotate.old-renamed");
@@ -264,6 +266,11 @@ static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err 
 	return 0;
 }
 
+bool logfile_may_rotate(const struct logfile *lf)
+{
+	return !lf->next_rotate_ns || mono_ns() >= lf->next_rotate_ns;
+}
+
 int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 {
 	struct logset *set = lf->set;
@@ -272,7 +279,7 @@ int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 	fd = openat(set->dir_fd, LOG_NEW,
 		    O_RDWR | O_APPEND | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
-		lf->next_rotate_ns = now_ns + RETRY_NS;
+		lf->next_rotate_ns = mono_ns() + RETRY_NS;
 		return err_sys(err, "make %s/%s", set->uuid, LOG_NEW);
 	}
 	pthread_mutex_lock(&set->lock);
@@ -283,12 +290,13 @@ int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 	if (rc < 0) {
 		(void)unlinkat(set->dir_fd, LOG_NEW, 0);
 		close(fd);
-		lf->next_rotate_ns = now_ns + RETRY_NS;
+		lf->next_rotate_ns = mono_ns() + RETRY_NS;
 		lf->errors++;
 		return rc;
 	}
 	close(lf->fd);
 	lf->fd = fd;
+	lf->newest_ns = 0;
 	lf->next_rotate_ns = 0;
 	return 0;
 }

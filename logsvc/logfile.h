@@ -21,7 +21,8 @@ struct logfile {
 	uint64_t gen;
 	int64_t max_size;	 /* bytes; 0: never rotate */
 	int64_t next_look_ns;	 /* wall clock: when the name is looked at again */
-	int64_t next_rotate_ns;	 /* after a rotation that failed: not before this time */
+	int64_t newest_ns; /* the time of the youngest record in it: the clock may have been set back since */
+	int64_t next_rotate_ns;	 /* after a rotation that failed: not before this mono_ns() */
 	uint64_t errors;
 };
 
@@ -40,6 +41,7 @@ int logfile_reserve(struct logfile *lf, size_t bytes, struct err *err);
 /* Renames the live file and starts a new one. The caller commits {ino, off, gen} and then calls
  * logfile_retain. */
 int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err);
+bool logfile_may_rotate(const struct logfile *lf); /* false: a moment after one that failed */
 void logfile_retain(struct logfile *lf); /* retention_apply, counted */
 
 #endif

@@ -240,7 +240,7 @@ int spool_tell_gap(struct spool *sp, struct err *err)
 	if (!g.lines || sp->log.fd < 0)
 		return 0;
 	make_gap_record(sp, &g, now, &rec);
-	if (sp->log.max_size && sp->log.off && sp->log.off + (int64_t)rec.len > sp->log.max_size && now >= sp->log.next_rotate_ns &&
+	if (sp->log.max_size && sp->log.off && sp->log.off + (int64_t)rec.len > sp->log.max_size && logfile_may_rotate(&sp->log) &&
 	    spool_rotate(sp, now, err) == 0)
 		slot = *ring_slot(&sp->ring);
 	/* it may fit where what follows does not, time and again */
@@ -322,7 +322,7 @@ int spool_commit(struct spool *sp, int s, bool eof, struct err *err)
 		size_t limit = OUT_LIMIT;
 		bool small = false;
 
-		if (sp->log.max_size && now >= sp->log.next_rotate_ns) {
+		if (sp->log.max_size && logfile_may_rotate(&sp->log)) {
 			int64_t room = sp->log.max_size - sp->log.off;
 
 			small = room < OUT_LIMIT;
@@ -336,7 +336,7 @@ int spool_commit(struct spool *sp, int s, bool eof, struct err *err)
 			continue;
 		if ((rc = spool_rotate(sp, now, err)) < 0) {
 			log_warn("log not rotated", "zone=%s: %s", sp->set->uuid, err->msg);
-			if (sp->log.next_rotate_ns <= now)
+			if (logfile_may_rotate(&sp->log))
 				return rc;
 		}
 	}

@@ -12,12 +12,13 @@ sink_up() { # NETWORK IP: only containers reach it
 }
 sink_out() { docker exec "${C}b" cat /out; }
 sink_has() { sink_out | grep -q "$1"; }
+has_ended() { [ -z "$(docker ps -q -f "name=^$C$")" ]; }
 # OPTIONS...: a container that prints and ends; sets ZONE
 source_ends() {
 	out D run -d --name "$C" --network "$C" --log-driver syslog --log-opt syslog-address=tcp://sink:7000 "$@" busybox \
 		sh -c 'while [ ! -e /go ]; do sleep 0.05; done; for i in $(seq 1 2000); do echo line-$i; done'
 	ZONE=$(uuid_of "$C")
-	out D exec "$C" touch /go; out D wait "$C"
+	out D exec "$C" touch /go; until_ok has_ended || fail "it does not end"
 }
 no_loggers() { [ -z "$(pids_of logger)" ]; }
 given_back() { grep -qF "network of an ended zone is given back zone=$ZONE" "$ROOT.t/apiserver.log"; }

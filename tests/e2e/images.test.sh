@@ -21,7 +21,7 @@ t_exact() { # what comes in by import comes out by save
 		same-twice) rc 127 D run --rm --entrypoint /nope "$C:x"; l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(cat "$l/f")$(cat "$l/d")$(cat "$l/g")" "secondnow a file4" ;;
 		gnu) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(stat -c '%a %u %g' "$l/d/suid")" "4755 7 8"; eq "$(stat -c '%h %Y' "$l/d/h")" "2 1700000000"; eq "$(stat -c '%F %t,%T' "$l/d/null")" "character special file 1,3" ;;
 		pax-records) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(xattrs "$l/f")" user.a=b; eq "$(stat -c %u "$l/f")" 4000000 ;;
-		sparse*) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); cmp -s "$T/work/sparse" "$l/sparse" || fail "$n: content"; [ "$(stat -c %b "$l/sparse")" -lt 2000 ] || fail "$n: not sparse" ;;
+		sparse*) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); cmp -s "$T/there/sparse" "$l/sparse" || fail "$n: content"; [ "$(stat -c %b "$l/sparse")" -lt 2000 ] || fail "$n: not sparse" ;;
 		whiteouts) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); [ ! -e "$l/gone" ] || fail "a whiteout in a first layer" ;;
 		esac
 		out D rmi "$C:x"
