@@ -8,7 +8,7 @@ libarchive-dev libmnl-dev libnftables-dev libmsgpack-dev libseccomp-dev libpcre2
 run="crun golang-github-containers-common busybox-static ca-certificates procps curl"
 test="runc libcmocka-dev clang llvm libclang-rt-14-dev jq iproute2 nftables sqlite3 python3 shellcheck codespell mandoc
 universal-ctags bash-static gzip xz-utils bzip2 zstd rsyslog rsyslog-gnutls git docker-registry
-apache2-utils openssl skopeo umoci python3-cryptography python3-prometheus-client libivykis0 libnet1 libpcre3 libglib2.0-0 libjson-c5"
+apache2-utils openssl skopeo umoci python3-cryptography python3-prometheus-client libivykis0 libnet1 libpcre3 libglib2.0-0 libjson-c5 libwrap0"
 want=$build
 case ${1:-run} in
 build) ;;
