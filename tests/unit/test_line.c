@@ -115,6 +115,7 @@ static void test_splits(void **state)
 		{ 40000, false, false, 2, { 16384, 16384 } },
 		{ 16384, false, true, 1, { 16384 } },
 		{ 16385, false, true, 2, { 16384, 1 } },
+		{ 0, true, false, 1, { 1 } },
 		{ 0, false, true, 0, { 0 } },
 	};
 

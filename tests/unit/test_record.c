@@ -116,6 +116,17 @@ static void test_tail(void **state)
 	cleanup_buf struct buf b = BUF_INIT;
 
 	(void)state;
+	buf_addstr(&b, "{\"log\":\"hello world");
+	record_tail(&b, RECORD_STDOUT, NULL, 1787402096789012345LL);
+	assert_string_equal(b.p, "{\"log\":\"hello world\\n\",\"stream\":\"stdout\",\"time\":\"2026-08-22T12:34:56.789012345Z\"}\n");
+	assert_int_equal(b.len, 82);
+	buf_reset(&b);
+	buf_addstr(&b, "{\"log\":\"hello world");
+	record_tail(&b, RECORD_STDERR, "{\"baz\":\"qux\",\"foo\":\"bar\",\"tag\":\"web\"}", 1787402096700000000LL);
+	assert_string_equal(b.p, "{\"log\":\"hello world\\n\",\"stream\":\"stderr\",\"attrs\":{\"baz\":\"qux\",\"foo\":\"bar\",\"tag\":\"web\"},"
+				 "\"time\":\"2026-08-22T12:34:56.7Z\"}\n");
+	assert_int_equal(b.len, 120);
+	buf_reset(&b);
 	record_tail(&b, RECORD_STDERR, "{\"baz\":\"qux\"}", 1787402096700000000LL);
 	assert_string_equal(b.p, "\\n\",\"stream\":\"stderr\",\"attrs\":{\"baz\":\"qux\"},\"time\":"
 				 "\"2026-08-22T12:34:56.7Z\"}\n");

@@ -45,14 +45,15 @@ static void test_syslog_forms(void **state)
 		enum syslog_format format;
 		bool octet, is_stderr;
 		const char *tz, *want;
+		size_t bytes;
 	} rows[] = {
-		{ SYSLOG_DEFAULT, false, false, "UTC", "<30>Aug 22 12:34:56 0123456789ab[4242]: hello\n" },
-		{ SYSLOG_RFC3164, false, false, "UTC", "<30>Aug 22 12:34:56 h1 0123456789ab[4242]: hello\n" },
-		{ SYSLOG_RFC5424, false, true, "EST-2", "<27>1 2026-08-22T14:34:56+02:00 h1 0123456789ab 4242 0123456789ab - hello\n" },
-		{ SYSLOG_RFC5424, true, true, "EST-2", "74 <27>1 2026-08-22T14:34:56+02:00 h1 0123456789ab 4242 0123456789ab - hello\n" },
+		{ SYSLOG_DEFAULT, false, false, "UTC", "<30>Aug 22 12:34:56 0123456789ab[4242]: hello\n", 46 },
+		{ SYSLOG_RFC3164, false, false, "UTC", "<30>Aug 22 12:34:56 h1 0123456789ab[4242]: hello\n", 49 },
+		{ SYSLOG_RFC5424, false, true, "EST-2", "<27>1 2026-08-22T14:34:56+02:00 h1 0123456789ab 4242 0123456789ab - hello\n", 74 },
+		{ SYSLOG_RFC5424, true, true, "EST-2", "74 <27>1 2026-08-22T14:34:56+02:00 h1 0123456789ab 4242 0123456789ab - hello\n", 77 },
 		{ SYSLOG_RFC5424MICRO, false, false, "EST-2",
-		  "<30>1 2026-08-22T14:34:56.789012+02:00 h1 0123456789ab 4242 0123456789ab - hello\n" },
-		{ SYSLOG_RFC5424, false, false, "UTC", "<30>1 2026-08-22T12:34:56Z h1 0123456789ab 4242 0123456789ab - hello\n" },
+		  "<30>1 2026-08-22T14:34:56.789012+02:00 h1 0123456789ab 4242 0123456789ab - hello\n", 81 },
+		{ SYSLOG_RFC5424, false, false, "UTC", "<30>1 2026-08-22T12:34:56Z h1 0123456789ab 4242 0123456789ab - hello\n", 69 },
 	};
 	size_t i;
 
@@ -68,6 +69,7 @@ static void test_syslog_forms(void **state)
 		syslog_encode(&e, &m, &b);
 		syslog_encode(&e, &empty, &b);
 		assert_string_equal(buf_str(&b), rows[i].want);
+		assert_int_equal(b.len, rows[i].bytes);
 	}
 	setenv("TZ", "UTC", 1);
 	tzset();
@@ -128,7 +130,7 @@ static void test_gelf(void **state)
 
 struct grams {
 	size_t n, last, total;
-	unsigned char index[128], count;
+	unsigned char index[128], count, id[8];
 };
 
 static int take_gram(void *arg, const void *head, size_t head_len, const void *body, size_t body_len)
@@ -140,6 +142,10 @@ static int take_gram(void *arg, const void *head, size_t head_len, const void *b
 		assert_memory_equal(head, "\x1e\x0f", 2);
 		g->index[g->n] = ((const unsigned char *)head)[10];
 		g->count = ((const unsigned char *)head)[11];
+		assert_int_equal(head_len, 12);
+		if (g->n)
+			assert_memory_equal(g->id, (const char *)head + 2, 8);
+		memcpy(g->id, (const char *)head + 2, 8);
 	}
 	g->n++;
 	g->last = head_len + body_len;
@@ -170,6 +176,25 @@ static void test_gelf_chunks(void **state)
 			assert_int_equal(g.total, rows[i].len);
 		for (k = 0; g.n > 1 && k < g.n; k++)
 			assert_int_equal(g.index[k], k);
+		assert_int_equal(g.count, g.n > 1 ? g.n : 0);
+	}
+}
+
+/* graygelf knows a message by the first six bytes of its id, and of those by seven bits */
+static void test_gelf_ids(void **state)
+{
+	static unsigned char seen[2000][6];
+	char p[1500] = "";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+		struct grams g = { 0 };
+
+		assert_int_equal(gelf_datagrams(p, sizeof(p), take_gram, &g), 0);
+		for (size_t k = 0; k < 6; k++)
+			seen[i][k] = g.id[k] & 0x7f;
+		for (size_t k = 0; k < i; k++)
+			assert_memory_not_equal(seen[i], seen[k], 6);
 	}
 }
 
@@ -287,6 +312,43 @@ static void test_fluentd_answers(void **state)
 	assert_non_null(strstr(err.msg, "wrong!"));
 }
 
+/* PING: the digest is SHA-512 of salt, host name, nonce and key, in hex (the Forward protocol; computed by Python's hashlib) */
+static void test_fluentd_ping(void **state)
+{
+	static const char want[] = "\x96\xa4PING\xa2h1\xb0"
+				   "0123456789abcdef\xd9\x80"
+				   "d208f79966a75e6663fd55823dff0deea3cd36d78d0a8afd9ccec72eb42dcaee"
+				   "2b5e4108b09d4727e19514a2cdb163fa8a400a02dba164cb01c2ab3f6ce9e39d\xa0\xa0";
+	cleanup_buf struct buf b = BUF_INIT;
+
+	(void)state;
+	fluentd_ping("h1", "key", "abcd", 4, "0123456789abcdef", &b);
+	assert_int_equal(b.len, sizeof(want) - 1);
+	assert_memory_equal(b.p, want, b.len);
+}
+
+/* the records of a split line: all values are strings, and the piece that ends it says so */
+static void test_fluentd_pieces(void **state)
+{
+	static const char want[] = "\xafpartial_message\xa4true\xaapartial_id\xa2"
+				   "ab\xafpartial_ordinal\xa2"
+				   "12\xacpartial_last\xa4true";
+	cleanup_buf struct buf b = BUF_INIT;
+	struct sink_msg m = msg("", true);
+	struct fluentd_enc e;
+
+	(void)state;
+	m.partial = m.partial_last = true;
+	m.partial_ordinal = 12;
+	str_copy(m.partial_id, sizeof(m.partial_id), "ab");
+	fluentd_enc_init(&e, false, &source);
+	fluentd_entry(&e, &m, &b);
+	assert_int_equal((unsigned char)b.p[6], 0x88);
+	assert_true(b.len > sizeof(want));
+	assert_memory_equal(b.p + b.len - (sizeof(want) - 1), want, sizeof(want) - 1);
+	fluentd_enc_fini(&e);
+}
+
 static void test_otlp(void **state)
 {
 	const char *attrs[] = { "container.id", "forged", "team", "a", NULL };
@@ -338,8 +400,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_syslog_forms),	 cmocka_unit_test(test_syslog_names),
 		cmocka_unit_test(test_gelf),		 cmocka_unit_test(test_gelf_chunks),
+		cmocka_unit_test(test_gelf_ids),
 		cmocka_unit_test(test_gelf_compression), cmocka_unit_test(test_fluentd_bytes),
 		cmocka_unit_test(test_fluentd_attrs_and_pack), cmocka_unit_test(test_fluentd_answers),
+		cmocka_unit_test(test_fluentd_ping),	       cmocka_unit_test(test_fluentd_pieces),
 		cmocka_unit_test(test_otlp),
 	};
 
