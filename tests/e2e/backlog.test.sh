@@ -20,7 +20,6 @@ source_ends() {
 	ZONE=$(uuid_of "$C")
 	out D exec "$C" touch /go; until_ok has_ended || fail "it does not end"
 }
-no_loggers() { [ -z "$(pids_of logger)" ]; }
 given_back() { grep -qF "network of an ended zone is given back zone=$ZONE" "$ROOT.t/apiserver.log"; }
 all_arrives() {
 	UNTIL=40 until_ok sink_has 'line-2000$' || fail "the sink has $(sink_out | tail -1); $(grep "$ZONE" "$ROOT.t/apiserver.log" | tail -3)"

@@ -174,7 +174,6 @@ t_forwarders() { # what an operator sees of a sink that is away, comes, goes, an
 	out D run -d --name "${C}b" --network host --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:6631 --log-opt mode=non-blocking --log-opt max-buffer-size=10k busybox sh -c 'seq 1 2000; sleep 100'
 	shown "${C}b" "^$since, [0-9]+ lines behind, [0-9]+ dropped: "; until_ok adds_up "${C}b" 2000 || fail "$(forwarder "${C}b")"
 }
-no_loggers() { [ -z "$(pids_of logger)" ]; }
 t_adm_rotate() {
 	talker --name "$C"; out D run --name "${C}b" busybox echo x; sleep 0.5
 	out adm logs rotate "$C"; eq "$(n_logs "$C")" 2; out adm logs rotate "$(D inspect -f '{{slice .Id 0 12}}' "$C")"; eq "$(n_logs "$C")" 3; out adm logs rotate "$(uuid_of "$C")"; eq "$(n_logs "$C")" 4

@@ -6,6 +6,7 @@ sink() {
 	python3 "$top/tests/e2e/sink.py" "$@" >>"$ROOT.t/sink.log" 2>&1 & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"
 	until_ok listens "$2" || fail "no sink on $2: $(tail -1 "$ROOT.t/sink.log")"
 }
+no_loggers() { [ -z "$(pids_of logger)" ]; }
 unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; return 0; }
 holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }

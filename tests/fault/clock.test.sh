@@ -10,7 +10,6 @@ clock() { python3 -c 'import struct, sys; open(sys.argv[1], "r+b").write(struct.
 head -c 8 /dev/zero >"$ROOT.t/clock"; export SDC_CLOCK=$ROOT.t/clock
 engine_start; busybox_image
 kill_all() { local p; for p in $(pids_of "$1"); do kill -9 "$p"; done; }
-no_loggers() { [ -z "$(pids_of logger)" ]; }
 
 t_steps() {
 	local s dir
