@@ -46,8 +46,8 @@ if unshare -m true 2>/dev/null; then
 	# one that stays full for long: every line is there once, or counted once; with room before the end, and after it
 	while read -r room options; do
 		export room options
-		unshare -m bash -c 'mount -t tmpfs -o size=150m none "$dir" && mkdir -p "$dir/z/run" && mount -t tmpfs none "$dir/z/run" &&
-			head -c 156000000 /dev/zero >"$dir/ballast" && { (sleep "$room"; rm "$dir/ballast") & } &&
+		unshare -m bash -c 'mount -t tmpfs -o size=900m none "$dir" && mkdir -p "$dir/z/run" && mount -t tmpfs none "$dir/z/run" &&
+			head -c 942400000 /dev/zero >"$dir/ballast" && { (sleep "$room"; rm "$dir/ballast") & } &&
 			build/asan/fault/capture_kill $options --mode mixed --gaps --dir "$dir/z" --keep build/asan/bin/logsvc \
 				build/asan/fault/fake_zoneadmd 2> >(grep -v "log not written" >&2)' ||
 			{ echo "not ok: disk full for long, $room $options"; fails=$((fails + 1)); }
