@@ -15,6 +15,7 @@
 #include "apiserver/build_priv.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@
 	"learn how to build images with BuildKit enabled"
 
 #define PIPE_BYTES (1024 * 1024)
+#define MAX_LINKS  40 /* on the way to a destination, as the kernel's limit */
 
 struct copy {
 	struct build *b;
@@ -189,36 +191,93 @@ struct owner {
 	bool above;
 };
 
-/* Makes what is missing of a directory; *existed: it was there. */
+/* Puts where the link name in parent leads before the parts that follow it: the words of the way
+ * that is left, from sofar (which becomes "/" for an absolute link). Returns 0 or a negative errno. */
+static int follow_link(int parent, const char *name, struct buf *sofar, char ***parts)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(parent, name, target, sizeof(target) - 1);
+	char **way;
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	if (target[0] == '/') {
+		buf_reset(sofar);
+		buf_addch(sofar, '/');
+	}
+	way = strv_split(target, '/');
+	for (char **p = *parts; *p; p++)
+		strv_add(&way, *p);
+	strv_free(*parts);
+	*parts = way;
+	return 0;
+}
+
+/* Makes one part of a directory's path; 1: made, 0: it was there, -EEXIST: something else is. */
+static int make_part(int root_fd, int parent, const char *name, const char *whole,
+		     const struct owner *own, bool theirs)
+{
+	cleanup_fd int made = -1,
+		       fd = fs_open_in_root(root_fd, whole, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (fd >= 0)
+		return 0;
+	if (fd != -ENOENT || str_eq(name, ".."))
+		return fd;
+	if (mkdirat(parent, name, 0755) < 0)
+		return -errno;
+	made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (made < 0 || fchmod(made, 0755) < 0 ||
+	    fchown(made, theirs ? own->uid : 0, theirs ? own->gid : 0) < 0)
+		return -errno;
+	return 1;
+}
+
+/* The first of a vector, which has one less then. Owned. */
+static char *take_first(char **v)
+{
+	char *first = v[0];
+
+	memmove(v, v + 1, strv_len(v) * sizeof(*v));
+	return first;
+}
+
+/* Makes what is missing of a directory, within the root wherever links lead; *existed: it was
+ * there. */
 static int make_dir(int root_fd, const char *path, const struct owner *own, bool *existed,
 		    struct err *err)
 {
 	cleanup_strv char **parts = strv_split(path, '/');
 	cleanup_buf struct buf sofar = BUF_INIT;
+	int links = 0, rc;
 
 	*existed = true;
 	buf_addch(&sofar, '/');
-	for (char **p = parts; *p; p++) {
-		cleanup_fd int parent = -1, fd = -1, made = -1;
-		bool theirs = own->above || !p[1] || (!*p[1] && !p[2]);
+	while (parts[0]) {
+		cleanup_fd int parent = -1;
+		cleanup_free char *name = take_first(parts);
+		bool theirs = own->above || !parts[0] || (!*parts[0] && !parts[1]);
+		size_t before = sofar.len;
 
-		if (!**p || str_eq(*p, "."))
+		if (!*name || str_eq(name, "."))
 			continue;
 		parent = fs_open_in_root(root_fd, buf_str(&sofar),
 					 O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 		if (parent < 0)
 			return err_sysnum(err, parent, "mkdir %s", path);
-		buf_printf(&sofar, "%s/", *p);
-		fd = fs_open_in_root(root_fd, buf_str(&sofar), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-		if (fd >= 0)
-			continue;
-		if (fd != -ENOENT || str_eq(*p, "..") || mkdirat(parent, *p, 0755) < 0)
-			return err_sysnum(err, fd != -ENOENT ? fd : errno, "mkdir %s", path);
-		made = openat(parent, *p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (made < 0 || fchmod(made, 0755) < 0 ||
-		    fchown(made, theirs ? own->uid : 0, theirs ? own->gid : 0) < 0)
-			return err_sys(err, "mkdir %s", path);
-		*existed = false;
+		buf_printf(&sofar, "%s/", name);
+		rc = make_part(root_fd, parent, name, buf_str(&sofar), own, theirs);
+		if (rc == -EEXIST && ++links <= MAX_LINKS) {
+			sofar.len = before;
+			sofar.p[before] = '\0';
+			if ((rc = follow_link(parent, name, &sofar, &parts)) == -EINVAL)
+				rc = -ENOTDIR;
+		}
+		if (rc < 0)
+			return err_sysnum(err, rc, "mkdir %s", path);
+		if (rc == 1)
+			*existed = false;
 	}
 	return 0;
 }
@@ -346,6 +405,8 @@ static int copy_one(struct copy *c, const struct zone_view *to, const struct bui
 	}
 	if ((rc = make_dir(to->root_fd, dir, &own, &existed, err)) < 0)
 		return rc;
+	if (dir[1] && str_ends(dir, "/"))
+		dir[strlen(dir) - 1] = '\0';
 	return unpack ? unpack_source(to, src, dir, err) : send_source(c, to, src, dir, as, err);
 }
 

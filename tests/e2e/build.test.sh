@@ -165,6 +165,19 @@ t_add() {
 	api POST "/build?t=${C}:r&remote=http://127.0.0.1:8123/Remote" >"$T/o"; has "$(img "${C}:r" '{{.Config.Env}}')" REMOTE=1
 	out D run --rm "$C" sh -c 'cat /got/web.txt; stat -c %a /got/web.txt; zcat </named | tar t'; eq "$OUT" $'web\n600\nin/\nin/file'
 }
+t_add_where_links_lead() { # a folder's name ends with a slash, and a link that leads nowhere yet gets its end made - within the image
+	mkdir -p "$T/ctx" "$T/a/in"; echo arch >"$T/a/in/file"; tar -C "$T/a" -cf "$T/ctx/t.tar" in/file; echo f >"$T/ctx/f"
+	ctx <<E
+FROM busybox
+RUN ln -s ../../../../far/away /up; ln -s $T/outside /out; ln -s second /first; ln -s /last /second; ln -s loop /loop; touch /file
+ADD t.tar /none/yet/
+COPY f /up/
+ADD t.tar /out/
+COPY f /first/deeper/
+E
+	build; out D run --rm "$C" cat /none/yet/in/file /far/away/f "$T/outside/in/file" /last/deeper/f; eq "$OUT" $'arch\nf\narch\nf'; [ ! -e "$T/outside" ] || fail "outside the image"
+	local to; for to in loop file; do ctx <<<"FROM $C"$'\n'"COPY f /$to/x/"; rc 1 D build "$T/ctx"; has "$ERR" "failed to copy files: mkdir /$to/x/"; done
+}
 t_destinations() { # dots and slashes mean what they mean in a shell; new folders are the user's, but for those above a whole folder
 	mkdir -p "$T/ctx/d" "$T/a"; echo f >"$T/ctx/f"; echo g >"$T/ctx/d/g"; tar -C "$T/ctx" -cf "$T/ctx/t.tar" f; local a b
 	ctx <<'E'
