@@ -85,10 +85,13 @@ void handle_volume_list(struct req *r)
 	struct jw w = JW(&out);
 	struct volume_info *list = NULL;
 	struct err err = { 0 };
+	bool dangling = false;
 	size_t n = 0;
 	int rc;
 
 	rc = filters_parse(req_query(r, "filters"), allowed, &filters, &err);
+	if (rc >= 0) /* what is wrong is so without a volume, too */
+		rc = filter_bool(filters, "dangling", &dangling, &err);
 	if (rc >= 0)
 		volume_list(&list, &n);
 	jw_obj(&w, NULL);

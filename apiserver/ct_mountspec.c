@@ -26,7 +26,7 @@
 int volumes_from_parse(const char *raw, char **container, bool *rw, struct err *err)
 {
 	static const char *const not_here[] = { "private", "rprivate", "slave", "rslave",
-						"shared",  "rshared",  "nocopy" };
+						"shared",  "rshared",  "copy",	"nocopy" };
 	const char *colon = strchr(raw, ':');
 	const char *mode = colon ? colon + 1 : "";
 

@@ -76,9 +76,34 @@ static void put_process(const struct oci_ctx *o, struct jw *w)
 	jw_strn(w, "docker:process", b.p, b.len);
 }
 
+static bool env_has(char *const *env, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (; env && *env; env++)
+		if (strncmp(*env, key, n) == 0 && (*env)[n] == '=')
+			return true;
+	return false;
+}
+
+/* The environment, then the names alone that are to be unset: dockerinit has defaults of its own. */
+static char **command_env(const struct oci_ctx *o)
+{
+	const json_t *conf = jget_arr(o->cfg, "Env");
+	char **env = oci_env(o);
+	const char *s;
+
+	for (size_t i = 0; i < json_array_size(conf); i++) {
+		s = json_string_value(json_array_get(conf, i));
+		if (s && *s && !strchr(s, '=') && !env_has(env, s))
+			strv_add(&env, s);
+	}
+	return env;
+}
+
 static void docker_command_keys(const struct oci_ctx *o, struct jw *w)
 {
-	cleanup_strv char **env = oci_env(o);
+	cleanup_strv char **env = command_env(o);
 
 	jw_str(w, "docker:id", o->spec->id);
 	put_command(w, "docker:cmd", json_object_get(o->cfg, "Cmd"), false);

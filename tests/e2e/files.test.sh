@@ -49,12 +49,12 @@ t_images() {
 t_volumes() {
 	out D volume create --label k=v "${C}v"; eq "$OUT" "${C}v"; eq "$(D volume inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.Labels.k}}' "${C}v")" "${C}v local local v"
 	out D run --rm -v "${C}v:/d" busybox sh -c 'echo in >/d/f'; out D run --rm -v "${C}v:/d:ro" busybox cat /d/f; eq "$OUT" in; rc 1 D run --rm -v "${C}v:/d:ro" busybox touch /d/x; has "$ERR" "Read-only"
-	out D run --name "$C" -v "${C}v:/d" busybox true; rc 1 D volume rm "${C}v"; has "$ERR" "volume is in use"; out D run --rm --volumes-from "$C" busybox cat /d/f; eq "$OUT" in; out D rm "$C"; out D volume rm "${C}v"
+	out D run --name "$C" -v "${C}v:/d" busybox true; rc 1 D volume rm "${C}v"; has "$ERR" "volume is in use"; out D run --rm --volumes-from "$C" busybox cat /d/f; eq "$OUT" in; rc 125 D run --rm --volumes-from "$C:copy" busybox true; has "$ERR" "invalid mode: copy"; out D rm "$C"; out D volume rm "${C}v"
 	out D run --rm -v "${C}w:/etc" busybox cat /etc/passwd; has "$OUT" nobody "copy-up"; out D volume rm "${C}w"
 	out D run --rm --mount "type=tmpfs,dst=/t,tmpfs-size=2m" busybox grep ' /t ' /proc/mounts; has "$OUT" size=2048k
 	mkdir -p "$T/b/s"; echo hi >"$T/b/s/f"; out D run --rm -v "$T/b:/d" busybox sh -c 'cat /d/s/f; echo out >/d/o'; eq "$OUT" hi; eq "$(cat "$T/b/o")" out
 	rc 125 D run --rm --mount "type=bind,src=$T/nope,dst=/d" busybox true; has "$ERR" "bind source path does not exist"; out D run --rm -v "$T/made/here:/d" busybox true; [ -d "$T/made/here" ] || fail "not made"
-	out D run --name "$C" -v /anon busybox true; like "$(i "$C" '{{(index .Mounts 0).Name}}')" '^[0-9a-f]{64}$'; out D rm -v "$C"; eq "$(D volume ls -q)" ""
+	out D run --name "$C" -v /anon busybox true; like "$(i "$C" '{{(index .Mounts 0).Name}}')" '^[0-9a-f]{64}$'; out D rm -v "$C"; eq "$(D volume ls -q)" ""; rc 1 D volume ls -f dangling=x; has "$ERR" "invalid filter"
 }
 t_hostile_archives() { # nothing may appear outside, and the engine stays up
 	python3 - "$T" <<'P'

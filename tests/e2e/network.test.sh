@@ -27,7 +27,7 @@ t_named_port_first() { # a port that is named is not given to another binding by
 t_link_to_come() { # in a user's network a link names what may come later; on the default bridge it must be there
 	out D network create "$C"; out D run -d --net "$C" --link "${C}b:bar" --name "$C" busybox sleep 300
 	rc 1 D exec "$C" nslookup bar; out D run -d --net "$C" --name "${C}b" busybox sleep 300; out D exec "$C" nslookup bar
-	rc 125 D run --rm --link nosuch:x busybox true; has "$ERR" "could not get container for nosuch"; D rm -f "$C" "${C}b" >/dev/null; D network rm "$C" >/dev/null
+	rc 125 D run --rm --link nosuch:x busybox true; has "$ERR" "could not get container for nosuch"; D run -d --name "${C}h" --network host busybox sleep 300 >/dev/null; rc 125 D run --rm --link "${C}h:x" busybox true; has "$ERR" "host type networking can't be used with links"; D rm -f "${C}h" >/dev/null; D rm -f "$C" "${C}b" >/dev/null; D network rm "$C" >/dev/null
 }
 t_link_after_restart() { # the other's address may be another one then
 	out D network create "$C"; out D run -d --net "$C" --name "${C}b" busybox sleep 300; out D run -d --net "$C" --link "${C}b:foo" --name "$C" busybox sleep 300

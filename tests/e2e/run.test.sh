@@ -28,6 +28,7 @@ t_env_dir_host() {
 	out D run --rm -e A=1 -e HOME=/x -w /a/b -h hh --domainname ex.test busybox sh -c 'echo $A $HOME; pwd; hostname; cat /etc/hosts'
 	eq "$(head -3 <<<"$OUT")" $'1 /x\n/a/b\nhh'; like "$OUT" $'[0-9.]+[\t ]hh.ex.test hh'
 	out D run --rm busybox env; has "$OUT" "PATH=/usr/local/sbin"; has "$OUT" "HOME=/root"; has "$OUT" "HOSTNAME="
+	out env -u HOSTNAME docker run --rm -e HOSTNAME busybox env; hasnt "$OUT" "HOSTNAME"; has "$OUT" "HOME=/root"
 }
 t_tty() { out D run --rm -t busybox sh -c 'tty; echo $TERM'; has "$OUT" /dev/; has "$OUT" xterm; like "$OUT" $'\r'; }
 t_stdin() {
