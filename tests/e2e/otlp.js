@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 // otlp.js PORT FILE [CERTDIR]: a receiver of OTLP/HTTP logs, decoded with OpenTelemetry's own definitions. A line of JSON per record that
 // was taken goes to FILE, one per request to FILE.requests. FILE.answers, a list of words, says how the next requests are answered:
-// a status, status@SECONDS (Retry-After), or partial (200, one record refused); then 200.
+// a status, status@SECONDS (Retry-After), partial (200, one record refused), or hang (no answer); then 200.
 const fs = require("fs"), zlib = require("zlib"), path = require("path");
 const root = require(path.join(process.env.NODE_PATH, "@opentelemetry/otlp-transformer/build/src/generated/root.js"));
 const logs = root.opentelemetry.proto.collector.logs.v1;
@@ -31,6 +31,7 @@ function serve(req, res) {
 		const list = records(logs.ExportLogsServiceRequest.decode(req.headers["content-encoding"] === "gzip" ? zlib.gunzipSync(raw) : raw));
 		const status = word === "partial" ? 200 : Number(word);
 		fs.appendFileSync(file + ".requests", JSON.stringify({at: Date.now(), status, n: list.length, url: req.url, headers: req.headers}) + "\n");
+		if (word === "hang") return;
 		const taken = status === 200 ? word === "partial" ? list.slice(1) : list : [];
 		fs.appendFileSync(file, taken.map(r => JSON.stringify(r) + "\n").join(""));
 		const reply = word === "partial" ? {partialSuccess: {rejectedLogRecords: 1, errorMessage: "one is bad"}} : {};

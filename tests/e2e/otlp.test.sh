@@ -77,6 +77,14 @@ t_retry() {
 	eq "$(requests "$T/out" .status | xargs | cut -d' ' -f1-5)" "503 429 502 504 200"
 	[ $(($(requests "$T/out" .at | sed -n 2p) - $(requests "$T/out" .at | sed -n 1p))) -ge 1950 ] || fail "Retry-After is not kept"
 }
+# no answer within otlp-timeout: the same records are sent again
+t_timeout() {
+	echo hang >"$T/out.answers"; receiver 4325 "$T/out"
+	out run 4325 --log-opt otlp-timeout=300ms -d busybox sh -c 'for i in $(seq 1 50); do echo line-$i; done; sleep 100'
+	got "$T/out" 'line-50"' 1; unreceive; numbers "$T/out" 50; eq "$(wc -l <"$T/out")" 50
+	[ $(($(requests "$T/out" .at | sed -n 2p) - $(requests "$T/out" .at | sed -n 1p))) -ge 290 ] || fail "given up before its time"
+	grep -q "sink not reached.*4325" "$ROOT.t/apiserver.log" || fail "not told"
+}
 dropped() { "$BIN/sdc-dockeradm" --root "$ROOT" logs --json | jq -r ".[]|select(.uuid==\"$(uuid_of "$C")\").dropped"; }
 drops() { [ "$(dropped)" = "$1" ]; }
 # what the specification forbids to send again, and what a server refuses of a request, is counted as dropped and told
@@ -132,6 +140,7 @@ check "service.name" t_service_name
 check "down, then up" t_down_then_up
 check "logger and logsvc killed" t_killed
 check "retried statuses, Retry-After" t_retry
+check "no answer" t_timeout
 check "refused records are counted" t_refused
 check "tls" t_tls
 check "a collector that only the zone's network knows" t_user_network
