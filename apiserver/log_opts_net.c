@@ -126,7 +126,8 @@ static int check_retries(const char *name, const char *value, struct err *err)
 	int64_t n;
 
 	if (parse_i64(value, 0, UINT32_MAX, &n) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseUint: parsing \"%s\": invalid syntax", value);
+		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseUint: parsing \"%s\": %s", value,
+				*value && !value[strspn(value, "0123456789")] ? "value out of range" : "invalid syntax");
 	return n > INT32_MAX ? err_kind(err, ERR_BAD_PARAM, "invalid %s: value out of range", name) : 0;
 }
 

@@ -24,6 +24,8 @@ static int split_scheme(const char *s, struct url *u, struct err *err)
 
 	memset(u, 0, sizeof(*u));
 	u->rest = s;
+	if (*s == ':')
+		return err_kind(err, ERR_BAD_PARAM, "parse \"%s\": missing protocol scheme", s);
 	while (isalnum((unsigned char)s[n]) || (n && strchr("+-.", s[n]) && s[n]))
 		n++;
 	if (s[n] != ':' || n == 0 || !isalpha((unsigned char)s[0])) {
@@ -76,8 +78,10 @@ static int split_host(const char *whole, const char *s, struct log_addr *out, co
 		memcpy(out->port, port, len);
 		out->port[len] = '\0';
 	}
-	if (len >= sizeof(out->port) || parse_i64(out->port, 1, 65535, &n) < 0)
+	if (strspn(port, "0123456789") < len)
 		return err_kind(err, ERR_BAD_PARAM, "parse \"%s\": invalid port \":%.*s\" after host", whole, (int)len, port);
+	if (len >= sizeof(out->port) || parse_i64(out->port, 1, 65535, &n) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid port: strconv.ParseUint: parsing \"%.*s\": value out of range", (int)len, port);
 	return 0;
 }
 

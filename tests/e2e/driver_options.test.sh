@@ -133,6 +133,8 @@ t_refused() {
 	refused "cannot specify both 'fluentd-async' and 'fluentd-async-connect'" $f --log-opt fluentd-async=true --log-opt fluentd-async-connect=true
 	refused "must be between 100ms and 10s" $f --log-opt fluentd-async-reconnect-interval=50ms
 	refused "invalid fluentd-max-retries: value out of range" $f --log-opt fluentd-max-retries=2147483648
+	refused 'strconv.ParseUint: parsing "99999999999": value out of range' $f --log-opt fluentd-max-retries=99999999999
+	refused 'invalid fluentd-address (h:99999): invalid port: strconv.ParseUint: parsing "99999": value out of range' $f:99999
 	refused 'time: missing unit in duration "10"' $f --log-opt fluentd-retry-wait=10
 	refused "invalid value for fluentd-write-timeout: value must be a duration that is non-negative" $f --log-opt fluentd-write-timeout=-1s
 	refused 'strconv.ParseBool: parsing "x": invalid syntax' $f --log-opt fluentd-request-ack=x
@@ -148,7 +150,7 @@ t_refused() {
 	refused "invalid value for option spool-full: wait: must be drop or block" $f --log-opt spool-full=wait
 	refused "unknown log opt 'spool-full' for json-file log driver" json-file --log-opt spool-full=block
 	refused "template: log-tag:1: unclosed action" syslog --log-opt syslog-address=udp://h --log-opt 'syslog-hostname={{.Name'
-	refused "error parsing regexp" syslog --log-opt syslog-address=udp://h --log-opt 'env-regex=('
+	refused 'error parsing regexp: missing closing ): `(`' syslog --log-opt syslog-address=udp://h --log-opt 'env-regex=('
 }
 check "max-buffer-size: the newest are kept" t_buffer syslog 6600 tcp --log-opt syslog-address=tcp://127.0.0.1:6600 --log-opt mode=non-blocking --log-opt max-buffer-size=100k
 check "spool-full=block" t_block syslog 6610 tcp --log-opt syslog-address=tcp://127.0.0.1:6610 --log-opt max-buffer-size=200k --log-opt cache-max-size=60k --log-opt cache-max-file=2

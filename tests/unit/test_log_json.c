@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 /* links: apiserver */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "apiserver/go_regex.h"
 #include "apiserver/log_tag.h"
 #include "apiserver/oci_priv.h"
 #include "cleanup.h"
@@ -199,6 +201,33 @@ static void test_bad_tag(void **state)
 	json_decref(s.host_config);
 }
 
+/* In the words of regexp/syntax, where they are the same thing. */
+static void test_bad_regex(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "(", "missing closing ): `(`" },
+		{ "(a(b)", "missing closing ): `(a(b)`" },
+		{ "a)", "unexpected ): `a)`" },
+		{ "x[a", "missing closing ]: `[a`" },
+		{ "a[b]c[d\\]", "missing closing ]: `[d\\]`" },
+		{ "[^]a", "missing closing ]: `[^]a`" },
+		{ "[]", "missing closing ]: `[]`" },
+		{ "a\\", "trailing backslash at end of expression: ``" },
+		{ "*", "missing argument to repetition operator: `*`" },
+		{ "a|+b", "missing argument to repetition operator: `+`" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *want = xasprintf("error parsing regexp: %s", rows[i][1]);
+		struct go_regex *re = NULL;
+		struct err err = { 0 };
+
+		assert_int_equal(go_regex_compile(rows[i][0], &re, &err), -EINVAL);
+		assert_string_equal(err.msg, want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_json_refused),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_bad_tag),
+		cmocka_unit_test(test_bad_regex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
