@@ -90,13 +90,13 @@ t_gelf_tcp() {
 }
 t_rm() {
 	sink tcp 5523 "$T/out"
-	out D run --rm --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox \
+	out D run --rm --cidfile "$T/cid1" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox \
 		sh -c 'for i in $(seq 1 2000); do echo line-$i; done'
-	got "$T/out" 'line-2000\b' 1; until_ok no_loggers || fail "its logger goes on"; unsink; in_order "$T/out" 2000
+	got "$T/out" 'line-2000\b' 1; until_ok no_logger_of "$(uuid_in "$T/cid1")" || fail "its logger goes on"; unsink; in_order "$T/out" 2000
 	local a=$SECONDS u; out D run --rm --cidfile "$T/cid" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5523 busybox \
 		sh -c 'for i in $(seq 1 3000); do echo line-$i; done'
 	[ $((SECONDS - a)) -le 3 ] || fail "a sink that is away holds the container for $((SECONDS - a)) s"
-	u=$(sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/' "$T/cid"); eq "$(ls "$ROOT/zones/$u" | tr '\n' ' ')" "config logs " "what is left"
+	u=$(uuid_in "$T/cid"); eq "$(ls "$ROOT/zones/$u" | tr '\n' ' ')" "config logs " "what is left"
 	local p; for p in $(pids_of logger) $(pids_of logsvc); do kill -9 "$p"; done
 	sink tcp 5523 "$T/late"; got "$T/late" 'line-3000\b' 1; unsink; in_order "$T/late" 3000
 	UNTIL=25 until_ok test ! -e "$ROOT/zones/$u" || fail "the log is left"; UNTIL=25 until_ok test ! -e "$ROOT/run/zones/$u" || fail "the run folder is left"

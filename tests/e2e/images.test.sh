@@ -21,7 +21,7 @@ t_exact() { # what comes in by import comes out by save
 		same-twice) rc 127 D run --rm --entrypoint /nope "$C:x"; l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(cat "$l/f")$(cat "$l/d")$(cat "$l/g")" "secondnow a file4" ;;
 		gnu) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(stat -c '%a %u %g' "$l/d/suid")" "4755 7 8"; eq "$(stat -c '%h %Y' "$l/d/h")" "2 1700000000"; eq "$(stat -c '%F %t,%T' "$l/d/null")" "character special file 1,3" ;;
 		pax-records) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); eq "$(xattrs "$l/f")" user.a=b; eq "$(stat -c %u "$l/f")" 4000000 ;;
-		sparse*) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); cmp -s "$T/there/sparse" "$l/sparse" || fail "$n: content"; [ "$(stat -c %b "$l/sparse")" -lt 2000 ] || fail "$n: not sparse" ;;
+		sparse*) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); cmp -s "$T/work"/sparse "$l/sparse" || fail "$n: content"; [ "$(stat -c %b "$l/sparse")" -lt 2000 ] || fail "$n: not sparse" ;;
 		whiteouts) l=$(D image inspect -f '{{.GraphDriver.Data.UpperDir}}' "$C:x"); [ ! -e "$l/gone" ] || fail "a whiteout in a first layer" ;;
 		esac
 		out D rmi "$C:x"
@@ -171,7 +171,7 @@ t_import_takes_all() { # the archive's padding too: the program that makes it mu
 	D rmi "$C:i" "$C:j" >/dev/null
 }
 t_commit_at_the_end() { # the container ends while it is being frozen
-	local k; for k in $(seq 12); do out D run -d --name "$C" busybox usleep $((k * 3000)); out D commit "$C" "$C:c"; out D rm -f "$C"; done; D rmi "$C:c" >/dev/null
+	local k; for k in $(seq 12); do out D run -d --name "$C" busybox usleep $((k * 3000)); out D commit "$C" "$C:c"; out D rm -f "$C"; D rmi "$C:c" >/dev/null; done
 }
 t_import_url() {
 	(cd "$ROOT.t" && exec python3 -m http.server 18437 --bind 127.0.0.1 >/dev/null 2>&1) & local p=$!; until_ok curl -s -o /dev/null http://127.0.0.1:18437/

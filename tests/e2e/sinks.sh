@@ -7,6 +7,8 @@ sink() {
 	until_ok listens "$2" || fail "no sink on $2: $(tail -1 "$ROOT.t/sink.log")"
 }
 no_loggers() { [ -z "$(pids_of logger)" ]; }
+no_logger_of() { ! for p in $(pids_of logger); do tr '\0' ' ' <"/proc/$p/cmdline"; done 2>/dev/null | grep -q -- "--uuid $1"; }
+uuid_in() { sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/' "$1"; } # of a --cidfile
 unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; return 0; }
 holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
