@@ -4,7 +4,7 @@
 # Every test is a program that exits 0 (passed), 77 (skipped, with a reason on its last line) or else
 # (failed); its output is kept and shown only when it fails. STRICT=1 makes a skip a failure, as in CI.
 #	JOBS=N		parallel tests of the kinds that allow it
-#	FUZZ_SECONDS=N	a fuzz target's time (8 in check, 60 for `make fuzz`)
+#	FUZZ_SECONDS=N	a fuzz target's time (5 in check, 60 for `make fuzz`)
 set -u
 cd "$(dirname "$0")/.." || exit 2
 top=$PWD
@@ -104,9 +104,9 @@ do_fuzz() {
 		case $t in *.*) continue ;; esac
 		n=$(basename "$t"); c=$top/build/fuzz/corpus/$n
 		mkdir -p "$c"
-		set -- -max_total_time="${FUZZ_SECONDS:-8}" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 "$c"
+		set -- -max_total_time="${FUZZ_SECONDS:-5}" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 "$c"
 		[ -d "$top/tests/fuzz/corpus/$n" ] && set -- "$@" "$top/tests/fuzz/corpus/$n"
-		run $((${FUZZ_SECONDS:-8} + 60)) "$n" "$t" "$@"
+		run $((${FUZZ_SECONDS:-5} + 60)) "$n" "$t" "$@"
 	done
 }
 do_lint() {
