@@ -456,9 +456,7 @@ void handle_container_remove(struct req *r)
 	if (!ct)
 		return;
 	if (req_query_bool(r, "link", false)) {
-		reply_error_status(
-			req_id(r), 500,
-			"Conflict, cannot remove the default link name of the container");
+		op_unlink(req_var(r, "name"), on_removed, ct_req_new(r));
 		return;
 	}
 	op_remove(ct, &o, on_removed, ct_req_new(r));

@@ -24,6 +24,7 @@
 
 #include "apiserver/container_private.h"
 #include "apiserver/job.h"
+#include "apiserver/links.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "log.h"
@@ -405,6 +406,16 @@ struct container *container_by_prefix(const char *prefix, bool *ambiguous)
 	return *ambiguous ? NULL : idx.sorted[at];
 }
 
+/* "web/sql": what container web has a link to. */
+static struct container *by_link(const char *ref)
+{
+	const char *slash = strchr(ref, '/'), *owner;
+	cleanup_free char *parent = slash ? xstrndup(ref, (size_t)(slash - ref)) : NULL;
+
+	owner = parent ? map_get(&idx.by_name, parent) : NULL;
+	return owner && container_by_id(owner) ? link_find(container_by_id(owner), slash + 1) : NULL;
+}
+
 struct container *container_find(const char *ref, struct err *err)
 {
 	struct container *ct;
@@ -416,7 +427,7 @@ struct container *container_find(const char *ref, struct err *err)
 		return ct;
 	if ((owner = map_get(&idx.by_name, bare_name(ref))) && (ct = map_get(&idx.by_id, owner)))
 		return ct;
-	if ((ct = container_by_prefix(ref, &ambiguous)))
+	if ((ct = container_by_prefix(ref, &ambiguous)) || (ct = by_link(bare_name(ref))))
 		return ct;
 	if (ambiguous)
 		err_kind(err, ERR_BAD_PARAM, "multiple IDs found with provided prefix: %s", ref);

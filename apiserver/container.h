@@ -146,7 +146,7 @@ void container_unref(struct container *ct);
 int container_add(struct container *ct, struct err *err); /* name or id taken: CONFLICT, Docker's words */
 void container_del(struct container *ct);
 struct container *container_by_id(const char *id); /* full ids only; borrowed */
-/* Full id, name (with or without slash), unique id prefix. Docker's errors: 404 No such container: X; several: 400
+/* Full id, name (with or without slash), unique id prefix, a link's name ("web/sql"). Docker's errors: 404 No such container: X; several: 400
  * "multiple IDs found with provided prefix: X". Borrowed. */
 struct container *container_find(const char *ref, struct err *err);
 struct container *container_first(void); /* newest first; ->next_by_age */

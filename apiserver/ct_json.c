@@ -22,6 +22,7 @@
 #include "apiserver/engine.h"
 #include "apiserver/go_json.h"
 #include "apiserver/image_store.h"
+#include "apiserver/links.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "jw.h"
@@ -183,28 +184,13 @@ static void write_host_config(struct jw *w, const struct container *ct)
 {
 	cleanup_json json_t *shown = NULL;
 	cleanup_free char *text = NULL;
-	json_t *links;
-	json_t *item;
-	size_t i;
 
 	if (!jhas(ct->host_config, "Links")) {
 		jw_raw(w, "HostConfig", container_host_config_text(ct));
 		return;
 	}
 	shown = json_copy(ct->host_config);
-	links = json_array();
-	json_array_foreach (jget_arr(ct->host_config, "Links"), i, item) {
-		const char *link = json_string_value(item);
-		cleanup_free char *target = xstrndup(link, strcspn(link, ":"));
-		const char *colon = strchr(link, ':');
-		struct err ignored = { 0 };
-		const struct container *child = container_find(target, &ignored);
-
-		json_array_append_new(links,
-				      json_sprintf("/%s:/%s/%s", child ? child->name : target,
-						   ct->name, colon ? colon + 1 : target));
-	}
-	json_object_set_new(shown, "Links", links);
+	json_object_set_new(shown, "Links", links_shown(ct));
 	text = json_dumps(shown, JSON_COMPACT);
 	jw_raw(w, "HostConfig", text);
 }
@@ -351,25 +337,18 @@ static void free_strv(void *p)
 /* Names that other containers' links give: Docker lists them among a container's own. */
 static void collect_aliases(struct list_facts *f)
 {
-	json_t *item;
-	size_t i;
+	struct link l;
 
 	for (const struct container *ct = container_first(); ct; ct = ct->next_by_age) {
-		json_array_foreach (jget_arr(ct->host_config, "Links"), i, item) {
-			const char *link = json_string_value(item);
-			cleanup_free char *target = xstrndup(link, strcspn(link, ":"));
-			const char *colon = strchr(link, ':');
-			cleanup_free char *alias =
-				xasprintf("/%s/%s", ct->name, colon ? colon + 1 : target);
-			struct err ignored = { 0 };
-			const struct container *child = container_find(target, &ignored);
+		for (size_t i = 0; link_at(ct, i, &l); i++) {
+			cleanup_free char *alias = xasprintf("/%s/%s", ct->name, l.alias);
 			char **v;
 
-			if (!child)
+			if (!l.other)
 				continue;
-			v = map_get(&f->aliases, child->id);
+			v = map_get(&f->aliases, l.other->id);
 			strv_add(&v, alias);
-			map_set(&f->aliases, child->id, v);
+			map_set(&f->aliases, l.other->id, v);
 		}
 	}
 }

@@ -209,20 +209,5 @@ int create_request_resolve(struct create_request *cr, struct err *err)
 			return err->code;
 		}
 	}
-	json_array_foreach (jget_arr(host, "Links"), i, item) {
-		const char *link = json_string_value(item);
-		cleanup_free char *name = xstrndup(link, strcspn(link, ":"));
-		struct err why = { 0 };
-		const struct container *other = container_find(name, &why);
-
-		/* in a network of the user's own, a link is a name that may come to be later */
-		if (!other && !netmode_is_user_defined(jget_str(host, "NetworkMode", "")))
-			return err_kind(err, ERR_BAD_PARAM, "could not get container for %s: %s",
-					name, why.msg);
-		if (other && str_eq(jget_str(other->host_config, "NetworkMode", ""), "host"))
-			return err_kind(err, ERR_BAD_PARAM,
-					"conflicting options: host type networking can't be used "
-					"with links. This would result in undefined behavior");
-	}
 	return 0;
 }

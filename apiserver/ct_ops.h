@@ -55,4 +55,8 @@ struct op_remove_opts {
 };
 void op_remove(struct container *ct, const struct op_remove_opts *o, op_done_fn *done, void *arg);
 
+/* op_unlink.c. Takes the link name ("web/sql") away from its container, whose operation it begins itself; done gets
+ * that container, or NULL where name is no link's. */
+void op_unlink(const char *name, op_done_fn *done, void *arg);
+
 #endif

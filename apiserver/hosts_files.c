@@ -17,6 +17,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -78,21 +79,65 @@ void hosts_add_own(struct buf *b, const char *ip, const char *hostname, const ch
 		buf_printf(b, "%s\t%s\n", ip, hostname);
 }
 
-/* --link NAME:ALIAS on the default bridge: the other's address by its alias, id and name. */
-static void add_links(struct buf *b, const struct endpoint *ep, char **links)
+/* What a link on the default bridge gives: links.h makes the words. */
+static void add_links(struct buf *b, const json_t *lines)
 {
-	for (; links && *links; links++) {
-		const char *colon = strrchr(*links, ':');
-		const char *alias = colon ? colon + 1 : *links;
-		cleanup_free char *target = xstrndup(*links, strcspn(*links, ":"));
-		const char *name = target[0] == '/' ? target + 1 : target;
-		char ct_id[65], ip[46];
+	json_t *line, *word;
+	size_t i, k;
 
-		if (strrchr(alias, '/'))
-			alias = strrchr(alias, '/') + 1;
-		if (network_member_find(ep->network_id, name, ct_id, ip) && is_clean(alias))
-			buf_printf(b, "%s\t%s %.12s %s\n", ip, alias, ct_id, name);
+	json_array_foreach (lines, i, line) {
+		json_array_foreach (line, k, word) {
+			const char *s = json_string_value(word);
+
+			if (s && *s && is_clean(s))
+				buf_printf(b, "%s%s", k == 0 ? "" : k == 1 ? "\t" : " ", s);
+		}
+		buf_addch(b, '\n');
 	}
+}
+
+/* Whether a line calls its address by the name first. */
+static bool names_first(const char *line, size_t len, const char *name)
+{
+	const char *tab = memchr(line, '\t', len);
+	size_t n = strlen(name);
+
+	return tab && tab + 1 + n <= line + len && memcmp(tab + 1, name, n) == 0 &&
+	       (tab + 1 + n == line + len || strchr(" .\t", tab[1 + n]));
+}
+
+void hosts_move(struct buf *b, const char *name, const char *ip, const char *ip6)
+{
+	cleanup_buf struct buf moved = BUF_INIT;
+
+	for (const char *line = buf_str(b), *end; *line; line = end + (*end == '\n')) {
+		const char *to = memchr(line, ':', strcspn(line, "\t\n")) ? ip6 : ip;
+
+		end = line + strcspn(line, "\n");
+		if (*name && *to && names_first(line, (size_t)(end - line), name)) {
+			buf_addstr(&moved, to);
+			line += strcspn(line, "\t");
+		}
+		buf_add(&moved, line, (size_t)(end - line));
+		buf_addch(&moved, '\n');
+	}
+	buf_reset(b);
+	buf_add(b, buf_str(&moved), moved.len);
+}
+
+void hosts_drop_name(struct buf *b, const char *name)
+{
+	cleanup_buf struct buf kept = BUF_INIT;
+
+	for (const char *line = buf_str(b), *end; *line; line = end + (*end == '\n')) {
+		end = line + strcspn(line, "\n");
+		if (*name && names_first(line, (size_t)(end - line), name))
+			continue;
+		buf_add(&kept, line, (size_t)(end - line));
+		buf_addch(&kept, '\n');
+	}
+	buf_reset(b);
+	buf_add(b, buf_str(&kept), kept.len);
 }
 
 /* ---- resolv.conf ---- */
@@ -317,7 +362,6 @@ static void make_hosts(const struct ct_spec *spec, bool host_network, const char
 		       const char *domain, struct buf *b)
 {
 	cleanup_strv char **extra = jget_strv(spec->host_config, "ExtraHosts");
-	cleanup_strv char **links = jget_strv(spec->host_config, "Links");
 
 	if (host_network)
 		read_host_file("/etc/hosts", b);
@@ -327,10 +371,7 @@ static void make_hosts(const struct ct_spec *spec, bool host_network, const char
 		buf_addch(b, '\n');
 	for (char **e = extra; *e; e++)
 		hosts_add_extra(b, *e, host_gateway(spec));
-	/* elsewhere the resolver answers them, with the address of the moment */
-	for (size_t i = 0; i < spec->n_endpoints; i++)
-		if (str_eq(spec->endpoints[i].network, "bridge"))
-			add_links(b, &spec->endpoints[i], links);
+	add_links(b, jget_arr(spec->extra, "link_hosts"));
 	for (size_t i = 0; i < spec->n_endpoints && !host_network; i++) {
 		hosts_add_own(b, spec->endpoints[i].ip, hostname, domain);
 		hosts_add_own(b, spec->endpoints[i].ip6, hostname, domain);
@@ -407,13 +448,15 @@ int network_write_files(const struct ct_spec *spec, struct err *err)
 
 /* ---- of a running zone ---- */
 
+/* A zone's own operations and those of the zones that it has links to change its hosts file. */
+static pthread_mutex_t in_place_lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* In place: the zone has the inode. */
-static int rewrite(const struct ct_spec *spec, const char *name, const struct buf *b,
-		   struct err *err)
+static int rewrite(const char *uuid, const char *rest, const struct buf *b, struct err *err)
 {
 	char path[1024];
-	cleanup_fd int fd =
-		open(file_path(spec, name, path), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int fd = open(paths_zone(&engine->paths, uuid, rest, path),
+				 O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	int rc;
 
 	if (fd < 0)
@@ -422,31 +465,52 @@ static int rewrite(const struct ct_spec *spec, const char *name, const struct bu
 	return rc < 0 ? err_sysnum(err, rc, "write %s", path) : 0;
 }
 
-static int read_hosts(const struct ct_spec *spec, struct buf *b, struct err *err)
-{
-	char path[1024];
+typedef void hosts_change_fn(struct buf *hosts, const void *arg);
 
-	return fs_read_file(file_path(spec, "hosts", path), HOST_FILE_MAX, b, err);
+static int change_hosts(const char *uuid, hosts_change_fn *change, const void *arg, struct err *err)
+{
+	cleanup_buf struct buf hosts = BUF_INIT;
+	char path[1024];
+	int rc;
+
+	pthread_mutex_lock(&in_place_lock);
+	rc = fs_read_file(paths_zone(&engine->paths, uuid, "config/hosts", path), HOST_FILE_MAX, &hosts, err);
+	if (rc >= 0) {
+		change(&hosts, arg);
+		rc = rewrite(uuid, "config/hosts", &hosts, err);
+	}
+	pthread_mutex_unlock(&in_place_lock);
+	return rc < 0 ? rc : 0;
+}
+
+struct own_address {
+	const struct ct_spec *spec;
+	const struct endpoint *ep;
+};
+
+static void add_own_address(struct buf *hosts, const void *arg)
+{
+	const struct own_address *a = arg;
+	const char *hostname = jget_str(a->spec->config, "Hostname", "");
+	const char *domain = jget_str(a->spec->config, "Domainname", "");
+
+	hosts_add_own(hosts, a->ep->ip, hostname, domain);
+	hosts_add_own(hosts, a->ep->ip6, hostname, domain);
 }
 
 int network_files_connect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err)
 {
-	cleanup_buf struct buf hosts = BUF_INIT, resolv = BUF_INIT;
+	const struct own_address own = { spec, ep };
+	cleanup_buf struct buf resolv = BUF_INIT;
 	int rc;
 
-	if ((rc = read_hosts(spec, &hosts, err)) < 0)
-		return rc;
-	hosts_add_own(&hosts, ep->ip, jget_str(spec->config, "Hostname", ""),
-		      jget_str(spec->config, "Domainname", ""));
-	hosts_add_own(&hosts, ep->ip6, jget_str(spec->config, "Hostname", ""),
-		      jget_str(spec->config, "Domainname", ""));
-	if ((rc = rewrite(spec, "hosts", &hosts, err)) < 0)
+	if ((rc = change_hosts(spec->uuid, add_own_address, &own, err)) < 0)
 		return rc;
 	if (wants_resolver(spec, NULL) || !wants_resolver(spec, ep))
 		return 0;
 	if ((rc = set_up_names(spec, ep, &resolv, err)) < 0)
 		return rc;
-	return rewrite(spec, "resolv.conf", &resolv, err);
+	return rewrite(spec->uuid, "config/resolv.conf", &resolv, err);
 }
 
 void hosts_drop_ip(struct buf *b, const char *ip)
@@ -467,19 +531,47 @@ void hosts_drop_ip(struct buf *b, const char *ip)
 	buf_add(b, buf_str(&kept), kept.len);
 }
 
+static void drop_addresses(struct buf *hosts, const void *arg)
+{
+	const struct endpoint *ep = arg;
+
+	hosts_drop_ip(hosts, ep->ip);
+	if (ep->ip6[0])
+		hosts_drop_ip(hosts, ep->ip6);
+}
+
 int network_files_disconnect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err)
 {
-	cleanup_buf struct buf hosts = BUF_INIT;
-	int rc;
+	return ep->ip[0] ? change_hosts(spec->uuid, drop_addresses, ep, err) : 0;
+}
 
-	if (!ep->ip[0])
-		return 0;
-	if ((rc = read_hosts(spec, &hosts, err)) < 0)
-		return rc;
-	hosts_drop_ip(&hosts, ep->ip);
-	if (ep->ip6[0])
-		hosts_drop_ip(&hosts, ep->ip6);
-	return rewrite(spec, "hosts", &hosts, err);
+struct moved_link {
+	const char *alias;
+	const struct endpoint *ep;
+};
+
+static void move_link(struct buf *hosts, const void *arg)
+{
+	const struct moved_link *m = arg;
+
+	hosts_move(hosts, m->alias, m->ep->ip, m->ep->ip6);
+}
+
+int network_files_move_link(const char *uuid, const char *alias, const struct endpoint *ep, struct err *err)
+{
+	const struct moved_link m = { alias, ep };
+
+	return change_hosts(uuid, move_link, &m, err);
+}
+
+static void drop_link(struct buf *hosts, const void *arg)
+{
+	hosts_drop_name(hosts, arg);
+}
+
+int network_files_drop_link(const char *uuid, const char *alias, struct err *err)
+{
+	return change_hosts(uuid, drop_link, alias, err);
 }
 
 /* ---- the resolver ---- */

@@ -15,6 +15,9 @@ void hosts_add_extra(struct buf *b, const char *entry, const char *host_gateway)
 void hosts_add_own(struct buf *b, const char *ip, const char *hostname, const char *domain);
 
 void hosts_drop_ip(struct buf *b, const char *ip); /* its lines */
+/* The lines that have name first among their names: they get the other address (of their kind; "" leaves them), or go. */
+void hosts_move(struct buf *b, const char *name, const char *ip, const char *ip6);
+void hosts_drop_name(struct buf *b, const char *name);
 
 struct resolv {
 	char **servers, **search, **options; /* owned vectors or NULL */

@@ -6,13 +6,8 @@
 #ifndef APISERVER_LINK_ENV_H
 #define APISERVER_LINK_ENV_H
 
-#include "container.h"
-#include "err.h"
+#include <jansson.h>
 
-/* Loop thread, at each start: puts the variables of ct's links in "link_env" of its extra, and of
- * spec's, where the environment of the zone and of its execs is made from. A target that does not
- * run: Docker's error. */
-int link_env_update(struct container *ct, struct ct_spec *spec, struct err *err);
 /* Appends the variables of one link. name: "/web/alias"; ports: "80/tcp" members of ExposedPorts;
  * env: K=V strings. Pure. */
 void link_env_add(char ***out, const char *name, const char *ip, const json_t *ports,

@@ -237,24 +237,6 @@ bool net_member_del(struct net *n, const char *endpoint_id)
 	return false;
 }
 
-bool network_member_find(const char *network_id, const char *ct_name, char ct_id[65], char ip[46])
-{
-	const struct net_member *m = NULL;
-	const struct net *n;
-
-	pthread_mutex_lock(&net_lock);
-	n = net_by_id(network_id);
-	for (m = n ? n->members : NULL; m; m = m->next)
-		if (m->ip && (str_eq(m->ct_name, ct_name) || str_eq(m->ct_id, ct_name)))
-			break;
-	if (m) {
-		memcpy(ct_id, m->ct_id, 65);
-		ip4_format(m->ip, ip);
-	}
-	pthread_mutex_unlock(&net_lock);
-	return m;
-}
-
 static bool has_member(const struct net *n, const char *ct_id)
 {
 	for (const struct net_member *m = n->members; m; m = m->next)

@@ -134,6 +134,10 @@ int network_write_files(const struct ct_spec *spec, struct err *err);
 int network_files_connect(const struct ct_spec *spec, const struct endpoint *ep, struct err *err);
 int network_files_disconnect(const struct ct_spec *spec, const struct endpoint *ep,
 			     struct err *err);
+/* In the hosts file of a running zone: a link's alias gets the address of ep, or goes. */
+int network_files_move_link(const char *uuid, const char *alias, const struct endpoint *ep,
+			    struct err *err);
+int network_files_drop_link(const char *uuid, const char *alias, struct err *err);
 
 /* The docker name list of networks for events etc. lives in api_networks.c. */
 

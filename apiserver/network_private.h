@@ -98,9 +98,6 @@ int net_from_json(const char *text, struct net **out, struct err *err);
 void net_inspect_json(const struct net *n, bool with_members, net_name_fn *name_of,
 		      struct buf *out);
 
-/* A zone's address in a network by its container's name; false: not there. Takes net_lock. */
-bool network_member_find(const char *network_id, const char *ct_name, char ct_id[65], char ip[46]);
-
 /* Worker. Serves a zone's names, by its resolv.upstream; its namespace is there. */
 int network_resolver_start(const char *ct_id, const char *uuid, struct err *err);
 /* The order for it (resolver.h), and the namespace. */

@@ -24,6 +24,7 @@
 #include "apiserver/events.h"
 #include "apiserver/image_store.h"
 #include "apiserver/job.h"
+#include "apiserver/links.h"
 #include "apiserver/oci_spec.h"
 #include "apiserver/platform_param.h"
 #include "apiserver/reply.h"
@@ -343,7 +344,8 @@ static int begin(struct create_job *cj, const char *body, size_t len, int versio
 	int rc;
 
 	if ((rc = create_request_parse(body, len, version, &cj->cr, err)) < 0 ||
-	    (rc = create_request_resolve(&cj->cr, err)) < 0)
+	    (rc = create_request_resolve(&cj->cr, err)) < 0 ||
+	    (rc = links_make(cj->cr.host_config, &spec->extra, err)) < 0)
 		return rc;
 	image = jget_str(cj->cr.config, "Image", "");
 	spec->image_ref = xstrdup(image);

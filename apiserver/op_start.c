@@ -30,7 +30,7 @@
 #include "apiserver/image_store.h"
 #include "apiserver/job.h"
 #include "apiserver/lifecycle.h"
-#include "apiserver/link_env.h"
+#include "apiserver/links.h"
 #include "apiserver/log_opts.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network.h"
@@ -62,6 +62,8 @@ struct start_job {
 	/* for the worker */
 	int old_zone_fd;
 	int net_pid, pid_pid, ipc_pid;
+	struct link_move *linked; /* whose hosts files name it */
+	size_t n_linked;
 	/* results */
 	struct zone_conn *conn;
 	struct zone_started started;
@@ -193,6 +195,20 @@ static size_t gateway_endpoint(const struct ct_spec *spec)
 	return best;
 }
 
+/* Those that have links to it learn where it is now. Not worth a failed start. */
+static void tell_linked(const struct start_job *sj)
+{
+	const struct ct_spec *spec = sj->spec;
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < spec->n_endpoints; i++)
+		for (size_t k = 0; str_eq(spec->endpoints[i].network, "bridge") && k < sj->n_linked; k++)
+			if (network_files_move_link(sj->linked[k].uuid, sj->linked[k].alias,
+						    &spec->endpoints[i], &err) < 0)
+				log_warn("a link's address stays as it was", "zone=%s alias=%s why=%s",
+					 sj->linked[k].uuid, log_q(sj->linked[k].alias), log_q(err.msg));
+}
+
 static int step_networks(struct undo *u, struct err *err)
 {
 	struct ct_spec *spec = u->spec;
@@ -298,6 +314,7 @@ static int start_run(struct job *job, struct err *err)
 	stamp(sj);
 	if ((rc = step_networks(&u, err)) < 0)
 		return rc;
+	tell_linked(sj);
 	stamp(sj);
 	if ((rc = step_run(sj, &u, err)) < 0)
 		return rc;
@@ -320,6 +337,7 @@ static void start_job_free(struct start_job *sj)
 	if (sj->old_zone_fd >= 0)
 		close(sj->old_zone_fd);
 	zone_conn_close(sj->conn);
+	link_moves_free(sj->linked, sj->n_linked);
 	ct_spec_free(sj->spec);
 	container_unref(sj->ct);
 	free(sj);
@@ -451,7 +469,7 @@ static int join_namespaces(struct start_job *sj, struct err *err)
 		container_save(sj->ct);
 	}
 	sj->pid_pid = pid ? pid->st.pid : 0;
-	return link_env_update(sj->ct, sj->spec, err);
+	return links_resolve(sj->ct, sj->spec, err);
 }
 
 int op_start_check(const struct container *ct, struct err *err)
@@ -489,5 +507,6 @@ void op_start(struct container *ct, bool by_policy, op_done_fn *done, void *arg)
 		start_done(&sj->job);
 		return;
 	}
+	sj->n_linked = links_to(ct, &sj->linked);
 	job_submit(LANE_LIFECYCLE, &sj->job);
 }

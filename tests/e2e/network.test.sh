@@ -29,6 +29,18 @@ t_link_to_come() { # in a user's network a link names what may come later; on th
 	rc 1 D exec "$C" nslookup bar; out D run -d --net "$C" --name "${C}b" busybox sleep 300; out D exec "$C" nslookup bar
 	rc 125 D run --rm --link nosuch:x busybox true; has "$ERR" "could not get container for nosuch"; D run -d --name "${C}h" --network host busybox sleep 300 >/dev/null; rc 125 D run --rm --link "${C}h:x" busybox true; has "$ERR" "host type networking can't be used with links"; D rm -f "${C}h" >/dev/null; D rm -f "$C" "${C}b" >/dev/null; D network rm "$C" >/dev/null
 }
+t_legacy_links() { # on the default bridge a link keeps its container by ID, gives it three names, follows its address, is a name itself and can be taken away
+	out D run -d --name "$C" -h hostb busybox sleep 300; out D run -d --name "${C}b" --link "$C:db" --link "$C" busybox sleep 300
+	out D exec "${C}b" cat /etc/hosts; has "$OUT" $'\tdb hostb '"$C"; like "$OUT" $'\t'"$C hostb"$'\n'
+	eq "$(i "${C}b/db" '{{.Name}}')" "/$C"; eq "$(i "${C}b" '{{.HostConfig.Links}}')" "[/$C:/${C}b/db /$C:/${C}b/$C]"; has "$(D ps --no-trunc --format '{{.Names}}')" "${C}b/db"
+	local old; old=$(i "$C" '{{.NetworkSettings.IPAddress}}'); D rename "$C" "${C}x"; D stop -t 0 "${C}x" >/dev/null; out D run -d --name "${C}c" --ip '' busybox sleep 300; out D start "${C}x"
+	ne "$(i "${C}x" '{{.NetworkSettings.IPAddress}}')" "$old"; out D exec "${C}b" cat /etc/hosts; has "$OUT" "$(i "${C}x" '{{.NetworkSettings.IPAddress}}')"$'\tdb hostb'; hasnt "$OUT" "$old"$'\t'
+	out D restart -t 0 "${C}b"; out D exec "${C}b" ping -c1 -W2 db; eq "$(i "${C}b" '{{.HostConfig.Links}}')" "[/${C}x:/${C}b/db /${C}x:/${C}b/$C]"
+	rc 1 D rm --link "${C}x"; has "$ERR" "Conflict, cannot remove the default link name of the container"
+	out D rm --link "/${C}b/db"; out D exec "${C}b" cat /etc/hosts; hasnt "$OUT" $'\tdb '; has "$OUT" $'\t'"$C hostb"; eq "$(i "${C}b" '{{.HostConfig.Links}}')" "[/${C}x:/${C}b/$C]"; rc 1 D rm --link "${C}b/db"; has "$ERR" "No such container: ${C}b/db"
+	engine_kill; engine_start; D rm -f "${C}x" >/dev/null; rc 1 D restart -t 0 "${C}b"; has "$ERR" "Cannot link to a non running container: /$C AS /${C}b/$C"; D rm -f "${C}b" "${C}c" >/dev/null
+	D network create "$C" >/dev/null; D run -d --net "$C" --name "$C" busybox sleep 300 >/dev/null; rc 125 D run --rm --link "$C" busybox true; has "$ERR" "Cannot link to /$C, as it does not belong to the default network"; D rm -f "$C" >/dev/null; D network rm "$C" >/dev/null
+}
 t_link_after_restart() { # the other's address may be another one then
 	out D network create "$C"; out D run -d --net "$C" --name "${C}b" busybox sleep 300; out D run -d --net "$C" --link "${C}b:foo" --name "$C" busybox sleep 300
 	out D exec "$C" ping -c1 -W2 foo; out D stop -t 0 "${C}b"; out D run -d --net "$C" --name "${C}c" busybox sleep 300; out D start "${C}b"
