@@ -202,8 +202,12 @@ static int load_run(struct job *job, struct err *err)
 		.quiet = lj->quiet,
 	};
 
-	progress_start(lj->progress); /* errors are told in the stream, as Docker does */
-	return image_load(read_body, lj->body, &o, lj->progress, &lj->events, err);
+	int rc = image_load(read_body, lj->body, &o, lj->progress, &lj->events, err);
+
+	/* Errors are told in the stream, as Docker does, but a client that goes away at the head of a quiet answer has
+	 * its images. */
+	progress_start(lj->progress);
+	return rc;
 }
 
 static void load_done(struct job *job)

@@ -66,6 +66,17 @@ t_load_twice_at_once() {
 	local k; python3 "$TARS" forms "$T"; for k in 1 2 3 4 5 6; do D load -q -i "$T/forms/docker.tar" >"$T/o$k" 2>&1 & done; wait
 	for k in 1 2 3 4 5 6; do eq "$(cat "$T/o$k")" "Loaded image: form:docker"; done; out D rmi form:docker; eq "$(layers) $(tmp_layers)" "1 0"
 }
+t_load_quiet() { # whoever goes away at the head of a quiet answer has the image: the head comes when it is there
+	local k was; was=$(id busybox); D save -o "$T/s.tar" busybox
+	cat >"$T/load.py" <<'E'
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); tar = open(sys.argv[2], 'rb').read()
+s.sendall(b'POST /images/load?quiet=1 HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n' % len(tar) + tar)
+print(s.recv(15).decode())
+E
+	for k in 1 2 3; do D rmi busybox >/dev/null; eq "$(python3 "$T/load.py" "$SOCK" "$T/s.tar")" "HTTP/1.1 200 OK"; eq "$(id busybox)" "$was" "time $k"; done
+	printf junk >"$T/j"; eq "$(api POST '/images/load?quiet=1' --data-binary @"$T/j" | grep -c errorDetail) $(status)" "1 200"
+}
 t_crash_in_load() { # kill -9 at ten moments of a load: no temp layers, and what is listed works
 	local k; mkdir "$T/r"; for k in $(seq 60); do head -c 200000 /dev/urandom >"$T/r/f$k"; done; tar -C "$T/r" -cf "$T/r.tar" .; D import "$T/r.tar" "$C:big" >/dev/null; D save "$C:big" >"$T/s.tar"; D rmi "$C:big" >/dev/null
 	for k in 0 5 10 20 30 40 60 80 120 200; do
