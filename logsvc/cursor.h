@@ -15,12 +15,14 @@ struct cursor_split {
 };
 
 struct cursor {
-	uint64_t ino; /* the file and when it was made; 0: nothing was forwarded yet */
+	uint64_t ino; /* the file and when it was made; 0: the first one behind file_s */
 	int64_t born_ns;
+	int64_t file_s; /* when it was rotated; INT64_MAX: it was live when it was opened; 0 with ino 0: the log's beginning */
 	int64_t off;	 /* the next record */
+	uint64_t file_lines; /* before off */
 	int64_t time_ns; /* of the record before */
 	uint64_t delivered, dropped;
-	uint64_t lost_lines, lost_bytes; /* of the commit page, when last looked */
+	uint64_t seen, seen_lines, seen_bytes; /* of the page's removed files, when last looked */
 	uint64_t untold_lines, untold_bytes; /* dropped, and the sink has not heard of it */
 	struct cursor_split split[2];
 };

@@ -18,8 +18,17 @@
 #define FORWARD_STATUS_NAME   "forward"
 #define FORWARD_CURSOR_NAME   "forward.cursor" /* in the logs folder */
 #define FORWARD_REMOVED_NAME  "removed" /* the container has gone, and its log once it is delivered */
-#define FORWARD_COMMIT_MAGIC  0x746d6331u
+#define FORWARD_COMMIT_MAGIC  0x746d6332u
 #define FORWARD_STATUS_MAGIC  0x74617431u
+
+/* A file that went before the logger was known to have passed it (removed.c). */
+#define FORWARD_REMOVED_MAX 48
+struct removed_file {
+	_Atomic uint64_t ino;
+	_Atomic int64_t born_ns, time_s;	 /* when it was made; of its rotation */
+	_Atomic uint64_t lines, bytes;		 /* in it */
+	_Atomic uint64_t all_lines, all_bytes; /* of all up to it */
+};
 
 struct forward_commit {
 	uint32_t magic;
@@ -30,12 +39,15 @@ struct forward_commit {
 	_Atomic uint64_t seen_lines; /* logsvc's: the zone's counter when lines was last raised */
 	_Atomic uint32_t running; /* a run is not drained */
 	_Atomic int64_t ended_ns; /* when it ended, mono_ns(); 0: it has not */
-	_Atomic uint64_t lost_lines, lost_bytes; /* dropped before the logger came to it; counts */
+	_Atomic uint64_t removed_n; /* counts; the last ones are in removed */
+	struct removed_file removed[FORWARD_REMOVED_MAX];
 	_Atomic uint64_t conf; /* of the logger that was started last: struct zone's logger_conf */
 	_Atomic uint64_t dropped_told; /* of the status page's dropped: what is an event already */
 	_Atomic uint32_t told_valid;
 	_Atomic uint32_t changes; /* counts; what the logger waits for (futex) */
 };
+
+_Static_assert(sizeof(struct forward_commit) <= FORWARD_PAGE, "a page holds it");
 
 enum forward_state { FORWARD_CONNECTING, FORWARD_CONNECTED };
 

@@ -274,27 +274,10 @@ static void drop_oldest(struct state *st, int64_t keep, const char *why)
 	save(st);
 }
 
-/* What logsvc had to remove before we came to it. */
-static bool take_lost(const struct state *st, struct cursor *c)
-{
-	const struct forward_commit *page = st->l->page;
-	uint64_t lines = atomic_load(&page->lost_lines), bytes = atomic_load(&page->lost_bytes), more = 0;
-
-	if (lines > c->lost_lines) {
-		more = lines - c->lost_lines;
-		c->untold_lines += more;
-		c->untold_bytes += bytes > c->lost_bytes ? bytes - c->lost_bytes : 0;
-		c->dropped += more;
-	}
-	c->lost_lines = lines;
-	c->lost_bytes = bytes;
-	return more > 0;
-}
-
 /* The oldest is given up once too much waits; of a sink that takes lines, not for a burst. Between batches. */
 static void bound_backlog(struct state *st)
 {
-	if (!st->connected && take_lost(st, &st->cursor)) {
+	if (!st->connected && tail_removed(&st->tail, &st->cursor)) {
 		st->dirty = true;
 		save(st);
 		tail_seek(&st->tail, &st->cursor);
@@ -358,7 +341,6 @@ static void tell_dropped(struct state *st)
 	struct sink_msg m = { .time_ns = now_ns(), .is_stderr = true };
 	char line[128];
 
-	(void)take_lost(st, c);
 	if (!c->untold_lines)
 		return;
 	m.line = line;

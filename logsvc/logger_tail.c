@@ -5,9 +5,10 @@
  * Design. A file is known by its inode and the time it was made, so that it stays the same one when it
  * is renamed by a rotation. Of the live file only what the commit page says may be read. A file that the
  * page does not name any more is complete, once the list of files shows it under another name: then it
- * is read to its end and the next one in the list follows. When the cursor's file is gone (deleted by
- * hand, or compressed before it was passed) reading goes on in the first file that was rotated after the
- * last record that was sent; records of that file that are not newer are passed over. (Times tell nothing for certain: the
+ * is read to its end and the next one in the list follows. What logsvc removed meanwhile is counted on the way
+ * from one file to the next (removed.c). When the cursor's file is gone otherwise (deleted by hand) reading goes on
+ * in the next one, if it is known when its file was rotated; else in the first file that was rotated after the
+ * last record that was sent, and records of that file that are not newer are passed over. (Times tell nothing for certain: the
  * clock may have been set back.)
  */
 #define LOG_MODULE "logger"
@@ -23,6 +24,7 @@
 #include "cleanup.h"
 #include "line.h"
 #include "log.h"
+#include "removed.h"
 #include "str.h"
 
 #define BUF_BYTES  (128 * 1024)
@@ -109,6 +111,14 @@ static int find_item(const struct log_item *items, int n, const struct cursor *a
 	return -1;
 }
 
+static int find_after(const struct log_item *items, int n, int64_t after_s)
+{
+	for (int i = 0; i < n; i++)
+		if (items[i].time_s > after_s)
+			return i;
+	return -1;
+}
+
 /* The first file that may hold records behind the cursor, whose own file is not there. */
 static int find_by_time(const struct log_item *items, int n, const struct cursor *at)
 {
@@ -116,6 +126,16 @@ static int find_by_time(const struct log_item *items, int n, const struct cursor
 		if (items[i].time_s == INT64_MAX || items[i].time_s >= at->time_ns / 1000000000)
 			return i;
 	return n - 1;
+}
+
+/* The first one that the cursor has not read to its end. -1: there is none. */
+static int find(const struct log_item *items, int n, const struct cursor *at)
+{
+	int i = at->ino ? find_item(items, n, at) : -1;
+
+	if (i >= 0 || n == 0)
+		return i;
+	return !at->ino || at->file_s != INT64_MAX ? find_after(items, n, at->file_s) : find_by_time(items, n, at);
 }
 
 /* All files from after_s on, or from the first one. */
@@ -131,7 +151,9 @@ static void go_to(struct tail *t, const struct log_item *it)
 	close_file(t);
 	t->at.ino = it->ino;
 	t->at.born_ns = it->born_ns;
+	t->at.file_s = it->time_s;
 	t->at.off = 0;
+	t->at.file_lines = 0;
 }
 
 /* Opens the file that at names, which is items[i]; -EAGAIN when it was renamed meanwhile. */
@@ -149,6 +171,7 @@ static int open_item(struct tail *t, const struct log_item *want)
 	}
 	t->fd = fd;
 	t->complete = want->time_s != INT64_MAX;
+	t->at.file_s = want->time_s;
 	t->read_off = t->at.off;
 	t->limit = t->complete ? t->item.size : t->at.off;
 	if (t->item.gz) {
@@ -168,15 +191,15 @@ static int try_open(struct tail *t)
 
 	if (n <= 0)
 		return n;
-	i = find_item(items, n, &t->at);
-	if (i < 0 && t->at.ino) {
+	(void)removed_take(t->page, &t->at, find_item(items, n, &t->at) >= 0);
+	i = find(items, n, &t->at);
+	if (i < 0)
+		return 0;
+	if (t->at.ino && !is_at(&items[i], &t->at)) {
 		log_warn("the file that was being forwarded is gone", "ino=%llu off=%lld", (unsigned long long)t->at.ino,
 			 (long long)t->at.off);
-		t->skip_before_ns = t->at.time_ns;
-		i = find_by_time(items, n, &t->at);
+		t->skip_before_ns = t->at.file_s == INT64_MAX ? t->at.time_ns : 0;
 	}
-	if (i < 0)
-		i = 0;
 	if (!is_at(&items[i], &t->at))
 		go_to(t, &items[i]);
 	rc = open_item(t, &items[i]);
@@ -212,9 +235,10 @@ static void look_for_end(struct tail *t)
 	t->complete = true;
 	t->limit = sb.st_size;
 	if (i >= 0)
-		t->item.time_s = items[i].time_s;
-	else /* removed while we read it */
-		t->item.time_s = t->after_s != INT64_MIN ? t->after_s : t->at.time_ns / 1000000000 - 1;
+		t->at.file_s = items[i].time_s;
+	else if (t->at.file_s == INT64_MAX && !removed_when(t->page, &t->at, &t->at.file_s)) /* by hand, while we read it */
+		t->at.file_s = t->after_s != INT64_MIN ? t->after_s : t->at.time_ns / 1000000000 - 1;
+	t->item.time_s = t->at.file_s;
 }
 
 static void refresh_limit(struct tail *t)
@@ -229,6 +253,7 @@ static void refresh_limit(struct tail *t)
 		t->limit = off;
 		if (off < t->at.off) { /* cut by hand */
 			t->at.off = t->read_off = off;
+			t->at.file_lines = 0;
 			t->pos = t->have = 0;
 		}
 	} else if (ino) {
@@ -240,13 +265,16 @@ static void refresh_limit(struct tail *t)
 static int open_next(struct tail *t)
 {
 	cleanup_free struct log_item *items = NULL;
-	int n;
+	int n, i;
 
 	t->after_s = t->item.time_s;
 	if ((n = list(t, false, &items)) <= 0)
 		return n;
+	(void)removed_take(t->page, &t->at, find_item(items, n, &t->at) >= 0);
+	if ((i = find_after(items, n, t->at.file_s)) < 0)
+		return 0;
 	t->skip_before_ns = 0;
-	go_to(t, &items[0]);
+	go_to(t, &items[i]);
 	return open_at(t);
 }
 
@@ -315,6 +343,7 @@ static int take_line(struct tail *t, size_t len, struct sink_msg *m)
 	}
 	rc = len > LINE_BYTES ? -EINVAL : record_decode(t->buf + t->pos, len, t->text, &r);
 	t->at.off += (int64_t)len + 1;
+	t->at.file_lines++;
 	if (rc < 0) {
 		t->pos += len + 1;
 		t->damaged++;
@@ -378,10 +407,7 @@ int64_t tail_behind(struct tail *t, const struct cursor *at, int *files)
 	*files = 0;
 	if (n < 0)
 		return n;
-	i = at->ino ? find_item(items, n, at) : 0;
-	if (i < 0)
-		i = n ? find_by_time(items, n, at) : 0;
-	for (; i < n; i++) {
+	for (i = find(items, n, at); i >= 0 && i < n; i++) {
 		int64_t off = is_at(&items[i], at) && !items[i].gz ? at->off : 0;
 
 		sum += items[i].size > off ? items[i].size - off : 0;
@@ -430,8 +456,8 @@ int64_t tail_count(struct tail *t, const struct cursor *at, uint64_t *page_lines
 	read_page_lines(t->page, &ino, &off, page_lines);
 	if ((n = list(t, at->ino != t->at.ino, &items)) < 0)
 		return n;
-	i = at->ino ? find_item(items, n, at) : 0;
-	if (i < 0 || !n || items[n - 1].ino != ino)
+	i = find(items, n, at);
+	if (i < 0 || (at->ino && !is_at(&items[i], at)) || !n || items[n - 1].ino != ino)
 		return -EAGAIN; /* what was sent of it cannot be told, or it was just rotated */
 	for (; i < n; i++) {
 		lines = count_in(t, &items[i], is_at(&items[i], at) && !items[i].gz ? at->off : 0,
@@ -454,7 +480,7 @@ bool tail_at_end(const struct tail *t, uint64_t *page_lines)
 
 int tail_drop(struct tail *t, struct cursor *at, int64_t bytes)
 {
-	struct cursor next = *at;
+	uint64_t dropped = at->dropped;
 	struct sink_msg m;
 	int rc = 0;
 
@@ -466,16 +492,13 @@ int tail_drop(struct tail *t, struct cursor *at, int64_t bytes)
 		if ((rc = tail_next(t, &m)) <= 0)
 			break;
 		bytes -= t->at.ino == ino ? t->at.off - off : t->at.off;
-		next.untold_lines++;
-		next.untold_bytes += m.len;
-		next.dropped++;
+		t->at.untold_lines++;
+		t->at.untold_bytes += m.len;
+		t->at.dropped++;
+		t->at.delivered--;
 	}
-	if (next.dropped == at->dropped)
+	if (t->at.dropped == dropped)
 		return rc < 0 ? rc : 0;
-	t->at.untold_lines = next.untold_lines;
-	t->at.untold_bytes = next.untold_bytes;
-	t->at.dropped = next.dropped;
-	t->at.delivered = next.delivered;
 	*at = t->at;
 	return 1;
 }
@@ -489,4 +512,14 @@ bool tail_more(const struct tail *t)
 		return true;
 	read_page(t->page, &ino, &off);
 	return ino && (ino != t->at.ino || off > t->at.off);
+}
+
+uint64_t tail_removed(struct tail *t, struct cursor *at)
+{
+	cleanup_free struct log_item *items = NULL;
+	int n;
+
+	if (atomic_load(&t->page->removed_n) == at->seen || (n = list(t, true, &items)) < 0)
+		return 0;
+	return removed_take(t->page, at, find_item(items, n, at) >= 0);
 }

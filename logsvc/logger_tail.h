@@ -48,6 +48,8 @@ bool tail_at_end(const struct tail *t, uint64_t *page_lines);
 /* Moves at over the next records, so many bytes of the log or a little more, and counts them as dropped and not told.
  * Reading goes on there. 1, 0: there were none, -errno. */
 int tail_drop(struct tail *t, struct cursor *at, int64_t bytes);
+/* Counts at's files that were removed, and moves it over them. How many lines. */
+uint64_t tail_removed(struct tail *t, struct cursor *at);
 bool tail_more(const struct tail *t); /* something is there to be read */
 
 #endif

@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "archive_uploads.h"
 #include "cleanup.h"
@@ -37,6 +38,7 @@
 #include "forward_page.h"
 #include "fs.h"
 #include "log.h"
+#include "removed.h"
 #include "str.h"
 
 #define SWEEP_NS     60000000000LL
@@ -84,30 +86,33 @@ static int64_t max_total(void)
 
 /* ---- one file ----------------------------------------------------------------------------------- */
 
-/* A file that goes before the logger was through with it is counted. */
-static void count_lost(struct logset *set, const char *name)
+/* A file goes that the logger may not be through with: it is told what was in it. */
+static void tell_logger(struct logset *set, const struct log_entry *e)
 {
-	cleanup_fd int fd = openat(set->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	uint64_t ino = atomic_load(&set->forward->saved_ino), lines = 0, bytes = 0;
+	cleanup_fd int fd = openat(set->dir_fd, e->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct removed_file f = { .time_s = e->time_s };
+	uint64_t lines = 0, bytes = 0;
 	char block[65536];
 	struct stat sb;
-	int64_t off = 0;
-	ssize_t n;
+	gzFile gz;
+	int n;
 
 	if (fd < 0 || fstat(fd, &sb) < 0)
 		return;
-	if (ino == sb.st_ino && log_born_ns(fd) == atomic_load(&set->forward->saved_born_ns))
-		off = atomic_load(&set->forward->saved_off);
-	while (off >= 0 && (n = pread(fd, block, sizeof(block), off)) > 0) {
+	f.ino = sb.st_ino;
+	f.born_ns = log_born_ns(fd);
+	if (!(gz = gzdopen(fd, "rb"))) /* reads what is not compressed too */
+		return;
+	(void)take_fd(&fd);
+	for (; (n = gzread(gz, block, sizeof(block))) > 0; bytes += (uint64_t)n)
 		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
 			lines++;
-		off += n;
-		bytes += (uint64_t)n;
-	}
-	atomic_fetch_add(&set->forward_page->lost_bytes, bytes);
-	atomic_fetch_add(&set->forward_page->lost_lines, lines);
-	log_warn("dropped before it was forwarded", "zone=%s lines=%llu bytes=%llu", set->uuid, (unsigned long long)lines,
-		 (unsigned long long)bytes);
+	(void)gzclose(gz);
+	f.lines = lines;
+	f.bytes = bytes;
+	removed_add(set->forward_page, &f);
+	log_warn("dropped before it was known to be forwarded", "zone=%s file=%s lines=%llu bytes=%llu", set->uuid, e->name,
+		 (unsigned long long)lines, (unsigned long long)bytes);
 }
 
 /* -errno: it stays. */
@@ -116,7 +121,7 @@ static int drop_locked(struct logset *set, size_t i)
 	int fd, rc;
 
 	if (set->forward && logset_is_unread_locked(set, i))
-		count_lost(set, set->files[i].name);
+		tell_logger(set, &set->files[i]);
 	if (uploads_enabled() && !set->files[i].stored) {
 		set->unstored++;
 		log_warn("dropped before it was stored", "zone=%s file=%s", set->uuid, set->files[i].name);

@@ -91,7 +91,6 @@ static void measure_logger(Logsvc__ZoneUsage *z, struct logset *set)
 	const struct forward_status *s = set->forward;
 	Logsvc__ForwardUsage *f = add_forward(z);
 	int64_t lines = atomic_load(&s->behind_lines), bytes = atomic_load(&s->behind_bytes);
-	uint64_t lost = atomic_load(&set->forward_page->lost_lines);
 
 	f->since_ns = atomic_load(&s->since_ns);
 	f->state = !f->since_ns				   ? LOGSVC__FORWARD_USAGE__STATE__STARTING
@@ -101,8 +100,6 @@ static void measure_logger(Logsvc__ZoneUsage *z, struct logset *set)
 	f->behind_bytes = bytes < 0 ? 0 : bytes;
 	f->delivered = atomic_load(&s->delivered);
 	z->dropped = atomic_load(&s->dropped);
-	if (z->dropped < lost)
-		z->dropped = lost; /* it has not heard of it yet */
 	if (f->state != LOGSVC__FORWARD_USAGE__STATE__CONNECTED)
 		f->error = xstrndup(s->error, sizeof(s->error) - 1);
 	for (char *p = f->error; p && *p; p++)

@@ -22,6 +22,7 @@
 
 #include "log_addr.h"
 #include "logsvc/cursor.h"
+#include "logsvc/removed.h"
 #include "fs.h"
 #include "logsvc/logger_files.h"
 #include "logsvc/logger_marks.h"
@@ -107,6 +108,60 @@ static void test_cursor(void **state)
 	assert_true(cursor_load(fd, &got));
 	assert_int_equal(got.off, c.off);
 	close(fd);
+}
+
+static void remove_file(struct forward_commit *page, uint64_t ino, uint64_t lines)
+{
+	struct removed_file f = { .ino = ino, .born_ns = 1, .time_s = (int64_t)ino * 10, .lines = lines, .bytes = lines * 10 };
+
+	removed_add(page, &f);
+}
+
+/* Files 1, 2, ... of 10 lines of 10 bytes are rotated at 10, 20, ... */
+static void test_removed(void **state)
+{
+	static const struct {
+		struct cursor at;
+		unsigned removed; /* files 1 ... removed */
+		uint64_t lost, bytes;
+		int64_t file_s; /* and where it is then */
+		bool there;
+	} rows[] = {
+		{ { .ino = 0 }, 0, 0, 0, 0, false },
+		{ { .ino = 0 }, 3, 30, 300, 30, false },			 /* it never read any */
+		{ { .ino = 2, .file_s = 20, .file_lines = 4, .off = 40 }, 3, 16, 160, 30, false },
+		{ { .ino = 2, .file_s = 20, .file_lines = 10, .off = 100 }, 2, 0, 0, 20, false }, /* read to its end */
+		{ { .ino = 2, .file_s = INT64_MAX, .file_lines = 4, .off = 40 }, 3, 16, 160, 30, false }, /* it was live then */
+		{ { .ino = 2, .file_s = INT64_MAX, .file_lines = 4, .off = 40 }, 1, 0, 0, INT64_MAX, true },
+		{ { .ino = 5, .file_s = 50, .file_lines = 4, .off = 40 }, 4, 0, 0, 50, true },
+		{ { .ino = 0, .file_s = 20 }, 4, 20, 200, 40, false }, /* told twice: it has counted 1 and 2 */
+		{ { .ino = 0 }, 200, 2000, 20000, 2000, false },	 /* more than the ring holds */
+		{ { .ino = 2, .file_s = INT64_MAX, .file_lines = 4, .off = 40 }, 200, 1996 - 10, 19960 - 100, 2000, false },
+		{ { .ino = 190, .file_s = 1900, .file_lines = 4, .off = 40 }, 200, 106, 1060, 2000, false },
+		{ { .ino = 201, .file_s = INT64_MAX, .file_lines = 4, .off = 40 }, 200, 0, 0, INT64_MAX, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct forward_commit page = { 0 };
+		struct cursor c = rows[i].at;
+		int64_t time_s = 0;
+
+		/* a ring that has lost file 1 cannot tell that the cursor was past it */
+		for (unsigned k = rows[i].removed == 200 && c.ino == 2 ? 2 : 1; k <= rows[i].removed; k++)
+			remove_file(&page, k, 10);
+		assert_int_equal(removed_take(&page, &c, rows[i].there), rows[i].lost);
+		assert_int_equal(c.untold_lines, rows[i].lost);
+		assert_int_equal(c.dropped, rows[i].lost);
+		assert_int_equal(c.untold_bytes, rows[i].bytes);
+		assert_int_equal(c.file_s, rows[i].file_s);
+		assert_int_equal(removed_take(&page, &c, rows[i].there), 0);
+		c.ino = rows[i].removed;
+		assert_int_equal(removed_when(&page, &c, &time_s), rows[i].removed > 0);
+		assert_int_equal(time_s, rows[i].removed * 10);
+		remove_file(&page, 1000, 7);
+		assert_int_equal(removed_take(&page, &c, false), c.file_s == INT64_MAX ? 0 : 7);
+	}
 }
 
 static void add(struct marks *m, uint64_t written, int64_t ms)
@@ -328,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_otlp_options),
 		cmocka_unit_test(test_cursor),
+		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_files_while_rotated),
 	};
