@@ -332,6 +332,17 @@ static bool put_volume_fs(const struct user_mount *um, struct jw *w)
 	return true;
 }
 
+/* Read-only with what is mounted below. A file has nothing below it, and crun wants a directory for
+ * rro (1.8 opens the target with O_DIRECTORY). */
+static const char *read_only(const struct ct_mount *m, const char *source)
+{
+	struct stat st;
+
+	if (m->ro_non_recursive || m->bind_non_recursive)
+		return "ro";
+	return stat(source, &st) == 0 && !S_ISDIR(st.st_mode) ? "ro" : "rro";
+}
+
 static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 {
 	const struct ct_mount *m = um->m;
@@ -358,7 +369,7 @@ static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 	jw_arr(w, "options");
 	jw_str(w, NULL, m->bind_non_recursive ? "bind" : "rbind");
 	if (!m->rw)
-		jw_str(w, NULL, m->ro_non_recursive || m->bind_non_recursive ? "ro" : "rro");
+		jw_str(w, NULL, read_only(m, um->source));
 	jw_str(w, NULL, str_empty(m->propagation) ? "rprivate" : m->propagation);
 	jw_end(w);
 	jw_end(w);

@@ -53,6 +53,9 @@ t_volumes() {
 	out D run --rm -v "${C}w:/etc" busybox cat /etc/passwd; has "$OUT" nobody "copy-up"; out D volume rm "${C}w"
 	out D run --rm --mount "type=tmpfs,dst=/t,tmpfs-size=2m" busybox grep ' /t ' /proc/mounts; has "$OUT" size=2048k
 	mkdir -p "$T/b/s"; echo hi >"$T/b/s/f"; out D run --rm -v "$T/b:/d" busybox sh -c 'cat /d/s/f; echo out >/d/o'; eq "$OUT" hi; eq "$(cat "$T/b/o")" out
+	echo file >"$T/one"; for f in "-v=$T/one:/new/one:ro" "--mount=type=bind,src=$T/one,dst=/new/one,ro" "--mount=type=bind,src=$T/one,dst=/new/one,ro,bind-recursive=readonly,bind-propagation=rprivate"; do
+		out D run --rm "$f" busybox cat /new/one; eq "$OUT" file "$f"; rc 1 D run --rm "$f" busybox sh -c 'echo x >/new/one'; has "$ERR" "Read-only" "$f"
+	done
 	rc 125 D run --rm --mount "type=bind,src=$T/nope,dst=/d" busybox true; has "$ERR" "bind source path does not exist"; out D run --rm -v "$T/made/here:/d" busybox true; [ -d "$T/made/here" ] || fail "not made"
 	out D run --name "$C" -v /anon busybox true; like "$(i "$C" '{{(index .Mounts 0).Name}}')" '^[0-9a-f]{64}$'; out D rm -v "$C"; eq "$(D volume ls -q)" ""; rc 1 D volume ls -f dangling=x; has "$ERR" "invalid filter"
 }
