@@ -4,21 +4,28 @@
 
     forward.py ROOT BIN DIR SECONDS SEED
 
-DIR has sink.py beside it in tests/e2e; the engine runs below ROOT. Kills sinks, loggers, logsvc and apiserver at random
+The sinks are tests/e2e/sink.py and otlp.js; the engine runs below ROOT. Kills sinks, loggers, logsvc and apiserver at random
 for SECONDS, mends all, waits, and then checks: every line is at its sink at least once and in order per stream; a
 duplicate is only of what was not acknowledged; it is in the host log exactly once; no start or end took long.
+With udp, lines may be missing where a sink was killed with datagrams in its queue, and nowhere else. With otlp, a line that
+the sink refused for good is counted as dropped.
 """
 import collections, json, os, random, re, signal, subprocess, sys, time
 
 ROOT, BIN, DIR, SECONDS, SEED = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), int(sys.argv[5])
-SINK = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'e2e', 'sink.py')
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SINK, COLLECTOR = TESTS + '/e2e/sink.py', TESTS + '/e2e/otlp.js'
 random.seed(SEED)
 TCP = ['syslog', 'syslog-address=tcp://127.0.0.1:7101', 'tag=c']
 ACK = ['fluentd', 'fluentd-address=127.0.0.1:7102', 'fluentd-request-ack=true', 'fluentd-read-timeout=2s']
 GELF = ['gelf', 'gelf-address=tcp://127.0.0.1:7103']
-FORMS = [TCP, ACK, GELF, ACK, TCP, ACK, GELF, TCP, ACK, TCP]
-KINDS = {'tcp': 7101, 'fluentd': 7102, 'gelftcp': 7103}
-FAULTS = {'tcp': ['', '', 'reset'], 'gelftcp': ['', '', 'reset'], 'fluentd': ['', '', 'stall', 'reset', 'badack', 'noack']}
+OTLP = ['otlp', 'otlp-endpoint=http://127.0.0.1:7104', 'otlp-timeout=2s']
+UDP = ['syslog', 'syslog-address=udp://127.0.0.1:7105', 'tag=c']
+FORMS = [TCP, ACK, GELF, OTLP, TCP, ACK, GELF, UDP, OTLP, ACK]
+KINDS = {'tcp': 7101, 'fluentd': 7102, 'gelftcp': 7103, 'otlp': 7104, 'udp': 7105}
+MIXED = 'drop cut partial 200 200'
+FAULTS = {'tcp': ['', '', 'reset'], 'gelftcp': ['', '', 'reset'], 'fluentd': ['', '', 'stall', 'reset', 'badack', 'noack'],
+          'otlp': ['', MIXED, 'partial 429@1 503 200 200', 'partial 307 hang 502@1 200 200'], 'udp': ['']}
 MARK = re.compile(rb'\[c(\d+)([oe])(\d{7})\]')
 counts = collections.Counter()
 disturbed = []  # when acknowledgements may have been lost
@@ -44,8 +51,14 @@ stalled = {}  # when it began: without acknowledgements a sink may be slow to re
 
 
 def sink_start(kind, fault):
-    sinks[kind] = subprocess.Popen(['python3', SINK, kind, str(KINDS[kind]), DIR + '/out.' + kind, '127.0.0.1', fault],
-                                   stdin=subprocess.DEVNULL, stdout=open(DIR + '/sink.log', 'ab'), stderr=subprocess.STDOUT)
+    file = DIR + '/out.' + kind
+    if kind == 'otlp':
+        argv, env = ['node', COLLECTOR, str(KINDS[kind]), file], {**os.environ, 'FAULTS': fault.replace('stall', 'hang') or '200'}
+    else:
+        argv, env = ['python3', SINK, kind, str(KINDS[kind]), file, '127.0.0.1', fault], None
+    if kind == 'udp': # what was in the last one's queue is lost here
+        open(file, 'ab').write(b'[sink]\n')
+    sinks[kind] = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=open(DIR + '/sink.log', 'ab'), stderr=subprocess.STDOUT)
     if fault == 'stall' and kind != 'fluentd':
         stalled[kind] = time.monotonic()
     note('sink ' + (fault or 'good'))
@@ -112,7 +125,7 @@ def run(k, pairs, stays, rm):
     took = time.monotonic() - t
     if r.returncode and 'already in use' not in r.stderr:
         sys.exit('run f%d: %s' % (k, r.stderr))
-    started[k] = (pairs, form[0], rm)
+    started[k] = (pairs, form, rm)
     return took
 
 
@@ -132,9 +145,10 @@ def at_sinks():
     """By container and stream: the highest number, and what is wrong."""
     last, bad, dups = collections.Counter(), [], collections.Counter()
     for kind in KINDS:
-        acked, chunk_of = {}, {}
+        acked, chunk_of, ups, up_of = {}, {}, 0, collections.Counter()
         path = DIR + '/out.' + kind
         for line in open(path, 'rb') if os.path.exists(path) else ():
+            ups += line == b'[sink]\n'
             if line.startswith(b'{"acked"'):
                 a = json.loads(line)
                 acked[a['acked'].encode()] = a['at']
@@ -144,7 +158,11 @@ def at_sinks():
                 continue
             key, n = (int(m.group(1)), m.group(2)), int(m.group(3))
             chunk = re.search(rb'"chunk": "([^"]+)"', line)
+            was_up, up_of[key] = up_of[key], ups
             if n == last[key] + 1:
+                last[key] = n
+            elif n > last[key] and was_up != ups:
+                counts['udp lines lost with their sink'] += n - last[key] - 1
                 last[key] = n
             elif n > last[key]:
                 bad.append('f%d %s: %d follows %d' % (key[0], key[1].decode(), n, last[key]))
@@ -153,7 +171,7 @@ def at_sinks():
                 dups[kind] += 1
                 before = chunk_of.get((key, n))
                 if before in acked and chunk and chunk.group(1) != before and \
-                        not any(-0.1 < d - acked[before] < 0.4 for d in disturbed):
+                        not any(-0.1 < d - acked[before] < 1 for d in disturbed):
                     bad.append('f%d %s: %d again, %s was acknowledged at %f' % (key[0], key[1].decode(), n, before.decode(), acked[before]))
             if chunk:
                 chunk_of[(key, n)] = chunk.group(1)
@@ -161,8 +179,28 @@ def at_sinks():
 
 
 def missing():
+    counts.pop('udp lines lost with their sink', 0)
     last, _, _ = at_sinks()
-    return {(k, s): last[(k, s)] for k in started for s in (b'o', b'e') if last[(k, s)] != started[k][0]}
+    return {(k, s): last[(k, s)] for k in started for s in (b'o', b'e') if last[(k, s)] != started[k][0] and started[k][1] is not UDP}
+
+
+def refusals():
+    """Each line that the collector has refused, and never taken, is counted as dropped, and no more than it refused."""
+    taken, refused = set(), collections.defaultdict(list)
+    for line in open(DIR + '/out.otlp', 'rb'):
+        key = MARK.search(line).groups()
+        if line.startswith(b'{"refused"'):
+            refused[int(key[0])].append(key)
+        else:
+            taken.add(key)
+    zones = json.loads(subprocess.run([BIN + '/sdc-dockeradm', '--root', ROOT, 'logs', '--json'], capture_output=True, timeout=30).stdout)
+    for z in zones:
+        k = int(z['name'][1:] or 10)  # no name: it has been removed
+        if k < 10 and started[k][1] is OTLP:
+            never = len({r for r in refused[k] if r not in taken})
+            counts['records refused'] += len(refused[k])
+            if not never <= z['dropped'] <= len(refused[k]):
+                yield 'f%d: dropped %d, refused %d of which never taken %d' % (k, z['dropped'], len(refused[k]), never)
 
 
 def storm():
@@ -202,7 +240,7 @@ def bounds():
         if fault:
             for kind in KINDS:
                 sink_start(kind, fault)
-        for form in (TCP, ACK, GELF):
+        for form in (TCP, ACK, GELF, OTLP, UDP):
             opts = ['--log-driver', form[0]] + [x for o in form[1:] for x in ('--log-opt', o)]
             t = time.monotonic()
             docker('run', '--rm', '--network', 'host', *opts, 'busybox', 'echo', 'hello')
@@ -221,7 +259,7 @@ def bounds():
 def main():
     docker('ps')
     for kind in KINDS:
-        sink_start(kind, '')
+        sink_start(kind, MIXED if kind == 'otlp' else '')
     pairs = int(SECONDS * 200)
     for k in range(10):
         run(k, random.randrange(pairs // 2, pairs), True, False)
@@ -235,10 +273,11 @@ def main():
     late = time.monotonic() - (end - 60 - SECONDS / 2)
     last, bad, dups = at_sinks()
     for k, s in missing():
-        bad.append('f%d %s (%s%s): the sink has %d of %d' % (k, s.decode(), started[k][1], ' --rm' if started[k][2] else '', last[(k, s)], started[k][0]))
+        bad.append('f%d %s (%s%s): the sink has %d of %d' % (k, s.decode(), started[k][1][0], ' --rm' if started[k][2] else '', last[(k, s)], started[k][0]))
     for k in started:
         if not started[k][2]:
             bad += host_log(k)
+    bad += refusals()
     bounds()
     for kind in KINDS: # what was removed with a backlog
         sink_start(kind, '')

@@ -2,7 +2,9 @@
 # Sinks, loggers, logsvc and apiserver are killed while containers log: every line arrives, in order. FORWARD_SECONDS and
 # SEED choose how long and what; TORTURE=1 is long.
 . "$(dirname "$0")/../e2e/lib.sh"
-need docker curl busybox python3
+need docker curl busybox python3 node
+export NODE_PATH=$top/build/npm/node_modules
+[ -d "$NODE_PATH/@opentelemetry/otlp-transformer" ] || skip_all "no @opentelemetry/otlp-transformer here"
 engine_start; busybox_image
 t_forward() {
 	local seconds=${FORWARD_SECONDS:-${TORTURE:+1200}} seed=${SEED:-$RANDOM}
