@@ -348,6 +348,16 @@ bool platform_fits_image(const struct platform *want, const struct image *img)
 	       (!*variant && str_eq(have.os, want->os) && str_eq(have.architecture, want->architecture));
 }
 
+bool platform_is_image(const struct platform *want, const struct image *img)
+{
+	const char *os = str_empty(img->os) ? "linux" : img->os;
+	struct platform have;
+
+	platform_set(&have, os, img->architecture ? img->architecture : "", img->variant ? img->variant : "");
+	return str_eq(have.os, want->os) && str_eq(have.architecture, want->architecture) &&
+	       (!have.variant[0] || str_eq(have.variant, want->variant));
+}
+
 int platform_check_image(const struct platform *want, const struct image *img, const char *ref, struct err *err)
 {
 	const char *os = str_empty(img->os) ? "linux" : img->os, *variant = img->variant ? img->variant : "";

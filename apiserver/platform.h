@@ -36,6 +36,8 @@ char *platform_text(const struct platform *p);
 unsigned platform_fit(const struct platform *want, const struct platform *have);
 /* Whether an image is for it. Images often don't tell the variant: then the architecture is enough. */
 bool platform_fits_image(const struct platform *want, const struct image *img);
+/* Whether an image is just the one that an index has for it: not one that would run there too. */
+bool platform_is_image(const struct platform *want, const struct image *img);
 /* platform_fits_image, or ERR_NOT_FOUND with Docker's words; ref: what the user named the image. */
 int platform_check_image(const struct platform *want, const struct image *img, const char *ref, struct err *err);
 

@@ -2,7 +2,7 @@
  *
  * pull_layers.c - the layers of one image, from a registry into the store.
  *
- *	helper threads:  claim -> download + inflate + unpack into a stage -> digests checked
+ *	helper threads:  claim -> a place -> download + inflate + unpack into a stage -> digests checked
  *	the job:         layer by layer, bottom first: the stage is put in place, the claim released
  *
  * Design: downloading and unpacking are one stream, so nothing compressed is kept on disk. A layer
@@ -10,10 +10,11 @@
  * claimed by its chain id, or, where its diff id is not known before it has come, by what names its
  * stream; then its chain is known when it is put in place. That cannot deadlock: a claim of depth n
  * waits at most for claims of lower depth, and each pull begins its layers bottom first; an image
- * that has the same stream twice claims it once.
+ * that has the same stream twice claims it once. How many stream at once is the daemon's limit (transfer_limits.h): who has a
+ * place waits for no claim.
  *
  * Failure: what fails ends the other downloads of this image; their stages are dropped. A cut is
- * taken up where it was, by Range, up to five times. Killed, only stages are left (image_layer.h).
+ * taken up where it was, by Range, as often as max-download-attempts allows. Killed, only stages are left (image_layer.h).
  */
 #define LOG_MODULE "pull"
 #include "apiserver/pull_layers.h"
@@ -24,6 +25,7 @@
 
 #include "apiserver/image_layer.h"
 #include "apiserver/registry_origins.h"
+#include "apiserver/transfer_limits.h"
 #include "cleanup.h"
 #include "log.h"
 #include "map.h"
@@ -60,7 +62,7 @@ struct pulling {
 	const struct pull_layers *o;
 	struct transfer *t;
 	struct item *v;
-	size_t n;
+	size_t n, threads;
 	size_t next_claim; /* claims are made in order: under the transfer's lock */
 	struct item *culprit; /* the first to fail: the others are stopped for it */
 };
@@ -156,7 +158,7 @@ static int again(struct item *it)
 {
 	url_source_free(it->src);
 	it->src = NULL;
-	if (it->attempts >= TRANSFER_ATTEMPTS || transfer_stopped(it->p->t))
+	if (it->attempts + 1 >= transfer_attempts(TRANSFER_DOWN) || transfer_stopped(it->p->t))
 		return it->rc = it->err.code ? it->err.code : -EIO;
 	log_info("layer's download interrupted", "layer=%s at=%lld err=%s", it->id,
 		 (long long)it->pos, log_q(it->err.msg));
@@ -263,7 +265,10 @@ static enum layer_state fetch(struct item *it)
 
 	if (s != LAYER_TODO)
 		return s;
+	if (!transfer_enter(TRANSFER_DOWN, it->p->t, it->id))
+		return LAYER_FAILED;
 	rc = layer_stage_new(read_blob, it, it->d->digest, &it->stage, &err);
+	transfer_leave(TRANSFER_DOWN);
 	url_source_free(it->src);
 	it->src = NULL;
 	if (rc < 0) {
@@ -336,7 +341,7 @@ static void prepare(struct pulling *p)
 		prepare_one(it);
 		transfer_line(p->t, it->id, it->shown_there ? "Already exists" : "Pulling fs layer");
 	}
-	for (size_t i = TRANSFER_THREADS; i < p->n; i++)
+	for (size_t i = p->threads; i < p->n; i++)
 		if (!p->v[i].shown_there)
 			transfer_line(p->t, p->v[i].id, "Waiting");
 }
@@ -417,8 +422,9 @@ int pull_layers(const struct pull_layers *o, char (*diff_ids)[72], struct err *e
 	int rc = 0;
 
 	p.v = xcalloc(p.n + 1, sizeof(*p.v));
+	p.threads = transfer_threads(TRANSFER_DOWN, p.n);
 	prepare(&p);
-	g = transfer_spread(p.n, fetch_one, &p);
+	g = transfer_spread(p.n, p.threads, fetch_one, &p);
 	for (size_t i = 0; rc == 0 && i < p.n; i++)
 		rc = finish_one(&p.v[i], err);
 	if (rc < 0)

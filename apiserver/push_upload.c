@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "apiserver/registry.h"
+#include "apiserver/transfer_limits.h"
 #include "cleanup.h"
 #include "log.h"
 #include "str.h"
@@ -212,7 +213,7 @@ static void look_where(struct session *s)
 /* True: the failure is no reason to give up. */
 static bool again(struct session *s, unsigned attempt, const struct err *err)
 {
-	if (err->code == -ECANCELED || attempt >= TRANSFER_ATTEMPTS || err->kind == ERR_FORBIDDEN ||
+	if (err->code == -ECANCELED || attempt + 1 >= transfer_attempts(TRANSFER_UP) || err->kind == ERR_FORBIDDEN ||
 	    str_starts(err->msg, "unauthorized"))
 		return false;
 	if (s->status == 413 && !s->chunk) {

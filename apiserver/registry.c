@@ -422,16 +422,35 @@ static void manifest_digest(const struct buf *text, char digest[72])
 		image_digest_of(buf_str(text), text->len, digest);
 }
 
+static const char *const accept_manifests[] = {
+	"Accept: " MANIFEST_DOCKER ", " MANIFEST_DOCKER_LIST ", " MANIFEST_OCI ", " MANIFEST_OCI_INDEX
+	", " MANIFEST_SCHEMA1_SIGNED ", " MANIFEST_SCHEMA1 ", application/json;q=0.5",
+	NULL,
+};
+
+int registry_manifest_head(struct registry *r, const char *repo, const char *tag, char digest[72], struct err *err)
+{
+	cleanup_free char *url = xasprintf("/%s/manifests/%s", repo, tag);
+	struct http_ask q = { .method = "Head", .url = url, .headers = accept_manifests };
+	struct http_answer a;
+	const char *told;
+	int rc;
+
+	digest[0] = '\0';
+	if ((rc = registry_ask(r, &q, &a, err)) < 0)
+		return rc;
+	told = http_answer_header(&a, "docker-content-digest");
+	if (a.status == 200 && told && image_id_valid(told))
+		str_copy(digest, 72, told);
+	http_answer_fini(&a);
+	return 0;
+}
+
 int registry_manifest(struct registry *r, const char *repo, const char *ref, struct manifest_text *out,
 		      enum reg_refusal *why, struct err *err)
 {
-	static const char *const accept[] = {
-		"Accept: " MANIFEST_DOCKER ", " MANIFEST_DOCKER_LIST ", " MANIFEST_OCI ", " MANIFEST_OCI_INDEX
-		", " MANIFEST_SCHEMA1_SIGNED ", " MANIFEST_SCHEMA1 ", application/json;q=0.5",
-		NULL,
-	};
 	cleanup_free char *url = xasprintf("/%s/manifests/%s", repo, ref);
-	struct http_ask q = { .method = "Get", .url = url, .headers = accept, .max = MANIFEST_MAX };
+	struct http_ask q = { .method = "Get", .url = url, .headers = accept_manifests, .max = MANIFEST_MAX };
 	struct http_answer a;
 	const char *type;
 	int rc;

@@ -69,6 +69,9 @@ struct manifest_text {
 	char digest[72];
 	char content_type[128];
 };
+/* The digest of what tag names, by HEAD, which registries that count fetches do not count. "" when the answer does not tell
+ * it, whatever its status: then registry_manifest does. */
+int registry_manifest_head(struct registry *r, const char *repo, const char *tag, char digest[72], struct err *err);
 /* ref: a tag, or a digest, which is then checked. */
 int registry_manifest(struct registry *r, const char *repo, const char *ref, struct manifest_text *out,
 		      enum reg_refusal *why, struct err *err);

@@ -4,7 +4,8 @@
  *
  * Design: endpoints are tried in order (mirrors, TLS, plain HTTP where allowed) until one serves the
  * whole image; what the last one said is the error. Every byte is checked against the digest that
- * led to it: tag -> manifest -> configuration and layers. Errors of the registry have Docker's words.
+ * led to it: tag -> manifest -> configuration and layers. A tag's digest is asked for by HEAD, and where repo@digest is here
+ * already, as the wanted platform's image, nothing is fetched: registries limit how often manifests are. Errors of the registry have Docker's words.
  */
 #define LOG_MODULE "pull"
 #include "apiserver/registry_pull.h"
@@ -299,10 +300,51 @@ static void warn_platform(struct pull *p)
 	image_unref(img);
 }
 
-static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err)
+static void tell_begin(struct pull *p, const struct image_ref *ref)
 {
 	cleanup_free char *canonical = image_ref_canonical(ref);
-	const char *which = ref->digest[0] ? ref->digest : ref->tag;
+
+	progress_status(p->t->progress, ref->digest[0] ? canonical : ref->tag, "Pulling from %s", ref->path);
+}
+
+/* The image that repo@digest names here, where it is the one that would be chosen. */
+static bool find_here(struct pull *p, const struct image_ref *ref, const char *digest, char id[72])
+{
+	cleanup_free char *repo = image_ref_name(ref);
+	cleanup_free char *by_digest = xasprintf("%s@%s", repo, digest);
+	struct platform want;
+	struct image *img = NULL;
+	struct err ignored = { 0 };
+	bool same;
+
+	if (!digest[0] || image_resolve(by_digest, &img, NULL, &ignored) < 0)
+		return false;
+	platform_host(&want);
+	same = platform_is_image(p->o->platform ? p->o->platform : &want, img);
+	str_copy(id, 72, img->id);
+	image_unref(img);
+	return same;
+}
+
+/* True: it is here, and named. */
+static bool pull_nothing(struct pull *p, const struct image_ref *ref, const char *digest, int *rc, struct err *err)
+{
+	char id[72];
+	bool here;
+
+	image_hold_begin();
+	here = find_here(p, ref, digest, id);
+	if (here) {
+		tell_begin(p, ref);
+		*rc = name_image(p, ref, digest, id, err);
+	}
+	image_hold_end();
+	return here;
+}
+
+static int pull_manifest(struct pull *p, const struct image_ref *ref, const char *which, char digest[72],
+			 struct err *err)
+{
 	struct manifest_text mt;
 	struct manifest m;
 	char id[72];
@@ -310,7 +352,8 @@ static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err
 
 	if ((rc = get_manifest(p, ref, which, &mt, &m, err)) < 0)
 		return rc;
-	progress_status(p->t->progress, ref->digest[0] ? canonical : which, "Pulling from %s", ref->path);
+	tell_begin(p, ref);
+	str_copy(digest, 72, mt.digest);
 	image_hold_begin();
 	if (m.is_schema1)
 		rc = get_schema1(p, ref, &mt, id, err);
@@ -321,10 +364,25 @@ static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err
 	image_hold_end();
 	buf_fini(&mt.text);
 	manifest_fini(&m);
-	if (rc < 0)
+	return rc;
+}
+
+static int pull_one(struct pull *p, const struct image_ref *ref, struct err *err)
+{
+	char digest[72];
+	int rc = 0;
+
+	str_copy(digest, sizeof(digest), ref->digest);
+	if (!digest[0] && (rc = registry_manifest_head(p->reg, ref->path, ref->tag, digest, err)) < 0)
 		return rc;
-	transfer_line(p->t, NULL, "Digest: %s", mt.digest);
-	return 0;
+	if (!pull_nothing(p, ref, digest, &rc, err)) {
+		cleanup_free char *which = xstrdup(digest[0] ? digest : ref->tag);
+
+		rc = pull_manifest(p, ref, which, digest, err);
+	}
+	if (rc == 0)
+		transfer_line(p->t, NULL, "Digest: %s", digest);
+	return rc;
 }
 
 /* ---------------------------------------------------------------- all tags */

@@ -17,6 +17,7 @@
 #include "apiserver/push_layer.h"
 #include "apiserver/registry.h"
 #include "apiserver/registry_v1.h"
+#include "apiserver/transfer_limits.h"
 #include "cleanup.h"
 #include "jw.h"
 #include "str.h"
@@ -100,11 +101,15 @@ static void push_one_layer(void *arg, size_t i)
 {
 	struct layers_push *all = arg;
 	struct layer_push *l = &all->v[i];
+	char id[13];
 
-	if (transfer_stopped(all->p->t))
+	str_copy(id, sizeof(id), l->diff_id + 7);
+	if (transfer_stopped(all->p->t) || !transfer_enter(TRANSFER_UP, all->p->t, id)) {
 		l->rc = -ECANCELED;
-	else
+	} else {
 		l->rc = push_layer(&all->p->to, l->chain, l->diff_id, &all->out[i], &l->err);
+		transfer_leave(TRANSFER_UP);
+	}
 	if (l->rc < 0)
 		atomic_store(&all->p->t->abort, true);
 }
@@ -134,6 +139,7 @@ static int push_layers(struct push *p, const struct image *img, struct descripto
 		       struct err *err)
 {
 	struct layers_push all = { .p = p, .out = out };
+	size_t threads = transfer_threads(TRANSFER_UP, n);
 	int rc;
 
 	all.v = xcalloc(n + 1, sizeof(*all.v));
@@ -144,10 +150,10 @@ static int push_layers(struct push *p, const struct image *img, struct descripto
 		layer_chain_id(i ? all.v[i - 1].chain : "", img->diff_ids[i], all.v[i].chain);
 		str_copy(id, sizeof(id), img->diff_ids[i] + 7);
 		transfer_line(p->t, id, "Preparing");
-		if (i >= TRANSFER_THREADS)
+		if (i >= threads)
 			transfer_line(p->t, id, "Waiting");
 	}
-	transfer_join(transfer_spread(n, push_one_layer, &all));
+	transfer_join(transfer_spread(n, threads, push_one_layer, &all));
 	rc = first_failure(all.v, n, err);
 	free(all.v);
 	return rc;

@@ -107,8 +107,8 @@ struct transfer_group {
 	void *arg;
 	size_t n;
 	atomic_size_t next;
-	pthread_t threads[TRANSFER_THREADS];
-	unsigned n_threads;
+	size_t n_threads;
+	pthread_t threads[];
 };
 
 static void *group_main(void *arg)
@@ -121,15 +121,15 @@ static void *group_main(void *arg)
 	return NULL;
 }
 
-struct transfer_group *transfer_spread(size_t n, void (*fn)(void *arg, size_t i), void *arg)
+struct transfer_group *transfer_spread(size_t n, size_t threads, void (*fn)(void *arg, size_t i), void *arg)
 {
-	struct transfer_group *g = xcalloc(1, sizeof(*g));
+	struct transfer_group *g = xcalloc(1, sizeof(*g) + threads * sizeof(g->threads[0]));
 
 	g->fn = fn;
 	g->arg = arg;
 	g->n = n;
 	atomic_init(&g->next, 0);
-	while (g->n_threads < TRANSFER_THREADS && g->n_threads < n &&
+	while (g->n_threads < threads && g->n_threads < n &&
 	       pthread_create(&g->threads[g->n_threads], NULL, group_main, g) == 0)
 		g->n_threads++;
 	if (!g->n_threads)
@@ -139,7 +139,7 @@ struct transfer_group *transfer_spread(size_t n, void (*fn)(void *arg, size_t i)
 
 void transfer_join(struct transfer_group *g)
 {
-	for (unsigned i = 0; i < g->n_threads; i++)
+	for (size_t i = 0; i < g->n_threads; i++)
 		pthread_join(g->threads[i], NULL);
 	free(g);
 }

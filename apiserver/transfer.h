@@ -15,8 +15,6 @@
 #include "apiserver/progress.h"
 #include "err.h"
 
-#define TRANSFER_THREADS 3
-
 struct transfer {
 	struct job *job;
 	struct progress *progress;
@@ -38,11 +36,10 @@ void transfer_aux(struct transfer *t, const char *json); /* {"progressDetail": {
 
 /* A wait between attempts, told to the client; false: stopped. */
 bool transfer_backoff(struct transfer *t, const char *id, unsigned attempt);
-#define TRANSFER_ATTEMPTS 5
 
-/* Calls fn(arg, 0 .. n-1) on helper threads, in this order; at once returns. */
+/* Calls fn(arg, 0 .. n-1) on so many helper threads, in this order; at once returns. */
 struct transfer_group;
-struct transfer_group *transfer_spread(size_t n, void (*fn)(void *arg, size_t i), void *arg);
+struct transfer_group *transfer_spread(size_t n, size_t threads, void (*fn)(void *arg, size_t i), void *arg);
 void transfer_join(struct transfer_group *g); /* waits for all calls; frees */
 
 #endif

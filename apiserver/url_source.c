@@ -98,6 +98,8 @@ int url_source_error(const struct url_source *s, struct err *err)
 {
 	if (!s->done || s->result == CURLE_OK)
 		return 0;
+	if (s->result == CURLE_PARTIAL_FILE) /* Go's words for a body that ends early */
+		return err_kind(err, ERR_SYSTEM, "unexpected EOF");
 	return err_kind(err, ERR_SYSTEM, "Get \"%s\": %s", s->url,
 			s->words[0] ? s->words : curl_easy_strerror(s->result));
 }

@@ -56,6 +56,8 @@ int conf_check(const char *key, const char *value, struct err *err)
 	case CONF_INT:
 		if (parse_i64(value, INT64_MIN, INT64_MAX, &n) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "%s: not a whole number: '%s'", key, value);
+		if (n < 0)
+			return err_kind(err, ERR_BAD_PARAM, "%s: must not be negative: '%s'", key, value);
 		break;
 	case CONF_SIZE:
 		if (parse_size(value, 1000, &n) < 0)

@@ -40,6 +40,9 @@ const struct conf_key conf_keys[] = {
 	{ "docker_registry_insecure", CONF_BOOL, "false", "all registries are treated as insecure-registries are" },
 	{ "http_proxy", CONF_STR, "", "proxy to registries, but those of NO_PROXY; empty: HTTP_PROXY and HTTPS_PROXY" },
 	{ "registry-timeout", CONF_INT, "60", "seconds for which a registry may be silent or very slow" },
+	{ "max-concurrent-downloads", CONF_INT, "3", "layers that are downloaded at once, of all pulls together; 0: any number" },
+	{ "max-concurrent-uploads", CONF_INT, "5", "layers that are uploaded at once, of all pushes together; 0: any number" },
+	{ "max-download-attempts", CONF_INT, "5", "how often a layer's download is begun before it is given up" },
 	{ "max-layer-size", CONF_SIZE, "100G", "largest unpacked layer that is accepted" },
 	/* logs */
 	{ "DEFAULT_MAX_LOG_SIZE", CONF_SIZE, "50000000", "bytes at which stdio.log is rotated" },

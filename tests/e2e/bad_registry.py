@@ -2,11 +2,12 @@
 """bad_registry.py PORT LOG - a registry whose repositories misbehave, each in the way its name tells.
 
 Each request is a line in LOG: METHOD PATH RANGE|- AUTHORIZATION|-. Everything is made in memory."""
-import gzip, hashlib, http.server, io, json, socket, socketserver, subprocess, sys, tarfile, threading, time
+import collections, contextlib, gzip, hashlib, http.server, io, json, socket, socketserver, subprocess, sys, tarfile, threading, time
 
 PORT, LOG = int(sys.argv[1]), sys.argv[2]
 lock = threading.Lock()
-tokens, blobs, uploads, cut_once, active, most = {}, {}, {}, set(), 0, 0
+tokens, blobs, uploads, cut_once = {}, {}, {}, set()
+active, most = collections.Counter(), collections.Counter()  # transfers at once, of blobs GET and PUT
 
 
 def digest(b):
@@ -65,6 +66,10 @@ zstd = add(subprocess.run(["zstd", "-1", "-c"], input=plain, stdout=subprocess.P
 put("zstd", manifest(good, [zstd], types=["application/vnd.oci.image.layer.v1.tar+zstd"]))
 tars = [tar({"f%d" % i: b"%d" % i}) for i in range(8)]
 put("many", manifest(config([digest(t) for t in tars]), [add(gzip.compress(t, mtime=0)) for t in tars]))
+tars = [tar({"g%d" % i: b"%d" % i}) for i in range(6)]
+put("many2", manifest(config([digest(t) for t in tars]), [add(gzip.compress(t, mtime=0)) for t in tars]))
+for r in ("nohead", "alwayscut"):
+    put(r, manifest(good, [layer]))
 for r in ("hugemanifest", "loop", "loris", "headers"):
     put(r, manifest(good, [layer]))
 put("deep", b"[" * 200000)
@@ -97,6 +102,18 @@ def bomb():
     t.join()
     b = add(out[0])
     put("bomb", manifest(config(["sha256:" + h.hexdigest()]), [b]))
+
+
+@contextlib.contextmanager
+def counted(what):
+    """for a tenth of a second, so that those beside it are seen"""
+    with lock:
+        active[what] += 1
+        most[what] = max(most[what], active[what])
+    time.sleep(0.1)
+    yield
+    with lock:
+        active[what] -= 1
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -154,11 +171,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return True
 
     def blob(self, repo, dg):
-        global active, most
         body = blobs.get(dg)
         if body is None:
             return self.refuse(404, "BLOB_UNKNOWN", "blob unknown to registry")
-        is_layer = len(body) > 600 or repo == "many"
+        is_layer = len(body) > 600 or repo.startswith("many")
         start, rng = 0, self.headers.get("Range")
         if rng and repo != "norange":
             start = int(rng[6:].split("-")[0])
@@ -172,19 +188,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = body[:-9] + bytes([body[-9] ^ 1]) + body[-8:]
         if repo == "wrong":
             body = gzip.compress(tar({"evil": b"1"}))
-        if repo == "many":
-            with lock:
-                active += 1
-                most = max(most, active)
-            time.sleep(0.1)
-            with lock:
-                active -= 1
+        if repo.startswith("many") and body[:2] == b"\x1f\x8b":
+            with counted("GET"):
+                pass
         part = body[start:]
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", "bytes %d-%d/%d" % (start, len(body) - 1, len(body)))
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
+        if repo == "alwayscut":
+            self.close_connection = True
+            return self.wfile.write(part[:1000])
         if repo in ("cut", "norange") and repo not in cut_once:
             cut_once.add(repo)
             self.wfile.write(part[:len(part) // 2])
@@ -206,7 +221,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/v2/":
             return self.answer(200, b"{}")
         if path == "/most":
-            return self.answer(200, str(most).encode())
+            was = "%d %d" % (most["GET"], most["PUT"])
+            most.clear()
+            return self.answer(200, was.encode())
         if path == "/forget":
             for d in [d for d, b in blobs.items() if len(b) > 8 << 20]:
                 del blobs[d]
@@ -256,8 +273,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.dribble(repo == "headers")
         if ref not in images[repo]:
             return self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        if repo == "nohead" and self.command == "HEAD":
+            return self.answer(405)
         kind, text = images[repo][ref]
-        return self.answer(200, text, kind=kind)
+        return self.answer(200, text, [] if repo in ("plain", "zstd") else [("Docker-Content-Digest", digest(text))], kind)
 
     do_HEAD = do_GET
 
@@ -280,7 +299,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         repo = "/".join(parts[2:-3])
         rng = self.headers.get("Content-Range")
         self.log("%d %s" % (size, rng or "-"))
-        have = uploads.setdefault(repo, bytearray())
+        have = bytearray() if repo in ("up/many", "up/few") else uploads.setdefault(repo, bytearray())  # several at once
         if repo == "up/limit" and size > 8 << 20:
             return self.answer(413, b"too much")
         if rng and int(rng.split("-")[0]) != len(have):
@@ -303,7 +322,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             finally:
                 self.log("broken off" if size else "whole")
             return None
-        have += self.rfile.read(size)
+        with counted("PUT"):
+            have += self.rfile.read(size)
         if self.command == "PATCH":
             return self.taken(202, repo, len(have))
         if digest(bytes(have)) != self.path.split("digest=")[1]:

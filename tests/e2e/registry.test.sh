@@ -82,7 +82,7 @@ t_lies() {
 	eq "$(tmp_layers)" 0; eq "$(D images -q $B/wrong)$(D images -q $B/flip)" ""
 }
 t_hostile() { # loops, headers without an end, a byte now and then, depth; and what is no image
-	rc 1 D pull $B/loop; has "$ERR" "stopped after 10 redirects"; rc 1 D pull $B/headers; has "$ERR" "Get \"http://$B/v2/headers/manifests/latest\": "; rc 1 D pull $B/loris; has "$ERR" "Client.Timeout exceeded"; rc 1 D pull $B/deep; has "$ERR" "invalid manifest"
+	rc 1 D pull $B/loop; has "$ERR" "stopped after 10 redirects"; rc 1 D pull $B/headers; has "$ERR" "Head \"http://$B/v2/headers/manifests/latest\": "; rc 1 D pull $B/loris; has "$ERR" "Client.Timeout exceeded"; rc 1 D pull $B/deep; has "$ERR" "invalid manifest"
 	rc 1 D pull $B/plugin; has "$ERR" 'Encountered remote "application/vnd.docker.plugin.v1+json"(plugin) when fetching'; rc 1 D pull $B/model; has "$ERR" "AI models are not yet supported by the Engine"; rc 1 D pull $B/artifact; has "$ERR" "unsupported media type application/x-whatever"; eq "$(tmp_layers)" 0
 }
 t_push_ends() { # when the client goes, and when the engine is killed: nothing is left, and the next push is as any
@@ -92,7 +92,26 @@ t_push_ends() { # when the client goes, and when the engine is killed: nothing i
 	D tag $B/up/slow $R/up/slow; out D push -q $R/up/slow; hasnt "$(cat "$ROOT.t/bad.log")" whole; D rmi $R/up/slow $B/up/slow
 }
 t_bomb() { curl -s http://$B/bomb; rc 1 D pull $B/bomb; eq "$(tmp_layers)" 0; }
-t_parallel() { out D pull $B/many; eq "$(curl -s http://$B/most)" 3; D rmi $B/many; }
+six_layers() { # six_layers NAME: an image that no registry has a blob of
+	mkdir "$T/$1"; echo "FROM scratch" >"$T/$1/Dockerfile"; local i; for i in 1 2 3 4 5 6; do echo $RANDOM$RANDOM >"$T/$1/$i"; echo "COPY $i /$i" >>"$T/$1/Dockerfile"; done
+	docker build -q -t "$B/up/$1" "$T/$1" >/dev/null 2>&1 || fail "no image"
+}
+t_parallel() { # of all pulls together
+	curl -s http://$B/most >/dev/null; D pull -q $B/many >"$T/1" & out D pull $B/many2; wait; eq "$(curl -s http://$B/most)" "3 0"; like "$OUT" "[0-9a-f]{12}: Waiting"; six_layers many; out D push -q $B/up/many; eq "$(curl -s http://$B/most)" "0 5"; D rmi $B/many $B/many2 $B/up/many
+}
+t_limits() {
+	local start c=$ROOT.t/etc/engine.conf; printf 'max-concurrent-downloads = 2\nmax-concurrent-uploads = 1\nmax-download-attempts = 2\n' | cat "$c" - >"$T/c"; engine_term; engine_start --conf "$T/c"
+	out D pull -q $B/many; six_layers few; out D push -q $B/up/few; eq "$(curl -s http://$B/most)" "2 1"; D rmi $B/many $B/up/few
+	: >"$ROOT.t/bad.log"; rc 1 D pull $B/alwayscut; has "$ERR" "unexpected EOF"; eq "$(requests 'GET /v2/alwayscut/blobs/.* [-b]')" 3 "its configuration once, its layer twice"
+	printf 'max-concurrent-downloads = 0\nmax-download-attempts = 0\n' | cat "$c" - >"$T/c"; engine_term; engine_start --conf "$T/c"; out D pull -q $B/many; eq "$(curl -s http://$B/most)" "8 0"; D rmi $B/many; : >"$ROOT.t/bad.log"; rc 1 D pull $B/alwayscut; eq "$(requests 'GET /v2/alwayscut/blobs/.* [-b]')" 2
+	engine_term; echo "max-concurrent-uploads = -1" >"$T/c"; rc 1 "$BIN/apiserver" --root "$ROOT" --conf "$T/c"; has "$ERR" "max-concurrent-uploads: must not be negative: '-1'"; engine_start --conf "$c"
+}
+t_head() { # what is here already is not asked for: registries count manifests that are fetched
+	: >"$ROOT.t/bad.log"; out D pull -q $B/good; eq "$(requests 'HEAD /v2/good/manifests/latest')" 1; eq "$(requests 'GET /v2/good/manifests/sha256')" 1; eq "$(requests 'GET /v2/good/manifests/latest')" 0
+	: >"$ROOT.t/bad.log"; out D pull $B/good; has "$OUT" "Status: Image is up to date for $B/good:latest"; like "$OUT" "Digest: sha256:[0-9a-f]{64}"; eq "$(requests 'HEAD /v2/good/manifests/latest')" 1; eq "$(requests GET.*good)" 0
+	local dg; dg=$(digests $B/good | tr -d '[]"'); : >"$ROOT.t/bad.log"; out D pull "$dg"; has "$OUT" "up to date"; eq "$(requests /v2/good/)" 0; out D pull --platform linux/arm64 $B/good; eq "$(requests 'GET /v2/good/manifests')" 1 "for another platform"; D rmi $B/good >/dev/null
+	: >"$ROOT.t/bad.log"; pull_rm nohead; eq "$(requests 'GET /v2/nohead/manifests/latest')" 1; out D pull -q $B/index; : >"$ROOT.t/bad.log"; out D pull $B/index; eq "$(requests GET.*index)" 0; out D pull -q --platform linux/arm $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm; D rmi $B/index >/dev/null; D image prune -f >/dev/null
+}
 t_once() { # two pulls of one layer at once: one download
 	: >"$ROOT.t/bad.log"; for x in 1 2 3; do D pull -q $B/good & done; wait; out D image inspect $B/good; local l; l=$(curl -s -H 'Accept: */*' http://$B/v2/good/manifests/latest | jq -r '.layers[0].digest'); eq "$(requests "GET /v2/good/blobs/$l")" 1 downloads; D rmi $B/good; }
 t_cancel() {
@@ -141,7 +160,9 @@ check "digests name what they named" t_digests_stay
 check "what is not what its digest says is refused" t_lies
 check "hostile answers" t_hostile
 check "a bomb is refused" t_bomb
-check "three layers at a time" t_parallel
+check "three layers come at a time, five go" t_parallel
+check "other limits, and attempts" t_limits
+check "HEAD, and what is here is not fetched" t_head
 check "a layer pulled thrice at once is fetched once" t_once
 check "a client that goes away ends its pull" t_cancel
 check "events" t_events
