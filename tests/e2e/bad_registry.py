@@ -106,11 +106,11 @@ def bomb():
 
 @contextlib.contextmanager
 def counted(what):
-    """for a tenth of a second, so that those beside it are seen"""
+    """for a quarter of a second, so that those beside it are seen"""
     with lock:
         active[what] += 1
         most[what] = max(most[what], active[what])
-    time.sleep(0.1)
+    time.sleep(0.25)
     yield
     with lock:
         active[what] -= 1

@@ -103,7 +103,7 @@ t_limits() {
 	local start c=$ROOT.t/etc/engine.conf; printf 'max-concurrent-downloads = 2\nmax-concurrent-uploads = 1\nmax-download-attempts = 2\n' | cat "$c" - >"$T/c"; engine_term; engine_start --conf "$T/c"
 	out D pull -q $B/many; six_layers few; out D push -q $B/up/few; eq "$(curl -s http://$B/most)" "2 1"; D rmi $B/many $B/up/few
 	: >"$ROOT.t/bad.log"; rc 1 D pull $B/alwayscut; has "$ERR" "unexpected EOF"; eq "$(requests 'GET /v2/alwayscut/blobs/.* [-b]')" 3 "its configuration once, its layer twice"
-	printf 'max-concurrent-downloads = 0\nmax-download-attempts = 0\n' | cat "$c" - >"$T/c"; engine_term; engine_start --conf "$T/c"; out D pull -q $B/many; eq "$(curl -s http://$B/most)" "8 0"; D rmi $B/many; : >"$ROOT.t/bad.log"; rc 1 D pull $B/alwayscut; eq "$(requests 'GET /v2/alwayscut/blobs/.* [-b]')" 2
+	printf 'max-concurrent-downloads = 0\nmax-download-attempts = 0\n' | cat "$c" - >"$T/c"; engine_term; engine_start --conf "$T/c"; out D pull -q $B/many; [ "$(curl -s http://$B/most | cut -d' ' -f1)" -gt 3 ] || fail "still a limit"; D rmi $B/many; : >"$ROOT.t/bad.log"; rc 1 D pull $B/alwayscut; eq "$(requests 'GET /v2/alwayscut/blobs/.* [-b]')" 2
 	engine_term; echo "max-concurrent-uploads = -1" >"$T/c"; rc 1 "$BIN/apiserver" --root "$ROOT" --conf "$T/c"; has "$ERR" "max-concurrent-uploads: must not be negative: '-1'"; engine_start --conf "$c"
 }
 t_head() { # what is here already is not asked for: registries count manifests that are fetched
