@@ -94,7 +94,8 @@ t_audited() {
 	D events --since "$since" --until "$(($(date +%s) + 1))" --filter type=daemon --format '{{.Type}} {{.Action}} {{json .Actor.Attributes}}' >"$T/e"
 	has "$(cat "$T/e")" 'daemon reload {"DEFAULT_MAX_LOG_SIZE":"123k","name":'
 }
-# read by Prometheus' own parser
+# read by Prometheus' own parsers
+PROMTOOL=$top/build/promtool/promtool
 t_metrics() {
 	out D run --name "$C" busybox seq 1 1000; talker --name "${C}b"
 	out D run -d --name "${C}c" --log-driver gelf --log-opt gelf-address=tcp://127.0.0.1:1 busybox sh -c 'seq 1 30; sleep 100'
@@ -124,6 +125,10 @@ h = {s.labels.get('le', s.name): s.value for s in families['sdc_docker_log_captu
 n = h['sdc_docker_log_capture_seconds_count']
 assert n == h['+Inf'] > 3 and 0 < h['sdc_docker_log_capture_seconds_sum'] < n and h['1'] > n / 2, h
 P
+	if [ -x "$PROMTOOL" ]; then # exposition and the naming rules
+		"$PROMTOOL" check metrics <"$T/m" >"$T/pt" 2>&1 || fail "promtool: $(head -5 "$T/pt")"
+		eq "$(cat "$T/pt")" ""
+	else [ -z "${STRICT:-}" ] || fail "no promtool here"; fi
 	for m in "$ROOT.t/m.sock" 127.0.0.1:9323; do # an address of its own, for that alone
 		engine_kill; echo "metrics-addr = $m" | sed 's|= /|= unix:///|' >"$ROOT.t/metrics.conf"; engine_start --conf "$ROOT.t/metrics.conf"
 		case $m in /*) set -- --unix-socket "$m"; eq "$(stat -c %a "$m")" 600 ;; *) set -- --connect-to "::$m" ;; esac
