@@ -3,9 +3,13 @@
  * logger_cgroup.c - see logger_cgroup.h.
  *
  * Only the controllers cpu and cpuacct of cgroup v1: shares and quota are the zone's, and the time is accounted to it. Not
- * freezer, which would hold the log of a paused zone; not pids, by which a zone is counted and killed; not memory, whose
- * killer would take the logger for the zone. A v2 hierarchy has one group for all of that, so there a logger stays
- * outside. zoneadmd moves a logger that outlives its zone out of the way (zone_cgroup_remove).
+ * freezer, which would hold the log of a paused zone; not pids, by which a zone is counted and killed. zoneadmd moves a logger
+ * that outlives its zone out of the way (zone_cgroup_remove).
+ *
+ * Not memory. Tried with a limit of 32 MB: a zone that fills its /dev/shm has the killer take first the program that wrote, and
+ * next the logger, whose 3 MiB are as much as anybody's; what lies in a tmpfs goes with nobody, so the next logger is killed as
+ * well. Somebody who has broken into a zone could silence its forwarding like that, and a limit of 6 MB, Docker's least, would
+ * leave the zone half. So memory is the host's: a logger needs the same however much waits, a batch and a line.
  */
 #define LOG_MODULE "logger"
 #include "logger_cgroup.h"

@@ -137,6 +137,18 @@ t_grace_over() {
 	[ -z "$(ls "$ROOT/run/zones")" ] || fail "$(ls "$ROOT/run/zones")"
 }
 lost() { D events --since "$1" --until "$(($(date +%s) + 1))" --filter event=log_lost | grep "log_lost $2" | grep "cause=removed before delivery" | grep -qE "bytes=[0-9]{5}"; }
+# a zone that fills its memory meets its killer; its logger is not among whom that finds
+t_memory() {
+	local before
+	sink tcp 5533 "$T/out"
+	out D run -di --network host --name "$C" --memory 24m --memory-swap 24m --shm-size 64m --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5533 \
+		busybox sh -c 'i=0; while :; do i=$((i+1)); echo line-$i; read -t 0.02 x; done'
+	got "$T/out" line- 1; before=$(pids_of logger)
+	D exec "$C" dd if=/dev/zero of=/dev/shm/fill bs=1M count=60 >/dev/null 2>&1; [ $? = 137 ] || fail "its memory has no end"
+	sleep 1; eq "$(pids_of logger)" "$before" "logger"
+	D kill "$C" >/dev/null; D wait "$C" >/dev/null; D logs "$C" >"$T/log"; got "$T/out" "$(tail -1 "$T/log")\$" 1
+	in_order "$T/out" "$(wc -l <"$T/log")"; unsink
+}
 t_refused() {
 	rc 125 D run --log-driver syslog --log-opt syslog-address=http://x busybox true; has "$ERR" "unsupported scheme: 'http'"
 	rc 125 D run --log-driver syslog --log-opt syslog-address=udp://x --log-opt syslog-format=x busybox true; has "$ERR" "Invalid syslog format"
@@ -158,6 +170,7 @@ check "gelf over udp" t_gelf
 check "gelf over tcp" t_gelf_tcp
 check "--rm: the log outlives the container until the sink has it" t_rm
 check "the zone pays for its logger" t_cpu
+check "a zone out of memory" t_memory
 check "options are checked" t_refused
 # shellcheck disable=SC2046 # a list of words
 docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
