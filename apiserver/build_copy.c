@@ -24,6 +24,7 @@
 
 #include "apiserver/build_source.h"
 #include "apiserver/dockerfile_words.h"
+#include "apiserver/root_mkdir.h"
 #include "apiserver/tar_write.h"
 #include "cleanup.h"
 #include "fs.h"
@@ -35,7 +36,6 @@
 	"learn how to build images with BuildKit enabled"
 
 #define PIPE_BYTES (1024 * 1024)
-#define MAX_LINKS  40 /* on the way to a destination, as the kernel's limit */
 
 struct copy {
 	struct build *b;
@@ -184,104 +184,6 @@ static int find_sources(struct copy *c, struct err *err)
 
 /* ---- writing ---- */
 
-/* Whose a new folder is; above: those made above it, too. */
-struct owner {
-	uid_t uid;
-	gid_t gid;
-	bool above;
-};
-
-/* Puts where the link name in parent leads before the parts that follow it: the words of the way
- * that is left, from sofar (which becomes "/" for an absolute link). Returns 0 or a negative errno. */
-static int follow_link(int parent, const char *name, struct buf *sofar, char ***parts)
-{
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(parent, name, target, sizeof(target) - 1);
-	char **way;
-
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	if (target[0] == '/') {
-		buf_reset(sofar);
-		buf_addch(sofar, '/');
-	}
-	way = strv_split(target, '/');
-	for (char **p = *parts; *p; p++)
-		strv_add(&way, *p);
-	strv_free(*parts);
-	*parts = way;
-	return 0;
-}
-
-/* Makes one part of a directory's path; 1: made, 0: it was there, -EEXIST: something else is. */
-static int make_part(int root_fd, int parent, const char *name, const char *whole,
-		     const struct owner *own, bool theirs)
-{
-	cleanup_fd int made = -1,
-		       fd = fs_open_in_root(root_fd, whole, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-
-	if (fd >= 0)
-		return 0;
-	if (fd != -ENOENT || str_eq(name, ".."))
-		return fd;
-	if (mkdirat(parent, name, 0755) < 0)
-		return -errno;
-	made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (made < 0 || fchmod(made, 0755) < 0 ||
-	    fchown(made, theirs ? own->uid : 0, theirs ? own->gid : 0) < 0)
-		return -errno;
-	return 1;
-}
-
-/* The first of a vector, which has one less then. Owned. */
-static char *take_first(char **v)
-{
-	char *first = v[0];
-
-	memmove(v, v + 1, strv_len(v) * sizeof(*v));
-	return first;
-}
-
-/* Makes what is missing of a directory, within the root wherever links lead; *existed: it was
- * there. */
-static int make_dir(int root_fd, const char *path, const struct owner *own, bool *existed,
-		    struct err *err)
-{
-	cleanup_strv char **parts = strv_split(path, '/');
-	cleanup_buf struct buf sofar = BUF_INIT;
-	int links = 0, rc;
-
-	*existed = true;
-	buf_addch(&sofar, '/');
-	while (parts[0]) {
-		cleanup_fd int parent = -1;
-		cleanup_free char *name = take_first(parts);
-		bool theirs = own->above || !parts[0] || (!*parts[0] && !parts[1]);
-		size_t before = sofar.len;
-
-		if (!*name || str_eq(name, "."))
-			continue;
-		parent = fs_open_in_root(root_fd, buf_str(&sofar),
-					 O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-		if (parent < 0)
-			return err_sysnum(err, parent, "mkdir %s", path);
-		buf_printf(&sofar, "%s/", name);
-		rc = make_part(root_fd, parent, name, buf_str(&sofar), own, theirs);
-		if (rc == -EEXIST && ++links <= MAX_LINKS) {
-			sofar.len = before;
-			sofar.p[before] = '\0';
-			if ((rc = follow_link(parent, name, &sofar, &parts)) == -EINVAL)
-				rc = -ENOTDIR;
-		}
-		if (rc < 0)
-			return err_sysnum(err, rc, "mkdir %s", path);
-		if (rc == 1)
-			*existed = false;
-	}
-	return 0;
-}
-
 static bool is_dir(int root_fd, const char *path)
 {
 	cleanup_fd int fd = fs_open_in_root(root_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
@@ -386,12 +288,12 @@ static int copy_one(struct copy *c, const struct zone_view *to, const struct bui
 {
 	cleanup_free char *dir = NULL, *copy = xstrdup(c->dest);
 	bool unpack = c->add && !src->fetched && src->is_archive, existed;
-	struct owner own = { c->uid, c->gid, false };
+	struct dir_owner own = { c->uid, c->gid, false };
 	const char *as = NULL, *slash;
 	int rc;
 
 	if (unpack)
-		own = (struct owner){ 0 };
+		own = (struct dir_owner){ 0 };
 	own.above = !src->is_dir && !unpack;
 	if (src->is_dir || unpack) {
 		dir = xstrdup(copy);
@@ -403,7 +305,7 @@ static int copy_one(struct copy *c, const struct zone_view *to, const struct bui
 		dir = xstrndup(copy, slash > copy ? (size_t)(slash - copy) : 1);
 		as = slash + 1;
 	}
-	if ((rc = make_dir(to->root_fd, dir, &own, &existed, err)) < 0)
+	if ((rc = root_mkdir(to->root_fd, dir, &own, &existed, err)) < 0)
 		return rc;
 	if (dir[1] && str_ends(dir, "/"))
 		dir[strlen(dir) - 1] = '\0';
@@ -521,7 +423,7 @@ int build_workdir(struct build *b, const struct df_instr *in, struct err *err)
 	struct image *parent = NULL;
 	const char *dir;
 	char upper[1024], id[65];
-	const struct owner root = { 0 };
+	const struct dir_owner root = { 0 };
 	bool existed;
 	int rc;
 
@@ -540,7 +442,7 @@ int build_workdir(struct build *b, const struct df_instr *in, struct err *err)
 	image_unref(parent);
 	if (rc < 0)
 		return rc;
-	if ((rc = make_dir(to.view.root_fd, dir, &root, &existed, err)) < 0)
+	if ((rc = root_mkdir(to.view.root_fd, dir, &root, &existed, err)) < 0)
 		return rc == -ENOTDIR ? err_kind(err, ERR_BAD_PARAM, "Cannot mkdir: %s is not a directory",
 						 dir)
 				      : rc;

@@ -174,7 +174,7 @@ static void write_strv(struct jw *w, const char *key, char *const *v)
 
 static void write_ipam(struct jw *w, const struct endpoint *ep)
 {
-	if (!ep->want_ip && !ep->want_ip6) {
+	if (!ep->want_ip && !ep->want_ip6 && !ep->link_locals) {
 		jw_null(w, "IPAMConfig");
 		return;
 	}
@@ -183,6 +183,8 @@ static void write_ipam(struct jw *w, const struct endpoint *ep)
 		jw_str(w, "IPv4Address", ep->want_ip);
 	if (ep->want_ip6)
 		jw_str(w, "IPv6Address", ep->want_ip6);
+	if (ep->link_locals)
+		write_strv(w, "LinkLocalIPs", ep->link_locals);
 	jw_end(w);
 }
 

@@ -4,11 +4,13 @@
  */
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apiserver/ct_check.h"
+#include "buf.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
@@ -88,42 +90,53 @@ static bool is_mac(const char *s)
 	return true;
 }
 
+/* Of one family, not the unspecified address, and no IPv4 address in IPv6's clothes. */
 static bool is_ip(int family, const char *s)
 {
-	unsigned char addr[16];
+	struct in6_addr addr = { 0 };
 
-	return inet_pton(family, s, addr) == 1;
+	return inet_pton(family, s, &addr) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&addr) &&
+	       !IN6_IS_ADDR_V4MAPPED(&addr);
 }
 
-/* One line of what is wrong; NULL if nothing. buf holds it where it is made. */
-static const char *endpoint_fault(const char *network, const json_t *ep, char buf[200])
+static void link_local_faults(const json_t *ipam, struct buf *b)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (jget_arr(ipam, "LinkLocalIPs"), i, item) {
+		const char *s = json_string_value(item);
+
+		if (!is_ip(AF_INET, s) && !is_ip(AF_INET6, s))
+			buf_printf(b, "\ninvalid link-local IP address: %.100s", s);
+	}
+	if (i > ENDPOINT_LINK_LOCALS_MAX)
+		buf_printf(b, "\ninvalid LinkLocalIPs: more than %d", ENDPOINT_LINK_LOCALS_MAX);
+}
+
+/* Appends a line for each thing that is wrong, begun by a newline. */
+static void endpoint_faults(const char *network, const json_t *ep, struct buf *b)
 {
 	const json_t *ipam = jget_obj(ep, "IPAMConfig");
 	const char *ip = jget_str(ipam, "IPv4Address", "");
 	const char *ip6 = jget_str(ipam, "IPv6Address", "");
-	const char *mac = jget_str(ep, "MacAddress", "");
 
 	if ((ip[0] || ip6[0]) && !netmode_is_user_defined(network))
-		return "user specified IP address is supported on user defined networks only";
+		buf_addstr(b, "\nuser specified IP address is supported on user defined networks only");
 	if (jhas(ep, "Aliases") && !netmode_is_user_defined(network))
-		return "network-scoped alias is supported only for containers in user defined "
-		       "networks";
+		buf_addstr(b, "\nnetwork-scoped alias is supported only for containers in user defined "
+			      "networks");
 	if (ip[0] && !is_ip(AF_INET, ip))
-		return snprintf(buf, 200, "invalid IPv4 address: %.100s", ip), buf;
+		buf_printf(b, "\ninvalid IPv4 address: %.100s", ip);
 	if (ip6[0] && !is_ip(AF_INET6, ip6))
-		return snprintf(buf, 200, "invalid IPv6 address: %.100s", ip6), buf;
-	if (jhas(ipam, "LinkLocalIPs"))
-		return "invalid option: LinkLocalIPs is not supported";
-	if (mac[0] && !is_mac(mac))
-		return snprintf(buf, 200, "invalid MAC address %.100s", mac), buf;
-	return NULL;
+		buf_printf(b, "\ninvalid IPv6 address: %.100s", ip6);
+	link_local_faults(ipam, b);
 }
 
 int endpoints_check(const json_t *networking, struct err *err)
 {
-	const char *network;
-	const char *fault;
-	char buf[200];
+	cleanup_buf struct buf faults = BUF_INIT;
+	const char *network, *mac;
 	json_t *ep;
 
 	json_object_foreach (jget_obj(networking, "EndpointsConfig"), network, ep) {
@@ -131,14 +144,15 @@ int endpoints_check(const json_t *networking, struct err *err)
 			return err_kind(err, ERR_BAD_PARAM,
 					"invalid config for network %s: EndpointsConfig is nil",
 					network);
-		if ((fault = endpoint_fault(network, ep, buf)) && str_starts(fault, "invalid MAC"))
-			return err_kind(err, ERR_BAD_PARAM, "invalid config for network %s: %s",
-					network, fault);
-		if (fault)
-			return err_kind(
-				err, ERR_BAD_PARAM,
-				"invalid config for network %s: invalid endpoint settings:\n%s",
-				network, fault);
+		mac = jget_str(ep, "MacAddress", "");
+		if (mac[0] && !is_mac(mac))
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid config for network %s: invalid MAC address %.100s", network, mac);
+		endpoint_faults(network, ep, &faults);
+		if (faults.len)
+			return err_kind(err, ERR_BAD_PARAM,
+					"invalid config for network %s: invalid endpoint settings:%s", network,
+					buf_str(&faults));
 	}
 	return 0;
 }
@@ -163,6 +177,7 @@ static void endpoint_fill(struct endpoint *ep, const char *network, const json_t
 	ep->want_ip = str_or_null(ipam, "IPv4Address");
 	ep->want_ip6 = str_or_null(ipam, "IPv6Address");
 	ep->want_mac = str_or_null(o, "MacAddress");
+	ep->link_locals = strv_or_null(ipam, "LinkLocalIPs");
 	ep->aliases = strv_or_null(o, "Aliases");
 	ep->links = strv_or_null(o, "Links");
 	ep->driver_opts = json_incref(jget_obj(o, "DriverOpts"));

@@ -15,6 +15,7 @@ void endpoint_fini(struct endpoint *ep)
 	free(ep->network);
 	strv_free(ep->aliases);
 	strv_free(ep->links);
+	strv_free(ep->link_locals);
 	strv_free(ep->dns_names);
 	free(ep->want_ip);
 	free(ep->want_ip6);
@@ -30,6 +31,7 @@ void endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 	dst->network = xstrdup(src->network);
 	dst->aliases = src->aliases ? strv_dup(src->aliases) : NULL;
 	dst->links = src->links ? strv_dup(src->links) : NULL;
+	dst->link_locals = src->link_locals ? strv_dup(src->link_locals) : NULL;
 	dst->dns_names = src->dns_names ? strv_dup(src->dns_names) : NULL;
 	dst->want_ip = xstrdup(src->want_ip);
 	dst->want_ip6 = xstrdup(src->want_ip6);
@@ -101,6 +103,7 @@ json_t *endpoint_to_json(const struct endpoint *ep)
 	put_str(o, "want_mac", ep->want_mac);
 	put_strv(o, "aliases", ep->aliases);
 	put_strv(o, "links", ep->links);
+	put_strv(o, "link_locals", ep->link_locals);
 	put_strv(o, "dns_names", ep->dns_names);
 	json_object_set_new(o, "prefix_len", json_integer(ep->prefix_len));
 	json_object_set_new(o, "prefix_len6", json_integer(ep->prefix_len6));
@@ -150,6 +153,7 @@ int endpoint_from_json(const json_t *o, struct endpoint *out, struct err *err)
 	ep.want_mac = get_owned(o, "want_mac");
 	ep.aliases = get_strv(o, "aliases");
 	ep.links = get_strv(o, "links");
+	ep.link_locals = get_strv(o, "link_locals");
 	ep.dns_names = get_strv(o, "dns_names");
 	ep.prefix_len = (int)jget_int(o, "prefix_len", 0);
 	ep.prefix_len6 = (int)jget_int(o, "prefix_len6", 0);

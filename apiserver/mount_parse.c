@@ -159,11 +159,11 @@ int mount_parse_bind(const char *text, struct ct_mount *out, struct err *err)
 		return invalid_spec(text, err);
 	out->type = xstrdup(src && src[0] == '/' ? "bind" : "volume");
 	prop = propagation_in(mode);
-	if (prop && str_eq(out->type, "volume"))
+	if (str_eq(out->type, "volume") ? prop != NULL : mount_mode_has(mode, "nocopy"))
 		return err_kind(err, ERR_BAD_PARAM,
 				"invalid volume specification: '%s': invalid mount config for type "
-				"\"volume\": field BindOptions must not be specified",
-				text);
+				"\"%s\": field %s must not be specified",
+				text, out->type, prop && str_eq(out->type, "volume") ? "BindOptions" : "VolumeOptions");
 	if (str_eq(out->type, "bind"))
 		out->source = mount_clean_path(src);
 	else if (src)

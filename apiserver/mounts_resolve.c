@@ -12,10 +12,12 @@
 #define LOG_MODULE "mounts"
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -25,6 +27,7 @@
 #include "log.h"
 #include "mount_parse.h"
 #include "oci_spec.h"
+#include "root_mkdir.h"
 #include "str.h"
 #include "volume.h"
 #include "zone.h"
@@ -92,7 +95,6 @@ static void copy_mount(struct ct_mounts *to, const struct ct_mount *m, bool rw)
 	n->rw = rw;
 	set_str(&n->mode, "");
 	n->no_copy = true;
-	n->anonymous = false;
 }
 
 /* "name[:mode]"; from[i] is the container that VolumesFrom[i] names. */
@@ -254,43 +256,43 @@ static bool dir_is_empty(const char *path)
 	return d != NULL;
 }
 
-/* Whether a layer may have dest: it is there, or a component of it is a link, which only the
- * mounted root resolves. */
-static bool layer_may_have(const char *layer, const char *dest)
+/* What a layer has at dest. A link on the way counts as a directory: only the mounted root resolves it. */
+enum content { CONTENT_NONE, CONTENT_DIR, CONTENT_OTHER };
+
+static enum content layer_content(const char *layer, const char *dest)
 {
 	cleanup_fd int root = open(layer, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_free char *path = xstrdup(dest + 1);
-	char *p;
 	struct stat st;
 
 	if (root < 0)
-		return false;
-	for (p = path;; p++) {
+		return CONTENT_NONE;
+	for (char *p = path;; p++) {
 		char saved = *p;
 
 		if (saved != '/' && saved != '\0')
 			continue;
 		*p = '\0';
 		if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return false;
+			return CONTENT_NONE;
 		if (S_ISLNK(st.st_mode))
-			return true;
+			return CONTENT_DIR;
 		if (!S_ISDIR(st.st_mode))
-			return saved == '\0' && S_ISREG(st.st_mode);
+			return CONTENT_OTHER;
 		if (saved == '\0')
-			return true;
+			return CONTENT_DIR;
 		*p = saved;
 	}
 }
 
-static bool image_may_have(const struct image *img, const char *dest)
+static enum content image_content(const struct image *img, const char *dest)
 {
-	size_t i;
+	enum content found = CONTENT_NONE, c;
 
-	for (i = 0; img && img->layer_dirs && img->layer_dirs[i]; i++)
-		if (layer_may_have(img->layer_dirs[i], dest))
-			return true;
-	return false;
+	for (size_t i = 0; img && img->layer_dirs && img->layer_dirs[i] && found != CONTENT_DIR; i++)
+		if ((c = layer_content(img->layer_dirs[i], dest)) != CONTENT_NONE)
+			found = c;
+	return found;
 }
 
 /* A volume that is a mount of its own in each zone has nothing to copy to. */
@@ -307,7 +309,7 @@ static bool has_own_fs(const struct ct_mount *m)
 static bool wants_copy(const struct image *img, const struct ct_mount *m)
 {
 	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) &&
-	       image_may_have(img, m->destination) && dir_is_empty(m->source) &&
+	       image_content(img, m->destination) != CONTENT_NONE && dir_is_empty(m->source) &&
 	       !has_own_fs(m);
 }
 
@@ -361,21 +363,32 @@ static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_moun
 	return rc;
 }
 
-/* The image's content into volumes that are empty. Mounts the root only where there is something to
- * copy. */
-static int copy_content(struct ct_spec *spec, const struct image *img, const struct ct_mounts *out,
-			struct err *err)
+/* The directory that the process starts in is made now, so that cp and diff know it. */
+static int make_workdir(int root_fd, const char *dir, struct err *err)
 {
+	const struct dir_owner root = { 0 };
+	bool existed;
+	int rc = root_mkdir(root_fd, dir, &root, &existed, err);
+
+	return rc == -ENOTDIR ? err_kind(err, ERR_SYSTEM, "Cannot mkdir: %s is not a directory", dir) : rc;
+}
+
+/* What creating puts into the file systems: the image's content into volumes that are empty, and the working
+ * directory. The root is mounted only where there is something to do. */
+static int fill(struct ct_spec *spec, const struct image *img, const struct ct_mounts *out, struct err *err)
+{
+	const char *dir = jget_str(spec->config, "WorkingDir", "");
+	bool wants_dir = dir[0] == '/' && dir[1] && image_content(img, dir) != CONTENT_DIR, open = false;
 	struct zone_rootfs z = { .root_fd = -1, .ctl_fd = -1 };
 	const struct oci_env env = { .image = img };
 	struct ct_spec bare = *spec;
-	bool open = false;
-	size_t i;
 	int rc = 0;
 
 	memset(&bare.mounts, 0, sizeof(bare.mounts));
-	for (i = 0; i < out->n && rc == 0; i++) {
-		if (!wants_copy(img, &out->v[i]))
+	for (size_t i = 0; i <= out->n && rc == 0; i++) {
+		bool copies = i < out->n;
+
+		if (copies ? !wants_copy(img, &out->v[i]) : !wants_dir)
 			continue;
 		if (!open) {
 			/* the helper mounts what zone.json says */
@@ -384,7 +397,7 @@ static int copy_content(struct ct_spec *spec, const struct image *img, const str
 				return rc;
 			open = true;
 		}
-		rc = copy_up(z.root_fd, spec, &out->v[i], err);
+		rc = copies ? copy_up(z.root_fd, spec, &out->v[i], err) : make_workdir(z.root_fd, dir, err);
 	}
 	if (open)
 		zone_rootfs_close(&z);
@@ -421,7 +434,7 @@ int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec
 	if (rc == 0)
 		rc = image_volumes(spec, &out, err);
 	if (rc == 0)
-		rc = copy_content(spec, img, &out, err);
+		rc = fill(spec, img, &out, err);
 	if (rc < 0) {
 		undo(spec, &out, inherited);
 		ct_mounts_fini(&out);
@@ -434,4 +447,56 @@ int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec
 	ct_mounts_fini(&spec->mounts);
 	spec->mounts = out;
 	return 0;
+}
+
+/* ---- at a start ------------------------------------------------------------------------------ */
+
+/* What runc lets through below /proc: files that lxcfs makes. */
+static bool may_cover(const char *dest)
+{
+	static const char *const files[] = { "cpuinfo", "diskstats", "meminfo",	 "stat",
+					     "swaps",	"uptime",    "loadavg",	 "slabinfo",
+					     "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (str_eq(dest + strlen("/proc/"), files[i]))
+			return true;
+	return false;
+}
+
+static bool is_procfs(const char *path)
+{
+	struct statfs st;
+
+	return !str_empty(path) && statfs(path, &st) == 0 && st.f_type == PROC_SUPER_MAGIC;
+}
+
+static int check_proc(const char *source, const char *dest, struct err *err)
+{
+	bool whole = str_eq(dest, "/proc");
+
+	if ((!whole && !str_starts(dest, "/proc/")) || (whole ? is_procfs(source) : may_cover(dest)))
+		return 0;
+	return err_kind(err, ERR_SYSTEM,
+			"failed to create task for container: failed to create shim task: OCI runtime create failed: runc "
+			"create failed: unable to start container process: error during container init: error mounting "
+			"\"%s\" to rootfs at \"%s\": \"%s\" cannot be mounted because it is %s",
+			str_empty(source) ? "tmpfs" : source, dest, dest,
+			whole ? "not of type proc" : "inside /proc");
+}
+
+int mounts_check_start(const struct ct_spec *spec, struct err *err)
+{
+	const char *dest;
+	json_t *unused;
+	int rc = 0;
+
+	for (size_t i = 0; i < spec->mounts.n && rc == 0; i++)
+		rc = check_proc(spec->mounts.v[i].source, spec->mounts.v[i].destination, err);
+	json_object_foreach (jget_obj(spec->host_config, "Tmpfs"), dest, unused) {
+		cleanup_free char *clean = mount_clean_path(dest);
+
+		rc = rc ? rc : check_proc("", clean, err);
+	}
+	return rc;
 }

@@ -28,10 +28,12 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "ipam.h"
+#include "ipam6.h"
 #include "netns.h"
 #include "str.h"
 
-#define BATCH_MAX 8
+#define BATCH_MAX 16
 
 /* Messages that go out together; what[i] names the i-th for its error. */
 struct batch {
@@ -457,6 +459,17 @@ static void no_ipv6_msg(struct batch *b, int ifindex)
 	batch_end(b, nlh);
 }
 
+static void link_local_msg(struct batch *b, int ifindex, const char *text)
+{
+	struct in6_addr ip6;
+	uint32_t ip;
+
+	if (ip4_parse(text, &ip) == 0)
+		addr_msg(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, ip, 16);
+	else if (ip6_parse(text, &ip6) == 0)
+		addr6_msg(b, ifindex, &ip6, 64);
+}
+
 int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 {
 	cleanup_fd int fd = netns_socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, err);
@@ -475,6 +488,8 @@ int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err)
 	addr_msg(&b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, ifindex, in->ip, in->prefix);
 	if (in->prefix6)
 		addr6_msg(&b, ifindex, &in->ip6, in->prefix6);
+	for (char *const *s = in->link_locals; s && *s; s++)
+		link_local_msg(&b, ifindex, *s);
 	default_routes_msgs(&b, ifindex, in->gateway, &in->gateway6);
 	return nl_talk(fd, &b, in->prefix6 ? 0 : EAFNOSUPPORT, err);
 }

@@ -54,6 +54,7 @@ struct nl_inside {
 	uint32_t gateway; /* 0: no default route */
 	struct in6_addr ip6, gateway6;
 	int prefix6; /* 0: no IPv6, and no link-local address either */
+	char *const *link_locals; /* further addresses, link-local ones, or NULL */
 };
 /* Inside the namespace: lo and ifname up, address, default route. */
 int nl_inside_setup(int netns_fd, const struct nl_inside *in, struct err *err);

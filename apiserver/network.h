@@ -26,6 +26,7 @@ struct port_binding {
 };
 
 /* A container's place in one network. Plain data; copied with endpoint_copy. */
+#define ENDPOINT_LINK_LOCALS_MAX 8
 struct endpoint {
 	char *network; /* name as given: "bridge", "host", "none", "container:ID", a network's name
 			*/
@@ -38,6 +39,7 @@ struct endpoint {
 	char mac[18];
 	char **aliases, **links, **dns_names;
 	char *want_ip, *want_ip6, *want_mac; /* asked for by the user, or NULL */
+	char **link_locals;		     /* further addresses, 169.254.0.0/16 and fe80::/64, or NULL */
 	json_t *driver_opts;
 	int gw_priority;
 	bool connected;

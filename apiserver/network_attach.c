@@ -273,7 +273,8 @@ static int plug_in(const struct plan *p, const struct endpoint *ep, int netns_fd
 				.ip = p->ip,
 				.prefix = p->prefix,
 				.ip6 = p->ip6,
-				.prefix6 = p->prefix6 };
+				.prefix6 = p->prefix6,
+				.link_locals = ep->link_locals };
 	int rc = -EEXIST;
 
 	v.master = nl_ifindex(p->bridge);
@@ -323,6 +324,22 @@ static void undo_attach(struct endpoint *ep, const char *ct_id, const char *host
 	net_endpoint_reset(ep);
 }
 
+static int check_link_locals(const struct endpoint *ep, const struct plan *p, struct err *err)
+{
+	for (char **s = ep->link_locals; s && *s; s++) {
+		struct in6_addr ip6;
+		uint32_t ip;
+		bool four = ip4_parse(*s, &ip) == 0;
+
+		if (four ? !str_starts(*s, "169.254.") : ip6_parse(*s, &ip6) < 0 || !IN6_IS_ADDR_LINKLOCAL(&ip6))
+			return err_kind(err, ERR_BAD_PARAM, "invalid link local IP address: %s", *s);
+		if (!four && !p->prefix6)
+			return err_kind(err, ERR_BAD_PARAM,
+					"link-local IPv6 address %s in network %s, which has no IPv6", *s, ep->network);
+	}
+	return 0;
+}
+
 int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, int netns_fd,
 		   const char *ifname, bool default_route, const struct port_binding *want,
 		   size_t n_want, struct err *err)
@@ -339,7 +356,8 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 	if ((rc = join(ep, ct_id, ct_name, &p, err)) < 0)
 		return rc;
 	if (p.bridge[0]) {
-		if ((rc = publish(ep, &p, ct_name, want, n_want, err)) < 0 ||
+		if ((rc = check_link_locals(ep, &p, err)) < 0 ||
+		    (rc = publish(ep, &p, ct_name, want, n_want, err)) < 0 ||
 		    (rc = plug_in(&p, ep, netns_fd, ifname, default_route, host_name, err)) < 0 ||
 		    (rc = firewall_ports_add(ep, err)) < 0) {
 			undo_attach(ep, ct_id, host_name);

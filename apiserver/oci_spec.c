@@ -27,6 +27,7 @@
 #include "fs.h"
 #include "jget.h"
 #include "log.h"
+#include "mount_parse.h"
 #include "oci_priv.h"
 #include "seccomp_filter.h"
 #include "str.h"
@@ -52,20 +53,14 @@ void oci_cgroup_path(const struct ct_spec *spec, char *out, size_t size)
 	const char *parent = jget_str(spec->host_config, "CgroupParent", "");
 	const char *tag = engine->paths.tag;
 	bool own = !str_empty(parent);
-	size_t len;
+	cleanup_free char *rooted = xasprintf("/%s", own ? parent : oci_conf("cgroup-parent", ""));
+	cleanup_free char *clean = mount_clean_path(rooted); /* ".." leads nowhere above the top */
+	size_t len = strlen(clean);
 	int rc;
 
-	if (!own)
-		parent = oci_conf("cgroup-parent", "");
-	while (*parent == '/')
-		parent++;
-	len = strlen(parent);
-	while (len > 0 && parent[len - 1] == '/')
-		len--;
-	/* ".." would leave the hierarchy's part that the parent names */
-	if (len > 0 && len < 512 && !strstr(parent, ".."))
-		rc = own ? str_fmt(out, size, "/%.*s/%s", (int)len, parent, spec->id)
-			 : str_fmt(out, size, "/%.*s/sdc%s-%.32s", (int)len, parent, tag, spec->id);
+	if (len > 1 && len < 512)
+		rc = own ? str_fmt(out, size, "%s/%s", clean, spec->id)
+			 : str_fmt(out, size, "%s/sdc%s-%.32s", clean, tag, spec->id);
 	else
 		rc = str_fmt(out, size, "/sdc%s-%.32s", tag, spec->id);
 	if (rc < 0)

@@ -28,10 +28,12 @@ int oci_write_metadata(const struct ct_spec *spec, struct err *err);
 int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct buf *out,
 		  struct err *err);
 /* Docker's mount resolution at create: Binds, Volumes, Mounts, VolumesFrom, tmpfs -> spec->mounts;
- * creates volumes, copies image content up into new ones (needs a mounted root: zone_rootfs).
- * Worker. from[] are specs of the --volumes-from containers. */
+ * creates volumes, copies image content up into new ones, makes the working directory (both need a
+ * mounted root: zone_rootfs). Worker. from[] are specs of the --volumes-from containers. */
 int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from,
 		   size_t n_from, struct err *err);
+/* Worker. Nothing may hide /proc: runc's rule and words. */
+int mounts_check_start(const struct ct_spec *spec, struct err *err);
 /* log.json alone (create, update). */
 int oci_write_log_json(const struct ct_spec *spec, struct err *err);
 /* The same where the file says something else; *changed. */

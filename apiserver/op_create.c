@@ -199,13 +199,25 @@ static void reply_created(uint64_t req, const char *id, char *const *warnings)
 	reply_json(req, 201, &b);
 }
 
-static void volume_create_events(const struct container *ct)
+/* Came by --volumes-from: made for another. */
+static bool is_inherited(const struct create_job *cj, const char *volume)
+{
+	for (size_t i = 0; i < cj->n_from; i++)
+		for (size_t k = 0; k < cj->from[i]->mounts.n; k++)
+			if (str_eq(cj->from[i]->mounts.v[k].name, volume))
+				return true;
+	return false;
+}
+
+static void volume_create_events(const struct create_job *cj, const struct container *ct)
 {
 	static const char *const attrs[] = { "driver", "local", NULL };
 
 	for (size_t i = 0; i < ct->mounts.n; i++) {
-		if (ct->mounts.v[i].anonymous)
-			event_emit("volume", "create", ct->mounts.v[i].name, attrs);
+		const struct ct_mount *m = &ct->mounts.v[i];
+
+		if (m->anonymous && !is_inherited(cj, m->name))
+			event_emit("volume", "create", m->name, attrs);
 	}
 }
 
@@ -229,7 +241,7 @@ static int enter_index(struct create_job *cj, struct err *err)
 	spec->n_endpoints = 0;
 	ct->st.status = CT_CREATED;
 	if ((rc = container_add(ct, err)) == 0) {
-		volume_create_events(ct);
+		volume_create_events(cj, ct);
 		event_container(ct, "create", NULL);
 	}
 	container_unref(ct);

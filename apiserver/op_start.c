@@ -295,7 +295,8 @@ static int start_run(struct job *job, struct err *err)
 	cleanup_undo struct undo u = { .spec = sj->spec, .spawning = ZONE_SPAWNING_INIT };
 	int rc;
 
-	if ((rc = config_check_start(sj->spec->host_config, err)) < 0)
+	if ((rc = config_check_start(sj->spec->host_config, err)) < 0 ||
+	    (rc = mounts_check_start(sj->spec, err)) < 0)
 		return rc;
 	if (zone_wait_end(sj->old_zone_fd, OLD_ZONE_MS) < 0)
 		return err_kind(err, ERR_SYSTEM,

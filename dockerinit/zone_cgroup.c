@@ -220,6 +220,15 @@ int64_t zone_cgroup_oom_kills(const char *path)
 	return p ? strtoll(p + 9, NULL, 10) : 0;
 }
 
+bool zone_cgroup_oom_waits(const char *path)
+{
+	const struct hierarchy *h = with_controller("memory");
+	char file[PATH_MAX], text[1024];
+
+	return h && !h->v2 && memory_file(path, "memory.oom_control", "", file) >= 0 &&
+	       read_small(file, text, sizeof(text)) >= 0 && strstr(text, "oom_kill_disable 1");
+}
+
 static int watch_v1(const char *path)
 {
 	cleanup_fd int oom_fd = -1, efd = -1;

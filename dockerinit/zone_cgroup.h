@@ -23,6 +23,8 @@ int zone_cgroup_join(pid_t pid, bool v2_too, struct err *err);
 int zone_cgroup_v2_fd(pid_t pid);
 
 int64_t zone_cgroup_oom_kills(const char *path); /* 0 when unknown */
+/* v1's oom_kill_disable: what runs out of memory waits instead. */
+bool zone_cgroup_oom_waits(const char *path);
 /* A descriptor that becomes readable (and must be read) when something may have been killed:
  * compare zone_cgroup_oom_kills. -1: not to be had. */
 int zone_cgroup_oom_watch(const char *path);

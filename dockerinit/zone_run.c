@@ -622,17 +622,23 @@ int zone_run_open_metadata(struct zone *z, struct err *err)
 static struct source oom = { .fd = -1 };
 static int64_t oom_seen;
 
-int64_t zone_run_look_for_oom(struct zone *z)
+static void tell_oom(void)
 {
 	Zone__Oom o = ZONE__OOM__INIT;
 	Zone__Message m = ZONE__MESSAGE__INIT;
+
+	m.body_case = ZONE__MESSAGE__BODY_OOM;
+	m.oom = &o;
+	zone_ctl_event(&m);
+}
+
+int64_t zone_run_look_for_oom(struct zone *z)
+{
 	int64_t n = zone_cgroup_oom_kills(z->cgroup);
 
 	if (n > oom_seen) {
 		oom_seen = n;
-		m.body_case = ZONE__MESSAGE__BODY_OOM;
-		m.oom = &o;
-		zone_ctl_event(&m);
+		tell_oom();
 	}
 	return n;
 }
@@ -645,7 +651,11 @@ static void on_oom(struct source *s, uint32_t events)
 	if (read(s->fd, drain, sizeof(drain)) < 0 && errno != EAGAIN)
 		loop_del(s);
 	/* it also fires when the group is removed: then the count says no */
-	if (l.z->phase == PHASE_RUNNING)
+	if (l.z->phase != PHASE_RUNNING)
+		return;
+	if (zone_cgroup_oom_waits(l.z->cgroup)) /* nothing is killed: there is no count to go by */
+		tell_oom();
+	else
 		zone_run_look_for_oom(l.z);
 }
 

@@ -77,6 +77,23 @@ t_oom() {
 	rc 137 D run --name "$C" -m 16m --memory-swap 16m busybox sh -c 'x=a; while :; do x=$x$x$x$x; done'
 	eq "$(i "$C" '{{.State.OOMKilled}} {{.State.ExitCode}}')" "true 137"
 }
+t_oom_waits() { # without the OOM killer nothing is killed, but it is told
+	[ -e /sys/fs/cgroup/memory/memory.oom_control ] || return 0
+	local since; since=$(date +%s); out D run -d --name "$C" -m 16m --memory-swap 16m --oom-kill-disable busybox sh -c 'x=a; while :; do x=$x$x$x$x; done'
+	until_ok sh -c "docker events --since $since --until 0s --filter event=oom --filter container=$C | grep -q oom" || fail "no event"; eq "$(i "$C" '{{.State.OOMKilled}} {{.State.Running}}')" "true true"
+}
+t_not_over_proc() {
+	local m; for m in "-v /tmp:/proc" "-v /proc" "--tmpfs /proc" "-v /tmp:/proc/1/../sys"; do rc 125 D run --rm $m busybox true; like "$ERR" "cannot be mounted because it is (not of type proc|inside /proc)"; done
+	echo up >"$T/up"; out D run --rm -v "$T/up:/proc/uptime" busybox cat /proc/uptime; eq "$OUT" up
+}
+t_workdir_at_create() { # there before the first start, as in Docker
+	out D create -w /new/er/dir --name "$C" busybox true; has "$(D diff "$C")" "A /new/er/dir"; out D cp "$C:/new/er" "$T/er"; [ -d "$T/er/dir" ] || fail "cp"
+	out D create -w /etc --name "${C}b" busybox true; eq "$(D diff "${C}b")" ""; rc 1 D create -w /etc/passwd busybox true; has "$ERR" "Cannot mkdir: /etc/passwd is not a directory"
+}
+t_cgroup_parent() { # cleaned: nothing leads above the top
+	local g=sdcparent$$; out D run -d --name "$C" --cgroup-parent "../../$g/./a/../b" busybox sleep 300; has "$(cat "/proc/$(i "$C" '{{.State.Pid}}')/cgroup")" ":/$g/b/$(i "$C" '{{.Id}}')"; eq "$(i "$C" '{{.HostConfig.CgroupParent}}')" "../../$g/./a/../b"
+	D rm -f "$C" >/dev/null; find /sys/fs/cgroup -maxdepth 3 -depth -path "*/$g*" -type d -exec rmdir {} + 2>/dev/null; true
+}
 t_init() {
 	out D run --rm --init busybox sh -c 'tr "\0" " " </proc/1/cmdline'; has "$OUT" docker-init
 	rc 9 D run --rm --init busybox sh -c 'exit 9'
@@ -127,6 +144,10 @@ t_mdata() {
 }
 t_dockerinit_log() { out D run --rm busybox cat /var/log/sdc-dockerinit.log; [ -n "$OUT" ] || fail "empty"; }
 t_attach_before_first_byte() { local k; for k in 1 2 3 4 5 6 7 8 9 10; do rc 3 D run --rm busybox sh -c "echo first; exit 3"; eq "$OUT" first; done; }
+t_anonymous_volume_handed_on() { # the last one that uses it takes it along, also where it came by --volumes-from
+	out D create -v /data --name "$C" busybox true; local v; v=$(i "$C" '{{(index .Mounts 0).Name}}'); out D create --volumes-from "$C" --name "${C}b" busybox true; eq "$(D events --since 0 --until "$(($(date +%s) + 1))" --filter "volume=$v" --filter event=create --format '{{.Action}}')" create
+	D rm -v "$C" >/dev/null; out D volume inspect "$v"; D rm -v "${C}b" >/dev/null; rc 1 D volume inspect "$v"
+}
 t_rm_and_anonymous_volume() {
 	out D run --rm -v /anon --name "$C" busybox true; rc 1 D inspect "$C"; eq "$(D volume ls -q)" ""
 }

@@ -9,6 +9,14 @@ net() { out D network create "$@"; }
 gone_nets() { D network rm "${C}n" "${C}m" >/dev/null 2>&1; }
 names() { out D exec "$C" nslookup "$1"; has "$OUT" "$2"; }
 
+t_link_local() { # addresses besides the network's own; all that is wrong is told at once
+	net "${C}n"; out D run -d --name "$C" --network "${C}n" --link-local-ip 169.254.7.8 --link-local-ip 169.254.7.9 busybox sleep 300; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.8/16"; has "$OUT" "169.254.7.9/16"
+	eq "$(i "$C" "{{json (index .NetworkSettings.Networks \"${C}n\").IPAMConfig.LinkLocalIPs}}")" '["169.254.7.8","169.254.7.9"]'; engine_kill; engine_start; out D restart -t 0 "$C"; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.9/16"
+	rc 125 D run --rm --network "${C}n" --link-local-ip 10.1.2.3 busybox true; has "$ERR" "invalid link local IP address: 10.1.2.3"; rc 125 D run --rm --network "${C}n" --link-local-ip fe80::7 busybox true; has "$ERR" "has no IPv6"
+	api POST /containers/create -H 'Content-Type: application/json' -d '{"Image":"busybox","HostConfig":{"NetworkMode":"bridge"},"NetworkingConfig":{"EndpointsConfig":{"bridge":{"IPAMConfig":{"IPv4Address":"0.0.0.0","IPv6Address":"::ffff:1.2.3.4","LinkLocalIPs":["x"]}}}}}' >/dev/null
+	has "$(cat "$T/body")" 'invalid endpoint settings:\nuser specified IP address is supported on user defined networks only\ninvalid IPv4 address: 0.0.0.0\ninvalid IPv6 address: ::ffff:1.2.3.4\ninvalid link-local IP address: x"'; eq "$(status)" 400
+	D rm -f "$C" >/dev/null; D network rm "${C}n" >/dev/null
+}
 t_names() {
 	net "${C}n"; out D run -d --name "$C" --network "${C}n" busybox sleep 300
 	out D run -d --name "${C}b" --network "${C}n" --network-alias db --network-alias both busybox sleep 300

@@ -77,6 +77,8 @@ static void test_bind_refused(void **state)
 		{ "/a:/b:xx", "invalid mode: xx" },
 		{ "/a:/b:ro,rw", "invalid mode: ro,rw" },
 		{ "v:/b:shared", "field BindOptions must not be specified" },
+		{ "/a:/b:nocopy", "field VolumeOptions must not be specified" },
+		{ "/a:/b:copy", "invalid mode: copy" },
 	};
 	size_t i;
 
