@@ -6,7 +6,7 @@ its hands. The rate of forwarding is the sink's: from the first line to the last
 """
 import calendar, os, re, statistics, subprocess, threading, time
 
-from engines import UnixHTTP, cpu_ns_of, pss_of
+from engines import UnixHTTP, cpu_ns_of, frames_of, pss_of
 from measures_engine import ms, row
 
 TOOLS = None
@@ -23,21 +23,29 @@ def clean_up():
 # ---- capture
 
 def seconds_of(e, c):
-    """How long the writing took."""
+    """How long the writing took. (Podman's last line may be two, where its monitor's buffer ended.)"""
     for _ in range(100):
-        s, b = e.get('/v1.41/containers/%s/logs?stdout=1&tail=1' % c)
-        m = re.search(rb'000000000000 ([0-9.]+)', b)
+        s, b = e.get('/v1.41/containers/%s/logs?stdout=1&tail=2' % c)
+        m = re.search(rb'000000000000 ([0-9]+\.[0-9]+)', b''.join(d for _, d in frames_of(b)).replace(b'\n', b''))
         if m:
             return float(m.group(1))
         time.sleep(0.1)
     raise AssertionError(b[-200:])
 
 
+LOGGERS = r'(^|/)logger .*'
+
+
+def logger_cpu(e):
+    """Seconds of the loggers that run: the engine's group lacks them, since they are charged to their zones."""
+    return sum(cpu_ns_of(p)[0] for p in e.pids(LOGGERS + re.escape(e.base))) / 1e9
+
+
 def capture(e, lines, length, mode, net='none', config=None):
     cpu = e.cpu()
     c = e.run_once(['/loggen', str(lines), str(length), mode], net, LogConfig=config or {'Type': e.driver, 'Config': {}})
     assert e.wait(c) == 0
-    cpu = e.cpu() - cpu
+    cpu = e.cpu() - cpu + logger_cpu(e)
     rate = lines / seconds_of(e, c)
     e.rm(c)
     return rate, cpu / (lines * length / 1e9)
@@ -53,15 +61,26 @@ def capture_rate(length, mode, lines):
 
 
 DOWN = 'capture 100 B bulk, sink down'
+DOWN_PLAIN, DOWN_KEPT = DOWN + ': of the rate of json-file', DOWN + ': of that with as many files kept'
 
 
 def capture_down(e):
-    """With a forwarder that cannot forward, and without one but with as many files kept as they are: what is told is the quotient."""
+    """With a forwarder that cannot forward; without one, by default, where files go while the log grows; and without one but with
+    as many files kept, not compressed, as a forwarder's are that waits."""
     lines = 4000000
-    without, _ = capture(e, lines, 100, 'bulk', config={'Type': 'json-file', 'Config': {'max-size': '50m', 'max-file': '1000', 'compress': 'false'}})
-    down, cpu1 = capture(e, lines, 100, 'bulk', 'host', {'Type': 'syslog', 'Config': {'syslog-address': 'tcp://127.0.0.1:7999'}})
-    return [(DOWN, 'lines/s', down, True), (DOWN + ': of the rate without', '%', 100 * down / without, True),
-            (DOWN + ': engine CPU', 's/GB', cpu1, False)]
+    kept = {'max-size': '50m', 'max-file': '1000', 'compress': 'false'}
+    plain, cpu_plain = capture(e, lines, 100, 'bulk')
+    alike, cpu_alike = capture(e, lines, 100, 'bulk', config={'Type': 'json-file', 'Config': kept})
+    down, cpu_down = capture(e, lines, 100, 'bulk', 'host', {'Type': 'syslog', 'Config': {'syslog-address': 'tcp://127.0.0.1:7999'}})
+    s = Sink(e, ['tcp', '7999', 'nl'], lines)  # it is back, and has what waited
+    try:
+        assert s.result()[1] == lines
+        no_logger(e)
+    finally:
+        s.end()
+    return [(DOWN, 'lines/s', down, True), (DOWN_PLAIN, '%', 100 * down / plain, True), (DOWN_KEPT, '%', 100 * down / alike, True),
+            (DOWN + ': engine CPU', 's/GB', cpu_down, False), (DOWN + ': engine CPU of json-file', 's/GB', cpu_plain, False),
+            (DOWN + ': engine CPU of that with files kept', 's/GB', cpu_alike, False)]
 
 
 def many_writers(e):
@@ -139,9 +158,6 @@ FORWARD = {  # driver and transport: options, logsink's arguments, lines for us 
 }
 
 
-LOGGERS = r'(^|/)logger .*'
-
-
 class Sink:
     """logsink in an engine's network."""
 
@@ -189,7 +205,7 @@ def forward_rate(name):
         try:
             c = e.run_once(['/loggen', str(lines), '100', 'bulk'], 'host', LogConfig={'Type': driver, 'Config': opts})
             messages, different, repeated, disordered, sec = s.result()
-            cpu = e.cpu() - cpu
+            cpu = e.cpu() - cpu + logger_cpu(e)
             e.wait(c)
             e.rm(c)
             no_logger(e)
@@ -201,7 +217,7 @@ def forward_rate(name):
         if sink[0] == 'udp':
             out.append((name + ': arrived', '%', 100 * different / lines, True))
         return out
-    return row(name, 'lines/s', f, True,
+    return row(name, 'lines/s', f, True, engines='sdc dockerd',
                promise={name: dict(least=500000, times=5)} if sink[0] == 'tcp' else {})
 
 
@@ -291,7 +307,7 @@ MEASURES = [
     capture_rate(100, 'line', 4000000),
     capture_rate(20, 'bulk', 16000000),
     capture_rate(1000, 'bulk', 1000000),
-    row(DOWN, 'lines/s', capture_down, True, engines='sdc', rounds=5, promise={DOWN + ': of the rate without': dict(least=90)}),
+    row(DOWN, 'lines/s', capture_down, True, engines='sdc', rounds=5, promise={DOWN_PLAIN: dict(least=95), DOWN_KEPT: dict(least=95)}),
     *[forward_rate(k) for k in FORWARD],
     logger_memory('syslog', {'syslog-address': 'tcp://127.0.0.1:7001'}),
     logger_memory('fluentd', {'fluentd-address': 'tcp://127.0.0.1:7001'}),
