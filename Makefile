@@ -59,7 +59,7 @@ CHILD_SRC     := logsvc/fence.c logsvc/http_name.c
 LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ARCHIVER_SRC) $(CHILD_SRC) $(ADM_SRC),$(wildcard logsvc/*.c)) logsvc/logger_policy.c
 
 # what the logger reads the log with
-LOGGER_SHARED := logsvc/archive_index.c logsvc/cursor.c logsvc/logset.c logsvc/record.c logsvc/removed.c
+LOGGER_SHARED := logsvc/archive_index.c logsvc/clock_steps.c logsvc/cursor.c logsvc/logset.c logsvc/record.c logsvc/removed.c
 
 LIB_A   := $(B)/lib.a
 LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \

@@ -29,13 +29,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "failpoint.h"
 #include "log.h"
+#include "record.h"
 #include "retention.h"
 #include "str.h"
 
 #define LOG_NEW	     "." LOG_LIVE ".new"
 #define LOOK_EVERY_NS 1000000000
+#define LAST_BYTES    (256 * 1024) /* of the file: its last record is in there */
 #define RETRY_NS      1000000000
 
 static int open_live(struct logset *set, int flags)
@@ -78,6 +81,37 @@ static int resume_at(struct logfile *lf, const struct ring_slot *slot, const str
 	return 0;
 }
 
+static int64_t last_record_ns(int fd, int64_t end)
+{
+	struct record_clock clock = { { 0 }, 0 };
+	size_t len = end < LAST_BYTES ? (size_t)end : LAST_BYTES;
+	cleanup_free char *buf = xmalloc(len + RECORD_SLACK), *text = xmalloc(len + RECORD_SLACK);
+	struct record r;
+	char *nl;
+
+	if (len < 2 || pread(fd, buf, len, end - (int64_t)len) != (ssize_t)len)
+		return 0;
+	nl = memrchr(buf, '\n', len - 1);
+	nl = nl ? nl + 1 : buf;
+	return record_decode(nl, (size_t)(buf + len - 1 - nl), text, &r) < 0 ? 0 : record_time_ns(&r, &clock);
+}
+
+/* How new the log's records are: what the ring knows, or the file says, beside what the steps tell. */
+static void find_newest(struct logfile *lf, const struct ring_slot *slot)
+{
+	struct logset *set = lf->set;
+	int64_t ns = slot->newest_ns;
+
+	if (ns <= 0)
+		ns = last_record_ns(lf->fd, lf->off);
+	pthread_mutex_lock(&set->lock);
+	if (ns <= 0 && !lf->off && set->n_files)
+		ns = set->files[set->n_files - 1].time_s * 1000000000;
+	if (ns > set->steps.newest_ns)
+		set->steps.newest_ns = ns;
+	pthread_mutex_unlock(&set->lock);
+}
+
 int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
 		 struct ring_slot *slot, struct err *err)
 {
@@ -104,6 +138,7 @@ int logfile_open(struct logfile *lf, struct logset *set, const char *dir_path,
 	if ((rc = resume_at(lf, slot, &sb, err)) < 0)
 		goto fail;
 	lf->ino = sb.st_ino;
+	find_newest(lf, slot);
 	slot->log_off = (uint64_t)lf->off;
 	slot->log_ino = lf->ino;
 	slot->log_gen = lf->gen;
@@ -125,6 +160,24 @@ void logfile_close(struct logfile *lf)
 	lf->fd = -1;
 	logset_unref(lf->set);
 	lf->set = NULL;
+}
+
+/* ---- the clock -------------------------------------------------------------------------------- */
+
+void logfile_note_times(struct logfile *lf, int64_t oldest_ns, int64_t newest_ns)
+{
+	struct clock_steps steps = { .n = 0 };
+	struct err err = { 0 };
+	bool stepped;
+
+	pthread_mutex_lock(&lf->set->lock);
+	stepped = clock_steps_note(&lf->set->steps, oldest_ns, newest_ns);
+	if (stepped)
+		steps = lf->set->steps;
+	pthread_mutex_unlock(&lf->set->lock);
+	if (stepped && clock_steps_save(&steps, lf->dir_path, &err) < 0)
+		log_warn("where the clock was set back is not saved", "zone=%s: %s", lf->set->uuid, err.msg);
+	(void)failpoint("clock.step-saved");
 }
 
 /* ---- appending -------------------------------------------------------------------------------- */
@@ -225,8 +278,6 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 		return err_sysnum(err, rc, "write %s/%s", lf->set->uuid, LOG_LIVE);
 	}
 	lf->off += (int64_t)len;
-	if (now_ns > lf->newest_ns)
-		lf->newest_ns = now_ns;
 	return 0;
 }
 
@@ -235,15 +286,15 @@ int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns
 static int rotate_locked(struct logfile *lf, int fd, int64_t now_ns, struct err *err)
 {
 	struct logset *set = lf->set;
+	int64_t time_s, newest_ns = set->steps.newest_ns; /* a file's name is not older than what is in it */
 	char name[LOG_NAME_MAX];
 	struct stat sb;
-	int64_t time_s;
 	int rc;
 
 	if (fstat(fd, &sb) < 0)
 		return err_sys(err, "fstat %s/%s", set->uuid, LOG_NEW);
 	(void)failpoint("rotate.new-made");
-	rc = logset_rename_live_locked(set, now_ns > lf->newest_ns ? now_ns : lf->newest_ns, name, &time_s);
+	rc = logset_rename_live_locked(set, now_ns > newest_ns ? now_ns : newest_ns, name, &time_s);
 	if (rc < 0 && rc != -ENOENT)
 		return err_sysnum(err, rc, "rename %s/%s", set->uuid, LOG_LIVE);
 	(void)failpoint("rotate.old-renamed");
@@ -296,7 +347,6 @@ int logfile_rotate(struct logfile *lf, int64_t now_ns, struct err *err)
 	}
 	close(lf->fd);
 	lf->fd = fd;
-	lf->newest_ns = 0;
 	lf->next_rotate_ns = 0;
 	return 0;
 }

@@ -21,7 +21,6 @@ struct logfile {
 	uint64_t gen;
 	int64_t max_size;	 /* bytes; 0: never rotate */
 	int64_t next_look_ns;	 /* wall clock: when the name is looked at again */
-	int64_t newest_ns; /* the time of the youngest record in it: the clock may have been set back since */
 	int64_t next_rotate_ns;	 /* after a rotation that failed: not before this mono_ns() */
 	uint64_t errors;
 };
@@ -36,6 +35,8 @@ void logfile_close(struct logfile *lf);
  * by somebody else, and off, ino or gen are new. */
 int logfile_append(struct logfile *lf, const char *p, size_t len, int64_t now_ns, bool *moved,
 		   struct err *err);
+/* Records with such times follow: for logset_is_disordered. Before they are appended. */
+void logfile_note_times(struct logfile *lf, int64_t oldest_ns, int64_t newest_ns);
 /* -errno: there is no room for so many bytes; what is reserved is used by the appends that follow. */
 int logfile_reserve(struct logfile *lf, size_t bytes, struct err *err);
 /* Renames the live file and starts a new one. The caller commits {ino, off, gen} and then calls

@@ -279,6 +279,16 @@ int64_t logset_backlog(struct logset *set)
 	return n;
 }
 
+bool logset_is_disordered(struct logset *set, int64_t ns)
+{
+	bool is;
+
+	pthread_mutex_lock(&set->lock);
+	is = clock_steps_has(&set->steps, ns);
+	pthread_mutex_unlock(&set->lock);
+	return is;
+}
+
 static int by_time(const void *a, const void *b)
 {
 	const struct log_entry *x = a, *y = b;
@@ -350,6 +360,7 @@ static void scan_locked(struct logset *set)
 	set->live_seq = last + set->n_files;
 	set->archived = set->archived_bytes = 0;
 	archive_index_each(set->dir_fd, mark_stored, set);
+	clock_steps_load(&set->steps, set->dir_fd);
 }
 
 struct logset *logset_new(const char *uuid, const char *dir_path)

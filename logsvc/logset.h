@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "clock_steps.h"
 #include "err.h"
 
 #define LOG_LIVE     "stdio.log"
@@ -60,6 +61,7 @@ struct logset {
 	bool compressing;   /* in the compressor's queue */
 	bool uploading;	    /* in the queue of uploads */
 	bool kept;	    /* the container has gone, its log is still to be stored */
+	struct clock_steps steps;
 	int64_t newest_s;   /* of all names that were ever given, also of files that are in the store alone */
 	uint64_t archived, archived_bytes; /* files in the store, and the size of their text */
 	uint64_t upload_failures;	   /* attempts */
@@ -143,6 +145,8 @@ bool logset_is_unread_locked(struct logset *set, size_t i);
 int logset_rename_live_locked(struct logset *set, int64_t now_ns, char name[LOG_NAME_MAX], int64_t *time_s);
 /* Onto a name that is free: 0, -EEXIST, other. */
 int log_rename_free(int dir_fd, const char *from, const char *to);
+/* Records around ns are not in the order of their times: clock_steps.h. */
+bool logset_is_disordered(struct logset *set, int64_t ns);
 /* How many bytes of the log are committed and were not sent by the logger; 0 without one. */
 int64_t logset_backlog(struct logset *set);
 /* When an open file was made; 0: the file system does not say. */

@@ -49,6 +49,7 @@
 #define TURN_BYTES (1024 * 1024)
 #define PREFIX_MAX (RECORD_TIME9 + 1)
 #define UNTIL_MARGIN_NS 2000000000 /* records can be that much out of order */
+#define UNTIL_LOOK_NS	500000000
 #define UNTIL_GRACE_NS	20000000   /* what was printed before `until` is committed by then */
 
 enum reader_state { READER_BUSY, READER_FETCH, READER_SEND, READER_FULL, READER_WAIT, READER_LAST, READER_OVER };
@@ -60,7 +61,7 @@ struct reader {
 	struct log_waiter waiter;
 	atomic_bool told;
 	struct timer until;
-	bool until_over;
+	bool until_over, until_disordered; /* older records may follow a younger one */
 	enum reader_state state;
 	struct seek_result at; /* at.view is the open file */
 	int64_t pos;	       /* next byte of the file to be read into in */
@@ -187,7 +188,7 @@ static bool is_wanted(struct reader *r, const struct record *rec, int64_t line_o
 		return true;
 	t = record_time_ns(rec, &r->clock);
 	if (r->rq.until_ns && t > r->rq.until_ns) {
-		if (t > r->rq.until_ns + UNTIL_MARGIN_NS)
+		if (!r->until_disordered && t - UNTIL_MARGIN_NS > r->rq.until_ns)
 			r->state = READER_LAST;
 		return false;
 	}
@@ -347,7 +348,7 @@ static void fetched(void *arg, const char *error)
 		close(r->at.view.fd);
 	/* its number is that of the file before: the next one here is the next in order */
 	r->at.view = (struct log_view){ .fd = take_fd(&r->fetch_fd), .seq = r->at.view.seq, .limit = r->entry.bytes };
-	r->pos = seek_since_in(&r->at.view, r->rq.since_ns);
+	r->pos = seek_since_in(r->rq.set, &r->at.view, r->rq.since_ns);
 	r->in_len = r->in_off = 0;
 	r->skipping = false;
 	step(r);
@@ -564,10 +565,27 @@ static void wake(struct log_waiter *w) /* any thread, under the set's lock */
 		loop_post(r->loop, on_told, r);
 }
 
+static int64_t until_left_ns(const struct reader *r)
+{
+	return r->rq.until_ns - now_ns() + UNTIL_GRACE_NS;
+}
+
+/* The clock is looked at again before: it may be set. */
+static int64_t until_pause_ns(const struct reader *r)
+{
+	int64_t left = until_left_ns(r);
+
+	return left < UNTIL_LOOK_NS ? left : UNTIL_LOOK_NS;
+}
+
 static void on_until(struct timer *t)
 {
 	struct reader *r = container_of(t, struct reader, until);
 
+	if (until_left_ns(r) > 0) { /* or the clock was set back */
+		loop_timer(r->loop, t, until_pause_ns(r));
+		return;
+	}
 	r->until_over = true;
 	if (r->state == READER_WAIT) {
 		r->state = READER_SEND;
@@ -614,10 +632,11 @@ static void begin(void *arg)
 		log_warn("reader not watched", "zone=%s", r->rq.set->uuid);
 	logset_refresh(r->rq.set, &none, &status);
 	r->drains = status.drains;
+	r->until_disordered = r->rq.until_ns && logset_is_disordered(r->rq.set, r->rq.until_ns);
 	if (r->rq.follow) {
 		logset_add_waiter(r->rq.set, &r->waiter);
 		if (r->rq.until_ns)
-			loop_timer(r->loop, &r->until, r->rq.until_ns - now_ns() + UNTIL_GRACE_NS);
+			loop_timer(r->loop, &r->until, until_pause_ns(r));
 	}
 	r->archived = r->rq.since_ns && r->rq.tail < 0 && !r->rq.attach && uploads_enabled();
 	if (r->archived || seek_start(r->rq.set, r->rq.tail, r->rq.since_ns, false, &r->at) == -EAGAIN)

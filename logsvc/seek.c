@@ -10,10 +10,8 @@
  * of the other stream's line.
  *
  * --since passes over rotated files by their names (the time of rotation, or later) and bisects the
- * first one that can matter. Times grow within a file but for the pieces of a split line, which have
- * the time of its first piece while the other stream goes on, and for a clock that is set back. A
- * probe takes the newest of a few records, which covers the former unless a line goes on for
- * minutes; every record is compared again when it is sent.
+ * first one that can matter, unless times go back around the one that is looked for (clock_steps.h): then that file is read
+ * from its start. Every record is compared again when it is sent. A name is never older than a record in its file.
  *
  * Failure: what cannot be decoded is not counted; what cannot be read is as if it were not there.
  */
@@ -35,7 +33,7 @@
 #define BLOCK	       (64 * 1024)
 #define LINE_LIMIT     (4 * 1024 * 1024) /* longer is damage */
 #define TAIL_EXTRA     (256 * 1024)
-#define SINCE_MARGIN_NS 1000000
+#define SINCE_MARGIN_NS (2 * CLOCK_STEP_NS) /* clock_steps.c says why two */
 #define PROBE_RECORDS  8
 #define BISECT_END     (64 * 1024)
 
@@ -313,11 +311,13 @@ static int64_t time_after(const struct log_view *view, int64_t off, int64_t *nex
 	return 0;
 }
 
-int64_t seek_since_in(const struct log_view *view, int64_t since_ns)
+int64_t seek_since_in(struct logset *set, const struct log_view *view, int64_t since_ns)
 {
 	struct record_clock clock = { { 0 }, 0 };
 	int64_t lo = 0, hi = view->limit, target = since_ns - SINCE_MARGIN_NS;
 
+	if (logset_is_disordered(set, since_ns))
+		return 0;
 	while (hi - lo > BISECT_END) {
 		int64_t mid = lo + (hi - lo) / 2, at = 0;
 		int64_t t = time_after(view, mid, &at, &clock);
@@ -344,7 +344,7 @@ static int seek_since(struct logset *set, int64_t since_ns, bool may_unpack, str
 	if ((rc = open_at(set, from, may_unpack, out)) < 0)
 		return rc;
 	if (out->view.fd >= 0)
-		out->off = seek_since_in(&out->view, since_ns);
+		out->off = seek_since_in(set, &out->view, since_ns);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ int seek_start(struct logset *set, int64_t tail, int64_t since_ns, bool may_unpa
 	       struct seek_result *out);
 
 /* Where in a file records from since_ns on begin, or somewhat before it. */
-int64_t seek_since_in(const struct log_view *view, int64_t since_ns);
+int64_t seek_since_in(struct logset *set, const struct log_view *view, int64_t since_ns);
 
 /* Replaces view->fd of a .gz by an unlinked file with its text, and sets the limit. -errno. */
 int seek_unpack(struct logset *set, struct log_view *view);

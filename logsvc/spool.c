@@ -127,6 +127,7 @@ static int commit_batch(struct spool *sp, int s, bool eof, int64_t now_ns, size_
 	int rc;
 
 	if (b.out_len) {
+		logfile_note_times(&sp->log, slot.split_ns[s] && slot.split_ns[s] < now_ns ? slot.split_ns[s] : now_ns, now_ns);
 		rc = logfile_append(&sp->log, b.out, b.out_len, now_ns, &moved, err);
 		if (rc < 0)
 			return rc;
@@ -243,6 +244,7 @@ int spool_tell_gap(struct spool *sp, struct err *err)
 	if (sp->log.max_size && sp->log.off && sp->log.off + (int64_t)rec.len > sp->log.max_size && logfile_may_rotate(&sp->log) &&
 	    spool_rotate(sp, now, err) == 0)
 		slot = *ring_slot(&sp->ring);
+	logfile_note_times(&sp->log, now, now);
 	/* it may fit where what follows does not, time and again */
 	if ((rc = logfile_reserve(&sp->log, ROOM_BYTES, err)) < 0 ||
 	    (rc = logfile_append(&sp->log, rec.p, rec.len, now, &moved, err)) < 0)
@@ -288,8 +290,11 @@ int spool_settle_gap(struct spool *sp, struct err *err)
 	if ((rc = logfile_open(&sp->log, sp->set, sp->dir_path, &slot, err)) < 0)
 		return rc;
 	if (g.log_off == (uint64_t)sp->log.off && (!g.log_ino || g.log_ino == sp->log.ino)) {
-		make_gap_record(sp, &g, now_ns(), &rec);
-		rc = logfile_append(&sp->log, rec.p, rec.len, now_ns(), &moved, err);
+		int64_t now = now_ns();
+
+		make_gap_record(sp, &g, now, &rec);
+		logfile_note_times(&sp->log, now, now);
+		rc = logfile_append(&sp->log, rec.p, rec.len, now, &moved, err);
 	}
 	if (rc == 0) {
 		logset_publish(sp->set, sp->log.off, NULL);

@@ -2,7 +2,7 @@
 /* links: logsvc */
 /*
  * fuzz_log_state.c - what logsvc and the loggers find of themselves after a crash: a cursor file (its checksums are put right,
- * for they would stop nearly all inputs), and the header of a ring. The first byte picks.
+ * for they would stop nearly all inputs), the header of a ring, and the steps of the clock. The first byte picks.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "log.h"
+#include "logsvc/clock_steps.h"
 #include "logsvc/cursor.h"
 #include "logsvc/ring.h"
 #include "str.h"
@@ -101,11 +102,30 @@ static void ring(const uint8_t *data, size_t size)
 	ring_close(&r);
 }
 
+/* Steps are what they say: whole, bounded, and around their ends. */
+static void steps(const uint8_t *data, size_t size)
+{
+	struct clock_steps cs = { .n = 0 };
+	char *text = xstrndup((const char *)data, size);
+
+	clock_steps_parse(&cs, text);
+	if (cs.n > CLOCK_STEPS_MAX)
+		abort();
+	for (size_t i = 0; i < cs.n; i++)
+		if (cs.v[i].from_ns >= cs.v[i].to_ns || !clock_steps_has(&cs, cs.v[i].from_ns) ||
+		    !clock_steps_has(&cs, cs.v[i].to_ns) || cs.v[i].to_ns > cs.newest_ns)
+			abort();
+	(void)clock_steps_note(&cs, 1, INT64_MAX / 2);
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 2)
 		return 0;
-	if (data[0] % 4 == 3)
+	if (data[0] % 8 == 4)
+		steps(data + 1, size - 1);
+	else if (data[0] % 4 == 3)
 		ring(data + 1, size - 1);
 	else
 		cursor(data + 1, size - 1, data[0] % 4 != 0);
