@@ -21,7 +21,9 @@
 
 #include "archive_uploads.h"
 #include "cleanup.h"
+#include "forward_page.h"
 #include "frame.h"
+#include "fs.h"
 #include "latency.h"
 #include "log.h"
 #include "logsvc.pb-c.h"
@@ -345,12 +347,20 @@ static void handle_open(struct client *c, uint64_t seq, const char *uuid)
 		zone_open(z, (uint64_t)(uintptr_t)pending_new(c, seq, z));
 }
 
+/* A zone that is only on the disk may have something to store, or its sink may lack something. */
+static bool may_owe(const struct zones *zs, const char *uuid)
+{
+	char path[1024];
+
+	return uploads_enabled() ||
+	       (strlen(uuid) == 36 && fs_exists(paths_zone(zs->paths, uuid, "logs/" FORWARD_CURSOR_NAME, path)));
+}
+
 static void handle_remove(struct client *c, uint64_t seq, const char *uuid)
 {
 	struct zones *zs = c->control->zones;
 	struct err ignored = { 0 };
-	/* one that is only on the disk may have something to store */
-	struct zone *z = uploads_enabled() ? zones_get(zs, uuid, &ignored) : zones_find(zs, uuid);
+	struct zone *z = may_owe(zs, uuid) ? zones_get(zs, uuid, &ignored) : zones_find(zs, uuid);
 	struct pending *p;
 	struct loop *loop;
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define MAGIC	   0x32726f7372756353ull
+#define MAGIC	   0x33726f7372756353ull
 #define SLOT_BYTES 512
 
 struct slot {

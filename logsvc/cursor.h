@@ -22,6 +22,7 @@ struct cursor {
 	uint64_t file_lines; /* before off */
 	int64_t time_ns; /* of the record before */
 	uint64_t delivered, dropped;
+	uint64_t dropped_bytes; /* of their text, where it is known */
 	uint64_t seen, seen_lines, seen_bytes; /* of the page's removed files, when last looked */
 	uint64_t untold_lines, untold_bytes; /* dropped, and the sink has not heard of it */
 	struct cursor_split split[2];

@@ -72,7 +72,7 @@ struct forward {
 	const struct conf *conf;
 	struct logset *set;
 	void (*on_idle)(void *owner);
-	void (*on_dropped)(void *owner, uint64_t lines);
+	void (*on_dropped)(void *owner, uint64_t lines, uint64_t bytes);
 	void *owner;
 	struct log_waiter waiter;
 	struct forward_commit *page;
@@ -148,6 +148,10 @@ static void seed_status(struct forward *f)
 	atomic_store(&f->status->saved_off, c.off);
 	atomic_store(&f->status->saved_born_ns, c.born_ns);
 	atomic_store(&f->status->saved_ino, c.ino);
+	atomic_store(&f->status->sent_off, c.off);
+	atomic_store(&f->status->sent_born_ns, c.born_ns);
+	atomic_store(&f->status->sent_ino, c.ino);
+	atomic_store(&f->status->dropped_bytes, c.dropped_bytes);
 	atomic_store(&f->status->dropped, c.dropped);
 }
 
@@ -452,10 +456,19 @@ static void retain(struct forward *f)
 static void tell_dropped(struct forward *f)
 {
 	uint64_t dropped = atomic_load(&f->status->dropped), told = atomic_load(&f->page->dropped_told);
+	uint64_t bytes = atomic_load(&f->status->dropped_bytes), bytes_told = atomic_load(&f->page->dropped_bytes_told);
 
 	if (dropped > told && f->on_dropped)
-		f->on_dropped(f->owner, dropped - told);
+		f->on_dropped(f->owner, dropped - told, bytes > bytes_told ? bytes - bytes_told : 0);
+	if (dropped > told)
+		atomic_store(&f->page->dropped_bytes_told, bytes);
 	atomic_store(&f->page->dropped_told, dropped);
+}
+
+static void told_all(struct forward *f)
+{
+	atomic_store(&f->page->dropped_bytes_told, atomic_load(&f->status->dropped_bytes));
+	atomic_store(&f->page->dropped_told, atomic_load(&f->status->dropped));
 }
 
 static void on_tick(struct timer *t)
@@ -498,7 +511,7 @@ struct forward *forward_new(struct loop *loop, const struct paths *paths, const 
 	else
 		seed_status(f);
 	if (!atomic_exchange(&f->page->told_valid, 1)) /* a new one: after a reboot the cursor has more */
-		atomic_store(&f->page->dropped_told, atomic_load(&f->status->dropped));
+		told_all(f);
 	pthread_mutex_lock(&set->lock);
 	set->forward = f->status;
 	set->forward_page = f->page;
@@ -623,7 +636,7 @@ void forward_set_conf(struct forward *f, uint64_t hash, bool blocks)
 	replace_logger(f);
 }
 
-void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint64_t lines))
+void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint64_t lines, uint64_t bytes))
 {
 	f->on_dropped = on_dropped;
 }

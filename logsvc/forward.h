@@ -22,7 +22,7 @@ struct forward;
 struct forward *forward_new(struct loop *loop, const struct paths *paths, const struct conf *conf,
 			    struct logset *set, void (*on_idle)(void *owner), void *owner, struct err *err);
 /* Told of lines that were given up for the sink, also of those from before a restart of logsvc. */
-void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint64_t lines));
+void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint64_t lines, uint64_t bytes));
 /* What the sink does not have: bytes of the log, and lines as far as they are known. 0: it has all. */
 int64_t forward_undelivered(const struct forward *f, uint64_t *lines);
 /* Ends the logger when kill_logger, forgets it otherwise; answers who waits. */

@@ -45,6 +45,7 @@ struct forward_commit {
 	_Atomic uint64_t dropped_told; /* of the status page's dropped: what is an event already */
 	_Atomic uint32_t told_valid;
 	_Atomic uint32_t changes; /* counts; what the logger waits for (futex) */
+	_Atomic uint64_t dropped_bytes_told;
 };
 
 _Static_assert(sizeof(struct forward_commit) <= FORWARD_PAGE, "a page holds it");
@@ -72,6 +73,7 @@ struct forward_status {
 	_Atomic uint64_t delivered; /* lines, over the life of the cursor */
 	_Atomic uint64_t dropped;
 	char error[512]; /* the last one; NUL-terminated */
+	_Atomic uint64_t dropped_bytes; /* written before dropped */
 };
 
 #endif

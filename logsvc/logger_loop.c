@@ -93,6 +93,7 @@ static void publish(struct state *st)
 	atomic_store(&s->saved_born_ns, st->cursor.born_ns);
 	atomic_store(&s->saved_ino, st->cursor.ino);
 	atomic_store(&s->delivered, st->cursor.delivered);
+	atomic_store(&s->dropped_bytes, st->cursor.dropped_bytes);
 	atomic_store(&s->dropped, st->cursor.dropped);
 	publish_sent(st);
 }
@@ -372,8 +373,9 @@ static void take_refused(struct state *st)
 	struct cursor *c = &st->tail.at;
 	uint64_t n = st->l->sink->refused;
 
-	st->l->sink->refused = 0;
 	c->dropped += n;
+	c->dropped_bytes += st->l->sink->refused_bytes;
+	st->l->sink->refused = st->l->sink->refused_bytes = 0;
 	c->delivered -= n < c->delivered ? n : c->delivered;
 }
 

@@ -38,6 +38,7 @@ struct otlp_sink {
 	struct http_conf http_conf;
 	struct http *http;
 	struct buf plain, packed;
+	uint64_t text_bytes; /* of the records in enc */
 	z_stream z;
 	struct http_answer answer;
 	struct log_limit complaint;
@@ -88,9 +89,16 @@ void otlp_sink_free(struct otlp_sink *o)
 	free(o);
 }
 
+static void forget_records(struct otlp_sink *o)
+{
+	otlp_reset(&o->enc);
+	o->text_bytes = 0;
+}
+
 void otlp_sink_add(struct otlp_sink *o, const struct sink_msg *m)
 {
 	otlp_record(&o->enc, m);
+	o->text_bytes += m->len;
 }
 
 size_t otlp_sink_bytes(const struct otlp_sink *o)
@@ -100,7 +108,7 @@ size_t otlp_sink_bytes(const struct otlp_sink *o)
 
 void otlp_sink_close(struct otlp_sink *o)
 {
-	otlp_reset(&o->enc);
+	forget_records(o);
 	http_close(o->http);
 }
 
@@ -145,6 +153,8 @@ static void on_taken(struct otlp_sink *o, struct otlp_result *out)
 		rejected = (int64_t)o->enc.n;
 	if (rejected > 0)
 		out->refused = (uint64_t)rejected;
+	if (rejected == (int64_t)o->enc.n)
+		out->refused_bytes = o->text_bytes;
 	if (rejected > 0 || message[0])
 		complain(o, out->refused, message);
 }
@@ -164,8 +174,9 @@ int otlp_sink_flush(struct otlp_sink *o, struct otlp_result *out, struct err *er
 		return err_kind(err, ERR_UNAVAILABLE, "post to %s: HTTP status %ld", o->url, a->status);
 	} else {
 		out->refused = o->enc.n;
+		out->refused_bytes = o->text_bytes;
 		complain(o, out->refused, "");
 	}
-	otlp_reset(&o->enc);
+	forget_records(o);
 	return 0;
 }

@@ -22,6 +22,7 @@ void otlp_sink_close(struct otlp_sink *o); /* forgets the batch */
 
 struct otlp_result {
 	uint64_t refused;   /* records that the server will never take */
+	uint64_t refused_bytes; /* their text; 0 when it does not say which ones */
 	int retry_after_ms; /* 0: it did not say */
 };
 /* Sends the batch and waits for the answer. 0: it has been dealt with; negative: it is to be sent again. */

@@ -486,6 +486,7 @@ static int flush_otlp(struct sink *s, struct err *err)
 	if (rc == 0)
 		s->written += s->n;
 	s->refused += got.refused;
+	s->refused_bytes += got.refused_bytes;
 	s->retry_after_ms = got.retry_after_ms;
 	return rc;
 }

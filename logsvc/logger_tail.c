@@ -495,6 +495,7 @@ int tail_drop(struct tail *t, struct cursor *at, int64_t bytes)
 		t->at.untold_lines++;
 		t->at.untold_bytes += m.len;
 		t->at.dropped++;
+		t->at.dropped_bytes += m.len;
 		t->at.delivered--;
 	}
 	if (t->at.dropped == dropped)

@@ -256,7 +256,10 @@ static int64_t backlog_locked(const struct logset *set)
 	uint64_t at_ino = atomic_load(&set->forward->sent_ino), ino = set->live_ino;
 	int64_t at_born = atomic_load(&set->forward->sent_born_ns), at_off = atomic_load(&set->forward->sent_off);
 	int64_t born = set->live_born_ns, size = set->live_off, sum = 0;
+	struct log_entry live = { .name = LOG_LIVE };
 
+	if (!set->captured)
+		size = size_of(set, &live, &ino, &born);
 	for (size_t i = set->n_files;; i--) {
 		if (at_ino && ino == at_ino && (!born || !at_born || born == at_born))
 			return at_off > 0 && at_off <= size ? sum + size - at_off : sum + size;

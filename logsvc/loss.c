@@ -23,6 +23,7 @@ static const char *const cause_names[] = {
 	[LOSS_LOG] = "log not writable",
 	[LOSS_BACKLOG] = "not forwarded",
 	[LOSS_REMOVED] = "removed before delivery",
+	[LOSS_UNSTORED] = "removed before it was stored",
 };
 
 /* True: nothing is left to tell. */

@@ -17,6 +17,7 @@ enum loss_cause {
 	LOSS_LOG,     /* the log could not be written for too long */
 	LOSS_BACKLOG, /* given up for the sink: too much waited, or was tried too often */
 	LOSS_REMOVED, /* the log was removed with its container before the sink had it */
+	LOSS_UNSTORED, /* a limit removed it before the object store had it */
 	LOSS_CAUSES,
 };
 

@@ -89,6 +89,7 @@ static uint64_t pass(struct cursor *c, int64_t time_s, bool own, uint64_t lines,
 	c->file_s = time_s;
 	if (lines) {
 		c->dropped += lines;
+		c->dropped_bytes += bytes;
 		c->untold_lines += lines;
 		c->untold_bytes += bytes;
 	}

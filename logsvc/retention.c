@@ -86,28 +86,37 @@ static int64_t max_total(void)
 
 /* ---- one file ----------------------------------------------------------------------------------- */
 
+/* Lines and bytes of a file, which is closed. */
+static void count_text(int fd, uint64_t *lines, uint64_t *bytes)
+{
+	gzFile gz = gzdopen(fd, "rb"); /* reads what is not compressed too */
+	char block[65536];
+	int n;
+
+	*lines = *bytes = 0;
+	if (!gz) {
+		close(fd);
+		return;
+	}
+	for (; (n = gzread(gz, block, sizeof(block))) > 0; *bytes += (uint64_t)n)
+		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
+			++*lines;
+	(void)gzclose(gz);
+}
+
 /* A file goes that the logger may not be through with: it is told what was in it. */
 static void tell_logger(struct logset *set, const struct log_entry *e)
 {
 	cleanup_fd int fd = openat(set->dir_fd, e->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct removed_file f = { .time_s = e->time_s };
-	uint64_t lines = 0, bytes = 0;
-	char block[65536];
+	uint64_t lines, bytes;
 	struct stat sb;
-	gzFile gz;
-	int n;
 
 	if (fd < 0 || fstat(fd, &sb) < 0)
 		return;
 	f.ino = sb.st_ino;
 	f.born_ns = log_born_ns(fd);
-	if (!(gz = gzdopen(fd, "rb"))) /* reads what is not compressed too */
-		return;
-	(void)take_fd(&fd);
-	for (; (n = gzread(gz, block, sizeof(block))) > 0; bytes += (uint64_t)n)
-		for (const char *p = block; (p = memchr(p, '\n', (size_t)(block + n - p))); p++)
-			lines++;
-	(void)gzclose(gz);
+	count_text(take_fd(&fd), &lines, &bytes);
 	f.lines = lines;
 	f.bytes = bytes;
 	removed_add(set->forward_page, &f);
@@ -122,10 +131,6 @@ static int drop_locked(struct logset *set, size_t i)
 
 	if (set->forward && logset_is_unread_locked(set, i))
 		tell_logger(set, &set->files[i]);
-	if (uploads_enabled() && !set->files[i].stored) {
-		set->unstored++;
-		log_warn("dropped before it was stored", "zone=%s file=%s", set->uuid, set->files[i].name);
-	}
 	fd = openat(set->dir_fd, set->files[i].name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	rc = logset_unlink_locked(set, i);
 	if (fd >= 0)
@@ -258,15 +263,41 @@ static int by_cost(const void *a, const void *b)
 	return strcmp(x->set->uuid, y->set->uuid);
 }
 
+/* A file that the object store lacks, opened to be counted after it has gone; -1: it is no such one. */
+static int open_unstored_locked(struct logset *set, size_t i)
+{
+	if (!uploads_enabled() || set->files[i].stored)
+		return -1;
+	return openat(set->dir_fd, set->files[i].name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 static bool drop(const struct candidate *c)
 {
+	struct logset *set = c->set;
+	char name[LOG_NAME_MAX] = "";
+	uint64_t lines, bytes;
 	bool gone = false;
+	int fd = -1;
 
-	pthread_mutex_lock(&c->set->lock);
-	for (size_t i = 0; i < c->set->n_files && !gone; i++)
-		if (c->set->files[i].seq == c->seq)
-			gone = drop_locked(c->set, i) == 0;
-	pthread_mutex_unlock(&c->set->lock);
+	pthread_mutex_lock(&set->lock);
+	for (size_t i = 0; i < set->n_files && !gone; i++) {
+		if (set->files[i].seq != c->seq)
+			continue;
+		str_copy(name, sizeof(name), set->files[i].name);
+		fd = open_unstored_locked(set, i);
+		gone = drop_locked(set, i) == 0;
+		set->unstored += gone && fd >= 0;
+		break;
+	}
+	pthread_mutex_unlock(&set->lock);
+	if (fd >= 0 && !gone)
+		close(take_fd(&fd));
+	if (fd < 0)
+		return gone;
+	count_text(fd, &lines, &bytes);
+	log_warn("dropped before it was stored", "zone=%s file=%s lines=%llu bytes=%llu", set->uuid, name, (unsigned long long)lines,
+		 (unsigned long long)bytes);
+	ret.zones.lost(ret.zones.owner, set->uuid, lines, bytes);
 	return gone;
 }
 

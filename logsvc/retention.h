@@ -19,6 +19,8 @@ struct retention_zones {
 	void (*list)(void *owner, struct sweep *sw);
 	/* A zone that is only on the disk has files to upload: it is to be opened, and retention_apply called for its set. */
 	void (*wake)(void *owner, const char *uuid);
+	/* A file with so much in it went before it was stored. */
+	void (*lost)(void *owner, const char *uuid, uint64_t lines, uint64_t bytes);
 	void *owner;
 };
 void retention_known(struct sweep *sw, struct logset *set); /* takes a reference of its own */

@@ -502,9 +502,9 @@ static void on_forward_idle(void *owner)
 	zone_release(z);
 }
 
-static void on_forward_dropped(void *owner, uint64_t lines)
+static void on_forward_dropped(void *owner, uint64_t lines, uint64_t bytes)
 {
-	loss_add(owner, LOSS_BACKLOG, lines, 0);
+	loss_add(owner, LOSS_BACKLOG, lines, bytes);
 }
 
 struct forward *zone_forward(struct zone *z, struct err *err)
@@ -678,12 +678,27 @@ static void in_capture_remove(void *arg)
 	stream_remove(((struct zone *)arg)->stream);
 }
 
+/* Its logger has ended long ago, and with it what was known of the zone: what its sink has not got is found again. */
+static void find_forward(struct zone *z)
+{
+	struct err ignored = { 0 };
+	char path[1024];
+
+	if (z->forward || z->no_file || !log_driver_forwards(z->driver))
+		return;
+	(void)fs_mkdir_p(paths_zone_run(z->zones->paths, z->uuid, "", path), 0700, &ignored); /* goes with the zone */
+	(void)zone_forward(z, &ignored);
+}
+
 void zone_remove(struct zone *z)
 {
+	find_forward(z);
 	if (!z->removed)
 		loop_post(stream_capture(z->stream)->loop, in_capture_remove, z);
 	z->removed = zone_keep_log(z);
 	if (!z->removed) {
+		if (z->forward)
+			add_undelivered(z);
 		forget(z);
 		return;
 	}

@@ -37,6 +37,7 @@
 struct ask {
 	struct zones *zones;
 	struct sweep *sweep;
+	uint64_t lines, bytes;
 	char uuid[37];
 };
 
@@ -89,9 +90,31 @@ static void post_wake(void *owner, const char *uuid)
 	loop_post(((struct zones *)owner)->loop, wake, ask_new(owner, uuid));
 }
 
+static void lost(void *arg)
+{
+	struct ask *a = arg;
+	struct err ignored = { 0 };
+	struct zone *z = zones_get(a->zones, a->uuid, &ignored);
+
+	if (z) {
+		loss_add(z, LOSS_UNSTORED, a->lines, a->bytes);
+		zone_release(z);
+	}
+	free(a);
+}
+
+static void post_lost(void *owner, const char *uuid, uint64_t lines, uint64_t bytes)
+{
+	struct ask *a = ask_new(owner, uuid);
+
+	a->lines = lines;
+	a->bytes = bytes;
+	loop_post(a->zones->loop, lost, a);
+}
+
 void zone_keep_hooks(struct zones *zs, struct retention_zones *out)
 {
-	*out = (struct retention_zones){ .list = post_list, .wake = post_wake, .owner = zs };
+	*out = (struct retention_zones){ .list = post_list, .wake = post_wake, .lost = post_lost, .owner = zs };
 }
 
 static void settled(void *arg)
@@ -145,6 +168,37 @@ static uint32_t unstored(struct zone *z)
 		files++;
 	pthread_mutex_unlock(&set->lock);
 	return files;
+}
+
+/* The size of a file's text; of a compressed one what its end says (RFC 1952 2.3.1: modulo 2^32). */
+static uint64_t text_size(int dir_fd, const char *name, bool gz)
+{
+	cleanup_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	unsigned char end[4];
+	struct stat sb;
+
+	if (fd < 0 || fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode))
+		return 0;
+	if (!gz)
+		return (uint64_t)sb.st_size;
+	if (sb.st_size < (off_t)sizeof(end) || pread(fd, end, sizeof(end), sb.st_size - (off_t)sizeof(end)) != (ssize_t)sizeof(end))
+		return 0;
+	return (uint64_t)end[0] | (uint64_t)end[1] << 8 | (uint64_t)end[2] << 16 | (uint64_t)end[3] << 24;
+}
+
+static uint64_t unstored_bytes(struct zone *z)
+{
+	struct logset *set = z->set;
+	uint64_t sum = 0;
+
+	pthread_mutex_lock(&set->lock);
+	if (set->dir_fd >= 0)
+		sum = text_size(set->dir_fd, LOG_LIVE, false);
+	for (size_t i = 0; set->dir_fd >= 0 && i < set->n_files; i++)
+		if (!set->files[i].stored)
+			sum += text_size(set->dir_fd, set->files[i].name, set->files[i].gz);
+	pthread_mutex_unlock(&set->lock);
+	return sum;
 }
 
 static bool is_owed(struct zone *z)
@@ -208,7 +262,11 @@ bool zone_keep_holds(struct zone *z)
 		return false;
 	left = grace_left_ns(z);
 	if (left <= 0) {
-		log_warn("a removed container's log goes before it was stored", "zone=%s files=%u", z->uuid, unstored(z));
+		uint64_t bytes = unstored_bytes(z);
+
+		log_warn("a removed container's log goes before it was stored", "zone=%s files=%u bytes=%llu", z->uuid, unstored(z),
+			 (unsigned long long)bytes);
+		loss_add(z, LOSS_UNSTORED, 0, bytes);
 		return false;
 	}
 	if (z->keep_timer.prev && set->kept)

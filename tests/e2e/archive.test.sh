@@ -164,6 +164,7 @@ t_removed() {
 	unsink; set_meta LOG_ARCHIVE_GRACE 1; talker; u=$(uuid_of "$C"); written 3000
 	out D rm -f "$C"; UNTIL=30 until_ok gone_zone "$u" || fail "kept beyond its grace"
 	grep -q "a removed container's log goes before it was stored zone=$u" "$ROOT.t/apiserver.log" || fail "not told"
+	until_ok grep -q "output was lost zone=$u .*bytes=[0-9]\{6\} cause=\"removed before it was stored\"" "$ROOT.t/apiserver.log" || fail "no event"
 	unset_meta LOG_ARCHIVE_GRACE; no_store
 }
 # everybody is killed while numbered lines are written: each is here or there, and nothing went before it was there
@@ -208,6 +209,22 @@ t_budget() {
 	until_ok only_live || fail "rotated files stay"; for n in "" b c; do eq "$(D logs --tail 1 "$C$n")" line-3000; done
 	unset_meta MAX_TOTAL_LOG_SIZE
 }
+# the store is away and the budget small: what goes unstored is counted, and told
+t_forced() {
+	local since id u n; since=$(date +%s); s3_key
+	set_meta LOG_ARCHIVE_URL http://127.0.0.1:4580
+	talker --log-opt max-size=20k --log-opt max-file=100; written 3000; u=$(uuid_of "$C"); id=$(i "$C" '{{.Id}}'); n=$(rotated)
+	set_meta MAX_TOTAL_LOG_SIZE 1k; UNTIL=15 until_ok only_live_of "$C" || fail "rotated files stay"
+	D logs "$C" >"$T/l"; shows "$(head -1 "$T/l" | cut -d- -f2)" 3000 <"$T/l"
+	eq "$(adm logs --json | jq ".[]|select(.uuid==\"$u\").archive.unstored")" "$n" "files"
+	lost_lines() { D events --since "$since" --until "$(($(date +%s) + 1))" --filter event=log_lost --format '{{json .Actor}}' |
+		jq -s "[.[]|select(.ID==\"$id\" and .Attributes.cause==\"removed before it was stored\" and (.Attributes.bytes|tonumber)>1000).Attributes.lines|tonumber]|add"; }
+	told() { [ "$(lost_lines)" = $((3000 - $(wc -l <"$T/l"))) ]; }
+	UNTIL=15 until_ok told || fail "told: $(lost_lines), missing $((3000 - $(wc -l <"$T/l")))"
+	eq "$(grep -c "dropped before it was stored zone=$u .*lines=" "$ROOT.t/apiserver.log")" "$n" "lines of the diagnostics"
+	no_store
+}
+only_live_of() { [ "$(rotated "$1")" = 0 ]; }
 fewer() { [ "$(rotated)" -lt "$1" ]; }
 t_age() {
 	talker --log-opt max-size=20k --log-opt max-file=100; written 3000
@@ -241,6 +258,7 @@ check "a removed container" plain t_removed
 check "killed" plain t_killed
 check "killed at each step" plain t_killed_at_each_step
 check "budget of all zones" plain t_budget
+check "budget, and the store is away" plain t_forced
 check "age" plain t_age
 check "settings are checked" plain t_settings
 while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"

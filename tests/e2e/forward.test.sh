@@ -2,7 +2,7 @@
 # Log drivers that forward: every line reaches the sink, in order, whatever was down meanwhile. Other people's receivers:
 # receivers.test.sh.
 . "$(dirname "$0")/lib.sh"
-need docker curl busybox python3
+need docker curl busybox python3 jq
 engine_root; echo "FORWARD_GRACE = 15" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"; busybox_image
 
@@ -101,7 +101,13 @@ t_rm() {
 	sink tcp 5523 "$T/late"; got "$T/late" 'line-3000\b' 1; unsink; in_order "$T/late" 3000
 	UNTIL=25 until_ok test ! -e "$ROOT/zones/$u" || fail "the log is left"; UNTIL=25 until_ok test ! -e "$ROOT/run/zones/$u" || fail "the run folder is left"
 }
+# events of a container, SINCE ID CAUSE: the sums of their lines and bytes
+lost_sums() {
+	D events --since "$1" --until "$(($(date +%s) + 1))" --filter event=log_lost --format '{{json .Actor}}' |
+		jq -rs "[.[]|select(.ID==\"$2\" and .Attributes.cause==\"$3\").Attributes]|[(map(.lines//0|tonumber)|add),(map(.bytes//0|tonumber)|add)]|@tsv"
+}
 t_dropped() { # the engine that this needs is started with a small FORWARD_MAX_BACKLOG
+	local since id; since=$(date +%s)
 	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5530 --log-opt cache-max-size=100k \
 		--log-opt cache-max-file=2 busybox sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line-$i; done; sleep 100'
 	until_ok sh -c "docker logs --tail 1 $C | grep -q line-20000" || fail "the container waits for its sink"
@@ -116,7 +122,10 @@ dropped = re.findall(r'logsvc: (\d+) messages \((\d+) bytes\) dropped', text)
 assert ns[-1] == 20000 and ns[0] > 1, ns[:2]
 assert ns == list(range(ns[0], 20001)), 'a hole'
 assert sum(int(d[0]) for d in dropped) == ns[0] - 1, (dropped, ns[0])
+print(sum(int(d[0]) for d in dropped), sum(int(d[1]) for d in dropped), sep='\t', file=open(sys.argv[1] + '.sum', 'w'))
 P
+	id=$(i "$C" '{{.Id}}'); D rm -f "$C" >/dev/null; told() { [ "$(lost_sums "$since" "$id" "not forwarded")" = "$(cat "$T/out.sum")" ]; }
+	until_ok told || fail "events: $(lost_sums "$since" "$id" "not forwarded"), the sink was told $(cat "$T/out.sum")"
 }
 # the zone pays for its logger's time, and neither its pause nor its end is the logger's
 t_cpu() {
@@ -149,6 +158,22 @@ t_memory() {
 	D kill "$C" >/dev/null; D wait "$C" >/dev/null; D logs "$C" >"$T/log"; got "$T/out" "$(tail -1 "$T/log")\$" 1
 	in_order "$T/out" "$(wc -l <"$T/log")"; unsink
 }
+# a container that is removed long after its logger has ended, by a logsvc that has never heard of it
+t_removed_later() {
+	local since id dir n; since=$(date +%s)
+	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5534 busybox sh -c 'for i in $(seq 1 500); do echo line-$i; done'
+	D wait "$C" >/dev/null; UNTIL=20 until_ok no_loggers || fail "the logger does not end"
+	for n in $(pids_of logsvc); do kill -9 "$n"; done; until_ok docker logs "$C"; eq "$(pids_of logger)" "" loggers
+	id=$(i "$C" '{{.Id}}'); n=$(stat -c %s "$(log_of "$C")"); dir=$(dirname "$(dirname "$(log_of "$C")")")
+	out D rm "$C"; [ ! -e "$dir" ] || fail "its folder is left"
+	told() { [ "$(lost_sums "$since" "$id" "removed before delivery")" = "500	$n" ]; }
+	until_ok told || fail "want 500 $n, told $(lost_sums "$since" "$id" "removed before delivery")"
+	# and one that has delivered all says nothing
+	sink tcp 5534 "$T/out"; since=$(date +%s)
+	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5534 busybox sh -c 'for i in $(seq 1 500); do echo line-$i; done'
+	got "$T/out" 'line-500\b' 1; D wait "$C" >/dev/null; UNTIL=20 until_ok no_loggers; for n in $(pids_of logsvc); do kill -9 "$n"; done; until_ok docker logs "$C"
+	id=$(i "$C" '{{.Id}}'); out D rm "$C"; eq "$(lost_sums "$since" "$id" "removed before delivery")" "	"; unsink
+}
 t_refused() {
 	rc 125 D run --log-driver syslog --log-opt syslog-address=http://x busybox true; has "$ERR" "unsupported scheme: 'http'"
 	rc 125 D run --log-driver syslog --log-opt syslog-address=udp://x --log-opt syslog-format=x busybox true; has "$ERR" "Invalid syslog format"
@@ -177,5 +202,6 @@ docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons
 printf "FORWARD_MAX_BACKLOG = 400k\nFORWARD_GRACE = 3\n" >"$ROOT.t/conf"
 engine_start --conf "$ROOT.t/conf"
 check "too much waits: the oldest is dropped, and told" t_dropped
+check "removed later, with a backlog and without" t_removed_later
 check "a removed container's backlog is given up after the grace, and told" t_grace_over
 unsink_all

@@ -93,6 +93,7 @@ t_refused() {
 	out run 4323 -d busybox sh -c 'echo line-1; sleep 2; echo line-2; sleep 100'
 	got "$T/out" 'line-2"' 1; eq "$(wc -l <"$T/out")" 1; until_ok drops 1 || fail "dropped: $(dropped)"
 	grep -q "records refused by the sink.*status=400" "$ROOT.t/apiserver.log" || fail "not told"
+	until_ok grep -q "output was lost zone=$(uuid_of "$C") lines=1 bytes=6 cause=\"not forwarded\"" "$ROOT.t/apiserver.log" || fail "no event"
 	docker rm -f "$C" >/dev/null; echo "partial" >"$T/out.answers"
 	out run 4323 -d busybox sh -c 'printf "a\nb\n"; sleep 2; echo c; sleep 100'
 	got "$T/out" '"c"' 1; unreceive; until_ok drops 1 || fail "dropped: $(dropped)"
