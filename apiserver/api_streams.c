@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "apiserver/attach.h"
+#include "apiserver/attach_output.h"
 #include "apiserver/container.h"
 #include "apiserver/events.h"
 #include "apiserver/job.h"
@@ -150,6 +151,7 @@ struct attach_job {
 	bool in, out, err, logs, stream, tty;
 	bool running;	 /* when we looked: take the zone's stdin directly */
 	bool stdin_once; /* the client's EOF is the container's */
+	bool counted;	 /* by attach_output_begin */
 	uint64_t early; /* of attach_wait_start; 0: none */
 	struct hijack_opts h;
 };
@@ -169,6 +171,8 @@ static int attach_run(struct job *job, struct err *err)
 
 static void attach_free(struct attach_job *aj)
 {
+	if (aj->counted)
+		attach_output_end(aj->ct);
 	container_unref(aj->ct);
 	free(aj);
 }
@@ -250,6 +254,9 @@ static void attach_done(struct job *job)
 	if (aj->stream && !aj->running)
 		attach_early(aj);
 	event_container(aj->ct, "attach", NULL);
+	aj->counted = aj->stream && aj->h.out[0] >= 0;
+	if (aj->counted)
+		attach_output_begin(aj->ct);
 	reply_hijack(aj->req, &aj->h);
 }
 

@@ -112,6 +112,7 @@ struct container {
 	bool auto_remove_done;
 	struct zone *zone; /* while a zoneadmd runs, else NULL */
 	struct ct_waiter *waiters;
+	unsigned n_output_clients; /* attach_output.c */
 	void *health_timer; /* health.c */
 	json_t *extra; /* further persisted members by module (object), may be NULL */
 	struct ct_text *text; /* ct_text.h: JSON texts made once; container_save drops them */

@@ -4,8 +4,8 @@
  *
  *	zoneadmd: process reaped, log drained --Exited--> on_exited
  *	    restart follows:  state restarting ... --Restarted--> running
- *	    else:	      job: network and volumes released -> state exited -> events -> waiters
- *		      -> auto-remove
+ *	    else:	      attached clients have the output -> job: network and volumes released
+ *		      -> state exited -> events -> waiters -> auto-remove
  *
  * So when a client hears that a container has stopped, its last line is in the log, and its ports
  * and addresses are free.
@@ -22,6 +22,7 @@
 #include <uv.h>
 
 #include "apiserver/attach.h"
+#include "apiserver/attach_output.h"
 #include "apiserver/ct_ops.h"
 #include "apiserver/engine.h"
 #include "apiserver/events.h"
@@ -216,6 +217,13 @@ static void exit_done(struct job *job)
 	free(ej);
 }
 
+static void exit_submit(void *arg)
+{
+	struct exit_job *ej = arg;
+
+	job_submit(LANE_LIFECYCLE, &ej->job);
+}
+
 void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 {
 	struct exit_job *ej;
@@ -233,7 +241,7 @@ void lifecycle_exited(struct container *ct, const struct zone_exit *ex)
 	ej->job.run = exit_run;
 	ej->job.done = exit_done;
 	ej->job.what = "exit";
-	job_submit(LANE_LIFECYCLE, &ej->job);
+	attach_output_drained(ct, exit_submit, ej);
 }
 
 /* ---- what zones tell ------------------------------------------------------------------------ */

@@ -114,6 +114,38 @@ assert b'marked' in out, out
 P
 	eq "$(state "$C")" running
 }
+# A client that hears of the end has all the output: it is in its socket before wait answers. One that reads nothing
+# holds the end up for two seconds, not for ever.
+t_output_before_end() {
+	python3 - "$SOCK" <<'P' || fail "output"
+import http.client, json, socket, sys, time
+class Conn(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX); self.sock.settimeout(30); self.sock.connect(sys.argv[1])
+def call(method, path, body=None):
+    c = Conn('d'); c.request(method, path, body and json.dumps(body), {'Content-Type': 'application/json'})
+    r = c.getresponse(); data = r.read(); assert r.status < 300, (path, r.status, data)
+    return json.loads(data) if data else None
+def run(cmd, tty):
+    id = call('POST', '/containers/create', {'Image': 'busybox', 'Cmd': ['sh', '-c', cmd], 'Tty': tty})['Id']
+    s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(sys.argv[1])
+    s.sendall(b'POST /containers/%s/attach?stream=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' % id.encode())
+    assert s.recv(1, socket.MSG_PEEK), 'no answer'
+    call('POST', '/containers/%s/start' % id); at = time.monotonic()
+    assert call('POST', '/containers/%s/wait' % id)['StatusCode'] == 5
+    took = time.monotonic() - at; s.setblocking(False); got = b''
+    try:
+        while d := s.recv(65536): got += d
+    except BlockingIOError: pass
+    s.close(); call('DELETE', '/containers/' + id)
+    return got, took
+for n in range(20):
+    got, _ = run('echo first; echo second >&2; echo last; exit 5', n % 2 == 0)
+    for w in (b'first', b'second', b'last'): assert w in got, (n, got)
+got, took = run('yes | head -c 1000000; exit 5', False)
+assert 2 <= took < 15, took
+P
+}
 t_events() {
 	local s; s=$(date +%s.%N); out D run --name "$C" busybox true; out D rm "$C"
 	OUT=$(D events --since "$s" --until "$(date +%s.%N)" --filter "container=$C" --filter type=container --format '{{.Action}}' | tr '\n' ' '); eq "$OUT" "create attach start die destroy "
