@@ -160,7 +160,7 @@ static void find_hidden(struct files_op *op, const char *real)
 		bool beneath = len < strlen(paths[i]) - 1 && ct_path_within(paths[i], real);
 
 		if (beneath)
-			op->hidden[i] = xasprintf("%s%s", op->as, paths[i] + len);
+			op->hidden[i] = xasprintf("%s%s", str_eq(op->as, "/") ? "" : op->as, paths[i] + len);
 	}
 }
 
@@ -173,10 +173,6 @@ static int find_tree(struct files_op *op, const struct stat *st, struct err *err
 
 	op->as = ct_path_base(op->path);
 	op->entry = is_dir ? xstrdup(".") : xstrdup(op->as);
-	if (str_eq(op->as, "/")) { /* clients count on names with a leading slash for the root */
-		free(op->as);
-		op->as = xstrdup("/.");
-	}
 	op->tree_fd = fs_open_in_root(op->view.root_fd, is_dir ? op->path : dir,
 				      O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (op->tree_fd < 0)

@@ -126,6 +126,7 @@ static int connect_run(struct job *job, struct err *err)
 	    (rc = config_port_bindings(op->spec->config, op->spec->host_config, &want, &n_want,
 				       err)) < 0)
 		return rc;
+	endpoint_add_name(&op->ep, jget_str(op->spec->config, "Hostname", ""));
 	if ((rc = zone_get_netns(op->spec->uuid, &netns, err)) < 0 ||
 	    (rc = network_free_ifname(netns, ifname, err)) < 0 ||
 	    (rc = network_attach(&op->ep, op->spec->id, op->spec->name, netns, ifname, is_gw, want,

@@ -32,7 +32,7 @@
 
 struct ct_req {
 	uint64_t req;
-	int signo, timeout_s;
+	int signo, timeout_s, version;
 	bool flag;  /* the operation's own */
 	char *text; /* the operation's own */
 	size_t len;
@@ -43,6 +43,7 @@ static struct ct_req *ct_req_new(struct req *r)
 	struct ct_req *cr = xcalloc(1, sizeof(*cr));
 
 	cr->req = req_id(r);
+	cr->version = req_version(r);
 	return cr;
 }
 
@@ -421,7 +422,7 @@ static void on_update_op(struct container *ct, void *arg, bool cancelled)
 	ua = xcalloc(1, sizeof(*ua));
 	ua->cr = cr;
 	ua->ct = container_ref(ct);
-	op_update(ct, cr->text, cr->len, on_updated, ua);
+	op_update(ct, cr->text, cr->len, cr->version, on_updated, ua);
 }
 
 void handle_container_update(struct req *r)

@@ -21,10 +21,13 @@
 #include "apiserver/cgroup.h"
 #include "apiserver/events.h"
 #include "apiserver/exec.h"
+#include "apiserver/go_json.h"
 #include "apiserver/job.h"
 #include "apiserver/reply.h"
 #include "apiserver/request.h"
+#include "apiserver/resize_param.h"
 #include "apiserver/route.h"
+#include "apiserver/zone_files.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "jw.h"
@@ -40,18 +43,12 @@
 static int parse_body(struct req *r, json_t **out, struct err *err)
 {
 	const struct buf *body = req_body(r);
-	struct err inner = { 0 };
+	int rc = go_json_parse(body ? buf_str(body) : "", body ? body->len : 0, out, err);
 
-	if (!body || body->len == 0)
-		return err_kind(err, ERR_BAD_PARAM,
-				"invalid JSON: got EOF while reading request body");
-	if (jparse(body->p, body->len, out, &inner) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid JSON: %s", inner.msg);
-	if (!json_is_object(*out)) {
-		json_decref(take_ptr(out));
-		return err_kind(err, ERR_BAD_PARAM, "invalid JSON: expected an object");
-	}
-	return 0;
+	if (rc < 0 || json_is_object(*out))
+		return rc;
+	json_decref(take_ptr(out));
+	return err_kind(err, ERR_BAD_PARAM, "invalid JSON: expected an object");
 }
 
 static const char *const bool_members[] = { "AttachStdin", "AttachStdout", "AttachStderr",
@@ -125,47 +122,105 @@ static void take_console_size(const json_t *o, struct exec *ex)
 	ex->cols = (unsigned)json_integer_value(json_array_get(size, 1)) & 0xffff;
 }
 
-static int create(struct req *r, struct exec **out, struct err *err)
-{
-	cleanup_json json_t *o = NULL;
+/* An exec to be made: at once, or after a look for its user in the container. */
+struct create_job {
+	struct job job;
+	uint64_t req;
+	json_t *body;
+	char *ref; /* the container, as the client names it */
+	struct ct_spec *spec;
 	uint8_t keys[DETACH_KEYS_MAX];
+	size_t n_keys;
+	bool sized; /* the body's ConsoleSize counts */
+};
+
+static void create_finish(struct create_job *cj, struct err *err)
+{
+	struct container *ct = err->kind ? NULL : container_find(cj->ref, err);
+	cleanup_buf struct buf b = BUF_INIT;
+	struct jw w = JW(&b);
+	struct exec *ex;
+
+	if (!ct || exec_create(ct, cj->ref, json_incref(cj->body), &ex, err) < 0) {
+		reply_error(cj->req, err);
+	} else {
+		memcpy(ex->detach_keys, cj->keys, sizeof(cj->keys));
+		ex->n_detach_keys = cj->n_keys;
+		if (cj->sized)
+			take_console_size(cj->body, ex);
+		jw_obj(&w, NULL);
+		jw_str(&w, "Id", ex->id);
+		jw_end(&w);
+		reply_json(cj->req, 201, &b);
+	}
+	json_decref(cj->body);
+	free(cj->ref);
+	ct_spec_free(cj->spec);
+	free(cj);
+}
+
+/* A user that is not there is told now, not in the output of a start. */
+static int find_user(struct job *job, struct err *err)
+{
+	struct create_job *cj = container_of(job, struct create_job, job);
+	struct zone_view v = ZONE_VIEW_INIT;
+	struct err ignored = { 0 };
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	if (zone_view_open(cj->spec, &v, &ignored) < 0)
+		return 0; /* it has just ended: that is said better elsewhere */
+	rc = zone_user_ids(v.root_fd, jget_str(cj->body, "User", ""), &uid, &gid, err);
+	zone_view_close(&v);
+	if (rc < 0)
+		err->kind = ERR_BAD_PARAM;
+	return rc;
+}
+
+static void user_found(struct job *job)
+{
+	create_finish(container_of(job, struct create_job, job), &job->err);
+}
+
+/* Takes cj when it works. */
+static int create(struct req *r, struct create_job *cj, struct err *err)
+{
 	struct container *ct;
-	size_t n_keys = 0;
 	int rc;
 
 	cgroup_prewarm();
-	if ((rc = parse_body(r, &o, err)) < 0 || (rc = check_types(o, err)) < 0)
+	if ((rc = parse_body(r, &cj->body, err)) < 0 || (rc = check_types(cj->body, err)) < 0)
 		return rc;
-	if (json_array_size(jget_arr(o, "Cmd")) == 0)
+	if (json_array_size(jget_arr(cj->body, "Cmd")) == 0)
 		return err_kind(err, ERR_BAD_PARAM, "No exec command specified");
 	if (!(ct = container_find(req_var(r, "name"), err)))
 		return err->code;
-	if ((rc = detach_keys_parse(jget_str(o, "DetachKeys", ""), keys, &n_keys, err)) < 0)
+	if ((rc = detach_keys_parse(jget_str(cj->body, "DetachKeys", ""), cj->keys, &cj->n_keys, err)) < 0)
 		return rc;
-	if ((rc = exec_create(ct, req_var(r, "name"), json_incref(o), out, err)) < 0)
-		return rc;
-	memcpy((*out)->detach_keys, keys, sizeof(keys));
-	(*out)->n_detach_keys = n_keys;
-	if (req_version(r) >= 142)
-		take_console_size(o, *out);
+	cj->req = req_id(r);
+	cj->ref = xstrdup(req_var(r, "name"));
+	cj->sized = req_version(r) >= 142;
+	if (str_empty(jget_str(cj->body, "User", "")) || ct->st.status != CT_RUNNING) {
+		create_finish(cj, err);
+		return 0;
+	}
+	cj->spec = container_spec(ct);
+	cj->job = (struct job){ .run = find_user, .done = user_found, .what = "exec user" };
+	job_submit(LANE_QUERY, &cj->job);
 	return 0;
 }
 
 void handle_exec_create(struct req *r)
 {
-	cleanup_buf struct buf b = BUF_INIT;
-	struct jw w = JW(&b);
-	struct exec *ex = NULL;
+	struct create_job *cj = xcalloc(1, sizeof(*cj));
 	struct err err = { 0 };
 
-	if (create(r, &ex, &err) < 0) {
-		reply_error(req_id(r), &err);
+	if (create(r, cj, &err) == 0)
 		return;
-	}
-	jw_obj(&w, NULL);
-	jw_str(&w, "Id", ex->id);
-	jw_end(&w);
-	reply_json(req_id(r), 201, &b);
+	reply_error(req_id(r), &err);
+	json_decref(cj->body);
+	free(cj);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -477,18 +532,6 @@ static void resize_done(struct job *job)
 	free(rj);
 }
 
-static int parse_dim(struct req *r, const char *name, unsigned *out, struct err *err)
-{
-	const char *s = req_query(r, name);
-	int64_t v;
-
-	if (!s || parse_i64(s, 0, 65535, &v) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid resize %s \"%s\": invalid syntax",
-				name[0] == 'h' ? "height" : "width", s ? s : "");
-	*out = (unsigned)v;
-	return 0;
-}
-
 void handle_exec_resize(struct req *r)
 {
 	struct resize_job *rj;
@@ -498,7 +541,7 @@ void handle_exec_resize(struct req *r)
 	unsigned cols;
 	struct exec *ex;
 
-	if (parse_dim(r, "h", &rows, &err) < 0 || parse_dim(r, "w", &cols, &err) < 0 ||
+	if (resize_param(r, &rows, &cols, &err) < 0 ||
 	    !(ex = exec_find(req_var(r, "id"), &err)) || start_check(ex, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;

@@ -27,6 +27,7 @@
 #include "oci_priv.h"
 #include "reply.h"
 #include "request.h"
+#include "resize_param.h"
 #include "route.h"
 #include "str.h"
 #include "top.h"
@@ -174,19 +175,6 @@ static void resize_done(struct job *job)
 	free(rj);
 }
 
-static int parse_size_arg(const struct req *r, const char *name, unsigned *out, struct err *err)
-{
-	const char *text = req_query(r, name);
-	int64_t v;
-
-	if (parse_i64(text ? text : "", 0, 65535, &v) < 0)
-		return err_kind(err, ERR_BAD_PARAM,
-				"strconv.ParseUint: parsing \"%s\": invalid syntax",
-				text ? text : "");
-	*out = (unsigned)v;
-	return 0;
-}
-
 void handle_container_resize(struct req *r)
 {
 	struct resize_job *rj;
@@ -194,7 +182,7 @@ void handle_container_resize(struct req *r)
 	struct container *ct;
 	unsigned rows, cols;
 
-	if (parse_size_arg(r, "h", &rows, &err) < 0 || parse_size_arg(r, "w", &cols, &err) < 0) {
+	if (resize_param(r, &rows, &cols, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}

@@ -212,6 +212,7 @@ int create_request_parse(const char *body, size_t len, int api_version, struct c
 		create_request_fini(&cr);
 		return rc;
 	}
+	cr.ro_non_recursive = api_version < 144;
 	endpoints_make(cr.config, cr.host_config, cr.networking, &cr.endpoints, &cr.n_endpoints);
 	*out = cr;
 	return 0;

@@ -18,6 +18,7 @@ struct create_request {
 	struct endpoint *endpoints; /* from NetworkMode and EndpointsConfig */
 	size_t n_endpoints;
 	char *platform;
+	bool ro_non_recursive; /* what read-only binds were before API 1.44 */
 	char **warnings;
 };
 void create_request_fini(struct create_request *cr);
@@ -35,7 +36,7 @@ int config_check_start(const json_t *host_config, struct err *err);
 /* The engine's own settings that containers get by default: log driver and options, runtime, shm size. At start. */
 int config_check_engine(struct err *err);
 /* POST /containers/X/update's body merged into host_config: changed keys only; memory/swap rules checked. */
-int update_request_apply(const char *body, size_t len, json_t *host_config, bool running, char ***warnings, struct err *err);
+int update_request_apply(const char *body, size_t len, int api_version, json_t *host_config, char ***warnings, struct err *err);
 /* Path and Args as inspect shows them: entrypoint + cmd. */
 void config_command(const json_t *config, char ***argv); /* owned vector */
 

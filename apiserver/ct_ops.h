@@ -43,7 +43,7 @@ int ct_stop_timeout(const struct container *ct); /* seconds */
 
 /* op_update.c. The body of POST update; warnings: owned vector. */
 typedef void op_update_fn(void *arg, char **warnings, const struct err *err);
-void op_update(struct container *ct, const char *body, size_t len, op_update_fn *done, void *arg);
+void op_update(struct container *ct, const char *body, size_t len, int api_version, op_update_fn *done, void *arg);
 void op_pause(struct container *ct, bool pause, op_done_fn *done, void *arg);
 void op_rename(struct container *ct, const char *new_name, op_done_fn *done, void *arg);
 

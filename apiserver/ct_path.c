@@ -42,8 +42,13 @@ static void add_parts(struct buf *out, const char *path)
 
 char *ct_path_abs(const char *path)
 {
-	bool dot = str_eq(path, ".") || str_ends(path, "/.");
 	struct buf out = BUF_INIT;
+	size_t len = strlen(path);
+	bool dot;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	dot = len && path[len - 1] == '.' && (len == 1 || path[len - 2] == '/');
 
 	add_parts(&out, path);
 	if (dot)

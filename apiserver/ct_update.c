@@ -133,7 +133,7 @@ static int check_log_config(const json_t *new, const json_t *host, json_t **out,
 	return 0;
 }
 
-int update_request_apply(const char *body, size_t len, json_t *host_config, bool running,
+int update_request_apply(const char *body, size_t len, int api_version, json_t *host_config,
 			 char ***warnings, struct err *err)
 {
 	cleanup_json json_t *raw = NULL;
@@ -142,10 +142,14 @@ int update_request_apply(const char *body, size_t len, json_t *host_config, bool
 	char **warn = xcalloc(1, sizeof(*warn));
 	int rc;
 
-	(void)running;
 	if ((rc = go_json_parse(body, len, &raw, err)) < 0 ||
-	    (rc = go_json_decode(&ct_fields_update, raw, &new, err)) < 0 ||
-	    (rc = resources_check(new, true, &warn, err)) < 0 ||
+	    (rc = go_json_decode(&ct_fields_update, raw, &new, err)) < 0) {
+		strv_free(warn);
+		return rc;
+	}
+	if (api_version < 140) /* it could not be updated then */
+		json_object_set_new(new, "PidsLimit", json_null());
+	if ((rc = resources_check(new, true, &warn, err)) < 0 ||
 	    (rc = restart_policy_check(new, err)) < 0 ||
 	    (rc = check_against(new, host_config, err)) < 0 ||
 	    (rc = check_log_config(new, host_config, &log_config, err)) < 0) {

@@ -44,6 +44,12 @@ void endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 	}
 }
 
+void endpoint_add_name(struct endpoint *ep, const char *name)
+{
+	if (!str_empty(name) && network_is_user_defined(ep->network) && !(ep->dns_names && strv_has(ep->dns_names, name)))
+		strv_add(&ep->dns_names, name);
+}
+
 void endpoint_rename(struct endpoint *ep, const char *old_name, const char *new_name)
 {
 	for (char **n = ep->dns_names; n && *n; n++) {

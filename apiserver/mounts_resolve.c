@@ -419,7 +419,7 @@ static void undo(const struct ct_spec *spec, const struct ct_mounts *out, size_t
 }
 
 int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from,
-		   size_t n_from, struct err *err)
+		   size_t n_from, bool ro_non_recursive, struct err *err)
 {
 	struct ct_mounts out = { 0 };
 	size_t inherited, i;
@@ -440,6 +440,9 @@ int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec
 		ct_mounts_fini(&out);
 		return rc;
 	}
+	for (i = inherited; i < out.n; i++)
+		if (ro_non_recursive && str_eq(out.v[i].type, "bind") && !out.v[i].rw)
+			out.v[i].ro_non_recursive = true;
 	/* until here the containers that they come from held them */
 	for (i = 0; i < inherited; i++)
 		if (!str_empty(out.v[i].name))

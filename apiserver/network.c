@@ -194,9 +194,9 @@ static char **member_names(const struct endpoint *ep, const char *ct_id, const c
 
 	str_copy(short_id, sizeof(short_id), ct_id);
 	add_name(&v, ct_name);
-	add_name(&v, short_id);
 	for (char **a = ep->aliases; a && *a; a++)
 		add_name(&v, *a);
+	add_name(&v, short_id);
 	for (char **a = ep->dns_names; a && *a; a++)
 		add_name(&v, *a);
 	return v;

@@ -48,6 +48,8 @@ struct endpoint {
 };
 void endpoint_fini(struct endpoint *ep);
 void endpoint_copy(struct endpoint *dst, const struct endpoint *src);
+/* A further name that others in a network of the user's find it by, its hostname. */
+void endpoint_add_name(struct endpoint *ep, const char *name);
 /* The container has another name: among the names that others find it by, new_name takes old_name's
  * place. */
 void endpoint_rename(struct endpoint *ep, const char *old_name, const char *new_name);

@@ -97,6 +97,10 @@ static int subpath_source(const struct ct_mount *m, char **out, struct err *err)
 	if (dir < 0)
 		return err_sys(err, "open volume %s", m->name ? m->name : m->source);
 	fd = fs_open_beneath(dir, m->subpath, O_PATH | O_CLOEXEC, 0);
+	if (fd == -EXDEV)
+		return err_kind(err, ERR_BAD_PARAM,
+				"path concatenation escapes the base directory, base: %s, subpath: %s", m->source,
+				m->subpath);
 	if (fd < 0)
 		return err_kind(err, ERR_BAD_PARAM, "cannot access path %s/%s: %s", m->source,
 				m->subpath,

@@ -29,9 +29,10 @@ int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct 
 		  struct err *err);
 /* Docker's mount resolution at create: Binds, Volumes, Mounts, VolumesFrom, tmpfs -> spec->mounts;
  * creates volumes, copies image content up into new ones, makes the working directory (both need a
- * mounted root: zone_rootfs). Worker. from[] are specs of the --volumes-from containers. */
+ * mounted root: zone_rootfs). Worker. from[] are specs of the --volumes-from containers;
+ * ro_non_recursive: of read-only binds. */
 int mounts_resolve(struct ct_spec *spec, const struct image *img, struct ct_spec *const *from,
-		   size_t n_from, struct err *err);
+		   size_t n_from, bool ro_non_recursive, struct err *err);
 /* Worker. Nothing may hide /proc: runc's rule and words. */
 int mounts_check_start(const struct ct_spec *spec, struct err *err);
 /* log.json alone (create, update). */

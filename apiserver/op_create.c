@@ -134,7 +134,7 @@ static int create_files(struct create_job *cj, const struct image *img, struct e
 		return rc;
 	if (failpoint("create.mounts"))
 		return err_kind(err, ERR_SYSTEM, "failpoint create.mounts");
-	if ((rc = mounts_resolve(spec, img, cj->from, cj->n_from, err)) < 0)
+	if ((rc = mounts_resolve(spec, img, cj->from, cj->n_from, cj->cr.ro_non_recursive, err)) < 0)
 		return rc;
 	if (failpoint("create.record"))
 		rc = err_kind(err, ERR_SYSTEM, "failpoint create.record");

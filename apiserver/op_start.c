@@ -231,6 +231,7 @@ static int step_networks(struct undo *u, struct err *err)
 
 		if (str_fmt(ifname, sizeof(ifname), "eth%zu", u->n_endpoints) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "too many networks");
+		endpoint_add_name(ep, jget_str(spec->config, "Hostname", ""));
 		if ((rc = network_attach(ep, spec->id, spec->name, netns, ifname, is_gw,
 					 is_gw ? want : NULL, is_gw ? n_want : 0, err)) < 0)
 			return rc;
@@ -407,27 +408,32 @@ static void start_done(struct job *job)
 	start_job_free(sj);
 }
 
-/* The running container that a mode "container:X" names; *out NULL for other modes. */
+/* The running container that a mode "container:X" names; *out NULL for other modes. Docker's words, which differ for
+ * the network. */
 static int find_joined(const struct container *ct, const char *key, const char *what,
 		       struct container **out, struct err *err)
 {
-	const char *mode = jget_str(ct->host_config, key, "");
+	const char *mode = jget_str(ct->host_config, key, ""), *ref = mode + strlen("container:");
+	bool net = str_eq(key, "NetworkMode");
 	struct container *other;
 
 	*out = NULL;
 	if (!str_starts(mode, "container:"))
 		return 0;
-	if (!(other = container_find(mode + strlen("container:"), err)))
+	if (!(other = container_find(ref, err)))
 		return err->code;
 	if (other == ct)
-		return err_kind(err, ERR_SYSTEM, "cannot join own %s", what);
-	if (other->st.status == CT_RESTARTING)
-		return err_kind(err, ERR_CONFLICT,
-				"Container %s is restarting, wait until the container is running",
-				mode + strlen("container:"));
+		return err_kind(err, ERR_SYSTEM, "cannot join own %s namespace", what);
 	if (!container_is_running(other))
-		return err_kind(err, ERR_CONFLICT, "cannot join %s of a non running container: %s",
-				what, mode + strlen("container:"));
+		return net ? err_kind(err, ERR_CONFLICT,
+				      "cannot join network namespace of a non running container: container %s is %s",
+				      other->name, container_status_name(other))
+			   : err_kind(err, ERR_SYSTEM, "failed to join %s namespace: container %s is not running",
+				      what, ref);
+	if (other->st.status == CT_RESTARTING)
+		return err_kind(err, net ? ERR_CONFLICT : ERR_SYSTEM,
+				"%s %s namespace%s: Container %s is restarting, wait until the container is running",
+				net ? "cannot join" : "failed to join", what, net ? " of container" : "", ref);
 	*out = other;
 	return 0;
 }
@@ -458,7 +464,7 @@ static int join_namespaces(struct start_job *sj, struct err *err)
 		if (str_eq(mode, "private") || str_eq(mode, "none"))
 			return err_kind(
 				err, ERR_SYSTEM,
-				"cannot join IPC of container %s: non-shareable IPC (hint: use "
+				"failed to join IPC namespace: container %s: non-shareable IPC (hint: use "
 				"IpcMode:shareable for the donor container)",
 				ipc->id);
 		sj->ipc_pid = ipc->st.pid;

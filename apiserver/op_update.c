@@ -99,7 +99,8 @@ static void update_done(struct job *job)
 	free(uj);
 }
 
-void op_update(struct container *ct, const char *body, size_t len, op_update_fn *done, void *arg)
+void op_update(struct container *ct, const char *body, size_t len, int api_version, op_update_fn *done,
+	       void *arg)
 {
 	struct update_job *uj = xcalloc(1, sizeof(*uj));
 	bool running = container_is_running(ct);
@@ -113,7 +114,7 @@ void op_update(struct container *ct, const char *body, size_t len, op_update_fn 
 	uj->job.run = update_run;
 	uj->job.done = update_done;
 	uj->job.what = "update";
-	if (update_request_apply(body, len, uj->spec->host_config, running, &uj->warnings,
+	if (update_request_apply(body, len, api_version, uj->spec->host_config, &uj->warnings,
 				 &uj->job.err) < 0) {
 		if (uj->job.err.kind == ERR_CONFLICT) /* with what the container has already */
 			err_wrap(&uj->job.err, uj->job.err.code, "Cannot update container %s",

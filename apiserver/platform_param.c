@@ -16,7 +16,7 @@ int platform_param(const struct req *r, const char *name, int since, struct want
 	if (req_version(r) < since || !v[0] || (!*v[0] && !v[1]))
 		return 0;
 	if (v[1])
-		return err_kind(err, ERR_BAD_PARAM, "multiple platforms are not supported");
+		return err_kind(err, ERR_BAD_PARAM, "multiple platform parameters not supported");
 	if ((rc = platform_parse_json(v[0], &out->p, err)) == 0)
 		out->given = true;
 	return rc;

@@ -20,6 +20,7 @@
 
 #include "cleanup.h"
 #include "client.h"
+#include "go_syntax.h"
 #include "reply.h"
 #include "str.h"
 
@@ -87,7 +88,7 @@ static const struct route routes[] = {
 	{ "POST",   "/images/{name}/push",           handle_image_push, 0 },
 	{ "POST",   "/images/{name}/tag",            handle_image_tag, 0 },
 	{ "DELETE", "/images/{name}",                handle_image_remove, 0 },
-	{ "POST",   "/commit",                       handle_commit, 0 },
+	{ "POST",   "/commit",                       handle_commit, BODY_JSON },
 	{ "POST",   "/build",                        handle_build, BODY_STREAM },
 	{ "POST",   "/session",                      handle_buildkit, 0 },
 	{ "POST",   "/grpc",                         handle_buildkit, 0 },
@@ -287,9 +288,31 @@ static bool is_json_or_replied(struct req *r)
 	return false;
 }
 
+/* Before anything that it names is looked for, as Docker does; an empty body is the handler's. */
+static bool parses_or_replied(struct req *r)
+{
+	cleanup_free char *text = NULL;
+	char why[160];
+
+	if (strspn(buf_str(&r->body), " \t\r\n") == r->body.len)
+		return true;
+	switch (go_syntax_check(r->body.p, r->body.len, why)) {
+	case GO_SYNTAX_OK:
+		return true;
+	case GO_SYNTAX_BAD:
+		text = xasprintf("invalid JSON: %s", why);
+		break;
+	case GO_SYNTAX_MORE:
+		text = xstrdup("unexpected content after JSON");
+		break;
+	}
+	reply_error_status(r->id, 400, text);
+	return false;
+}
+
 void route_call(struct req *r)
 {
-	if (!(r->route->flags & BODY_JSON) || is_json_or_replied(r))
+	if (!(r->route->flags & BODY_JSON) || (is_json_or_replied(r) && parses_or_replied(r)))
 		r->route->handler(r);
 }
 

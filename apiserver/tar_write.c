@@ -400,7 +400,7 @@ static int add_children(struct tar_writer *w, int fd, const char *as, struct err
 	if ((rc = read_names(fd, w->o.sorted, &names, err)) < 0)
 		return rc;
 	for (char **n = names; *n; n++) {
-		cleanup_free char *child = xasprintf("%s%s%s", as, *as ? "/" : "", *n);
+		cleanup_free char *child = xasprintf("%s%s%s", as, *as && !str_ends(as, "/") ? "/" : "", *n);
 		struct item it = { .dir_fd = fd, .leaf = *n, .as = child };
 
 		if (fstatat(fd, *n, &it.st, AT_SYMLINK_NOFOLLOW) < 0) {
@@ -428,7 +428,7 @@ static int add_dir(struct tar_writer *w, struct item *it, bool deep, struct err 
 			       err_sys(err, "open %s", it->as);
 	if (*it->as) {
 		xattrs_of(it, &pax);
-		name = xasprintf("%s/", it->as);
+		name = xasprintf("%s%s", it->as, str_ends(it->as, "/") ? "" : "/");
 		h = header_of(w, it, &pax);
 		h.name = name;
 		h.typeflag = '5';
@@ -480,7 +480,7 @@ static int add_path(struct tar_writer *w, int dir_fd, const char *path, const ch
 	cleanup_fd int fd = -1;
 	size_t len = strlen(name);
 
-	while (len && name[len - 1] == '/')
+	while (len > 1 && name[len - 1] == '/') /* "/" is the root's own name */
 		name[--len] = '\0';
 	it.as = name;
 	if (slash) {

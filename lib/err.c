@@ -4,6 +4,7 @@
  */
 #include "err.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,9 +31,14 @@ static int sysnum_v(struct err *err, int errnum, const char *fmt, va_list ap)
 	err->code = e ? -e : -EIO;
 	err->kind = ERR_SYSTEM;
 	n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		/* per thread in glibc (2.32 on), constant text in musl */
-		snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", strerror(e ? e : EIO));
+	if (n >= 0 && (size_t)n < sizeof(err->msg)) {
+		/* per thread in glibc (2.32 on), constant text in musl; clients know Go's texts, which begin with
+		 * a small letter */
+		const char *why = strerror(e ? e : EIO);
+
+		snprintf(err->msg + n, sizeof(err->msg) - n, ": %c%s",
+			 islower((unsigned char)why[1]) || why[1] == ' ' ? tolower((unsigned char)why[0]) : why[0], why + 1);
+	}
 	return err->code;
 }
 

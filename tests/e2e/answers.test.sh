@@ -23,6 +23,34 @@ json_must_say_so() {
 	api POST "/containers/create?name=$C" -H 'Content-Type: application/json; charset=utf-8' -d '{"Image":"busybox"}' >"$T/o"; eq "$(status)" 201
 	has "$(curl -sI --unix-socket "$SOCK" http://d/_ping)" "Content-Length: 0"
 }
+json_is_read_first() { # before what the path names is looked for; in Go's words
+	local p; for p in /containers/nosuch/exec /containers/nosuch/update /exec/nosuch/start "/commit?container=nosuch" /networks/nosuch/connect /volumes/create /networks/create /auth; do
+		api POST "$p" -H 'Content-Type: application/json' -d '{invalid' >"$T/o"; eq "$(status)" 400 "$p"; has "$(cat "$T/o")" "invalid JSON: invalid character 'i' looking for beginning of object key string"
+		api POST "$p" -H 'Content-Type: application/json' -d '{} trailing' >"$T/o"; eq "$(status)" 400 "$p"; has "$(cat "$T/o")" "unexpected content after JSON"
+		api POST "$p" -H 'Content-Type: text/plain' -d '{}' >"$T/o"; eq "$(status)" 400 "$p"; has "$(cat "$T/o")" "unsupported Content-Type header (text/plain)"
+	done
+}
+sizes_of_a_terminal() {
+	out docker run -dt --name "$C" busybox sleep 300; local e q; e=$(api POST "/containers/$C/exec" -H 'Content-Type: application/json' -d '{"Cmd":["true"]}' | sed 's/.*"Id":"//; s/".*//')
+	for q in '|invalid resize height \"\": invalid syntax' 'h=1|invalid resize width \"\": invalid syntax' 'h=x&w=1|invalid resize height \"x\": invalid syntax' 'h=-100&w=1|invalid resize height \"-100\": value out of range' 'h=1&w=4294967296|invalid resize width \"4294967296\": value out of range'; do
+		has "$(api POST "/containers/$C/resize?${q%%|*}")" "${q#*|}"; eq "$(status)" 400; has "$(api POST "/exec/$e/resize?${q%%|*}")" "${q#*|}"; eq "$(status)" 400
+	done
+	api POST "/containers/$C/resize?h=40&w=70000" >/dev/null; eq "$(status)" 200
+}
+who_an_exec_runs_as() { # is looked up when it is made
+	out docker run -d --name "$C" busybox sleep 300; rc 1 docker exec -u nosuch "$C" true; has "$ERR" "Error response from daemon: unable to find user nosuch: no matching entries in passwd file"
+	rc 1 docker exec -u 0:nosuch "$C" true; has "$ERR" "unable to find group nosuch: no matching entries in group file"; api POST "/containers/$C/exec" -H 'Content-Type: application/json' -d '{"Cmd":["true"],"User":"nosuch"}' >/dev/null; eq "$(status)" 400
+	out docker exec -u nobody "$C" id -u; eq "$OUT" 65534; out docker exec -u 77:88 "$C" id -g; eq "$OUT" 88
+}
+joined_that_do_not_run() {
+	docker create --name "$C" busybox true >/dev/null; local id; id=$(i "$C" '{{.Id}}'); docker create --name "${C}b" --pid "container:$C" busybox true >/dev/null; docker create --name "${C}c" --net "container:$C" busybox true >/dev/null
+	has "$(api POST "/containers/${C}b/start")" "failed to join PID namespace: container $id is not running"; eq "$(status)" 500
+	has "$(api POST "/containers/${C}c/start")" "cannot join network namespace of a non running container: container $C is created"; eq "$(status)" 409
+}
+older_clients() { # what they could not know is as it was then
+	mkdir -p "$T/a/m"; api POST "/v1.43/containers/create?name=$C" -H 'Content-Type: application/json' -d "{\"Image\":\"busybox\",\"HostConfig\":{\"Binds\":[\"$T/a:/a:ro\"],\"PidsLimit\":16}}" >/dev/null; eq "$(status)" 201; has "$(cat "$ROOT"/zones/*/config/zone.json 2>/dev/null; docker start "$C" >/dev/null; cat "$ROOT/zones/$(uuid_of "$C")/config/config.json")" '"ro"'; hasnt "$(cat "$ROOT/zones/$(uuid_of "$C")/config/config.json")" rro
+	api POST "/v1.39/containers/$C/update" -H 'Content-Type: application/json' -d '{"PidsLimit":32}' >/dev/null; eq "$(status)" 200; eq "$(i "$C" '{{.HostConfig.PidsLimit}}')" 16; api POST "/v1.40/containers/$C/update" -H 'Content-Type: application/json' -d '{"PidsLimit":32}' >/dev/null; eq "$(i "$C" '{{.HostConfig.PidsLimit}}')" 32
+}
 far_times() {
 	out docker run --name "$C" busybox echo x
 	out docker logs --until 99999999999 "$C"; eq "$OUT" x
@@ -75,5 +103,5 @@ mode_of_volumes_from() {
 	eq "$(docker inspect -f '{{(index .Mounts 0).Mode}},{{(index .Mounts 0).RW}}' "${C}b")" ",false"
 }
 
-for c in a_failed_start_is_told_once another_platform json_must_say_so far_times the_head_comes_before_the_output no_terminal \
+for c in a_failed_start_is_told_once another_platform json_must_say_so json_is_read_first sizes_of_a_terminal who_an_exec_runs_as joined_that_do_not_run older_clients far_times the_head_comes_before_the_output no_terminal \
 	sizes_are_of_files events_of_top_and_commit mode_of_volumes_from; do check "$c" "$c"; done

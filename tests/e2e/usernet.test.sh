@@ -9,6 +9,11 @@ net() { out D network create "$@"; }
 gone_nets() { D network rm "${C}n" "${C}m" >/dev/null 2>&1; }
 names() { out D exec "$C" nslookup "$1"; has "$OUT" "$2"; }
 
+t_hostname_is_a_name() {
+	net "${C}n"; out D run -d --name "$C" -h "foo$C" --network "${C}n" busybox sleep 300; out D run -d --name "${C}b" --network "${C}n" busybox sleep 300; out D exec "${C}b" ping -c1 -W2 "foo$C"
+	out D network create "${C}m"; out D network connect "${C}m" "$C"; out D run --rm --network "${C}m" busybox ping -c1 -W2 "foo$C"; eq "$(i "$C" "{{json (index .NetworkSettings.Networks \"${C}m\").DNSNames}}")" "[\"$C\",\"$(i "$C" '{{slice .Id 0 12}}')\",\"foo$C\"]"
+	D rm -f "$C" "${C}b" >/dev/null; gone_nets
+}
 t_link_local() { # addresses besides the network's own; all that is wrong is told at once
 	net "${C}n"; out D run -d --name "$C" --network "${C}n" --link-local-ip 169.254.7.8 --link-local-ip 169.254.7.9 busybox sleep 300; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.8/16"; has "$OUT" "169.254.7.9/16"
 	eq "$(i "$C" "{{json (index .NetworkSettings.Networks \"${C}n\").IPAMConfig.LinkLocalIPs}}")" '["169.254.7.8","169.254.7.9"]'; engine_kill; engine_start; out D restart -t 0 "$C"; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.9/16"

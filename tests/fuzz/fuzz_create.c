@@ -80,7 +80,7 @@ static void fuzz_update(const char *text, size_t len)
 
 	if (create_request_parse(small, strlen(small), 151, &cr, &err) < 0)
 		abort();
-	if (update_request_apply(text, len, cr.host_config, true, &warnings, &err) >= 0)
+	if (update_request_apply(text, len, 151, cr.host_config, &warnings, &err) >= 0)
 		strv_free(warnings);
 	create_request_fini(&cr);
 }

@@ -711,8 +711,8 @@ static void test_update(void **state)
 			151);
 		struct err err = { 0 };
 		char **warnings = NULL;
-		int rc = update_request_apply(rows[i].body, strlen(rows[i].body), cr.host_config,
-					      true, &warnings, &err);
+		int rc = update_request_apply(rows[i].body, strlen(rows[i].body), 151, cr.host_config,
+					      &warnings, &err);
 
 		if (rows[i].key) {
 			if (rc < 0)

@@ -297,9 +297,9 @@ static void test_err(void **state)
 	(void)state;
 	errno = ENOENT;
 	assert_int_equal(err_sys(&err, "open %s", "/x"), -ENOENT);
-	assert_string_equal(err.msg, "open /x: No such file or directory");
+	assert_string_equal(err.msg, "open /x: no such file or directory");
 	assert_int_equal(err_wrap(&err, -ENOENT, "start %s", "web"), -ENOENT);
-	assert_string_equal(err.msg, "start web: open /x: No such file or directory");
+	assert_string_equal(err.msg, "start web: open /x: no such file or directory");
 	assert_int_equal(err_http_status(ERR_CONFLICT), 409);
 	err_kind(&err, ERR_NOT_FOUND, "No such container: %s", "x");
 	assert_int_equal(err_http_status(err.kind), 404);
