@@ -71,15 +71,22 @@ static int parse_time(struct req *r, const char *name, int64_t *out, struct err 
 	cleanup_free char *seconds = NULL;
 	int64_t whole;
 	bool nanos;
+	int rc;
 
 	*out = 0;
-	if (str_empty(s) || str_eq(s, "0") || parse_unix_time_ns(s, out) == 0)
+	if (str_empty(s) || str_eq(s, "0"))
 		return 0;
+	if ((rc = parse_unix_time_ns(s, out)) == 0) {
+		if (*out == 0) /* which says that there is none */
+			*out = str_eq(name, "since") ? -1 : 1;
+		return 0;
+	}
 	dot = strchr(s, '.');
 	seconds = xstrndup(s, dot ? (size_t)(dot - s) : strlen(s));
 	nanos = dot && parse_i64(seconds, INT64_MIN, INT64_MAX, &whole) == 0;
-	return err_kind(err, ERR_BAD_PARAM, "invalid value for \"%s\": invalid timestamp \"%s\": invalid %s \"%s\": invalid syntax",
-			name, s, nanos ? "nanoseconds" : "seconds", nanos ? dot + 1 : seconds);
+	return err_kind(err, ERR_BAD_PARAM, "invalid value for \"%s\": invalid timestamp \"%s\": invalid %s \"%s\": %s",
+			name, s, nanos ? "nanoseconds" : "seconds", nanos ? dot + 1 : seconds,
+			rc == -ERANGE ? "value out of range" : "invalid syntax");
 }
 
 static int logs_parse(struct req *r, struct log_read_opts *o, struct err *err)

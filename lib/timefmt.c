@@ -10,7 +10,8 @@
 #include "failpoint.h"
 #include "str.h"
 
-#define NS 1000000000LL
+#define NS	   1000000000LL
+#define UNIX_MAX_S 9223372035LL
 
 int64_t now_ns(void)
 {
@@ -97,7 +98,6 @@ int parse_unix_time_ns(const char *s, int64_t *out_ns)
 	const char *end, *dot;
 	char sec[24];
 	int64_t v, frac = 0;
-	bool neg;
 	int rc;
 
 	if (str_empty(s))
@@ -108,18 +108,16 @@ int parse_unix_time_ns(const char *s, int64_t *out_ns)
 		return -EINVAL;
 	memcpy(sec, s, (dot ? dot : end) - s);
 	sec[(dot ? dot : end) - s] = '\0';
-	neg = sec[0] == '-';
-	/* what does not fit into nanoseconds (the year 2262) is that far away */
-	if ((rc = parse_i64(sec, -9223372035LL, 9223372035LL, &v)) == -ERANGE)
-		v = neg ? -9223372035LL : 9223372035LL;
-	else if (rc < 0)
+	if ((rc = parse_i64(sec, INT64_MIN, INT64_MAX, &v)) < 0)
 		return rc;
+	/* what does not fit into nanoseconds (the year 2262) is that far away */
+	v = v < -UNIX_MAX_S ? -UNIX_MAX_S : v > UNIX_MAX_S ? UNIX_MAX_S : v;
 	if (dot) {
-		if (count_digits(dot + 1, end) != (size_t)(end - dot - 1) || end - dot - 1 > 20)
+		if (!dot[1] || count_digits(dot + 1, end) != (size_t)(end - dot - 1) || end - dot - 1 > 20)
 			return -EINVAL;
 		frac = fraction_ns(dot + 1, (size_t)(end - dot - 1));
 	}
-	*out_ns = v * NS + (neg ? -frac : frac);
+	*out_ns = v * NS + frac; /* the fraction counts forward, also of a negative number */
 	return 0;
 }
 

@@ -567,7 +567,9 @@ static void wake(struct log_waiter *w) /* any thread, under the set's lock */
 
 static int64_t until_left_ns(const struct reader *r)
 {
-	return r->rq.until_ns - now_ns() + UNTIL_GRACE_NS;
+	int64_t from = now_ns() - UNTIL_GRACE_NS;
+
+	return r->rq.until_ns > from ? r->rq.until_ns - from : 0;
 }
 
 /* The clock is looked at again before: it may be set. */

@@ -106,6 +106,85 @@ t_bad_options() {
 	rc 125 D run --rm --log-opt mode=fast busybox true; has "$ERR" "logging mode not supported: fast"
 	eq "$(D ps -aq --filter status=created | wc -l)" 0
 }
+# since and until as clients may send them; what is shown is what dockerd 20.10 shows of the same file
+t_since_values() {
+	local l q want; out D create --name "$C" busybox true; l=$(log_of "$C"); mkdir -p "${l%/*}"
+	while read -r c t; do echo "{\"log\":\"$c\\n\",\"stream\":\"stdout\",\"time\":\"$t\"}"; done >"$l" <<-E
+		a 1969-12-31T23:59:58.5Z
+		b 1970-01-01T00:00:00Z
+		c 1970-01-01T00:00:00.5Z
+		d 2026-08-22T12:34:56.000000001Z
+		e 2026-08-22T12:34:56.5Z
+		f 2026-08-22T12:34:57Z
+		g 2250-01-01T00:00:00Z
+	E
+	while read -r want q; do
+		eq "$(api GET "/containers/$C/logs?stdout=1&$q" | tr -cd a-g)" "${want#-}" "$q"; eq "$(status)" 200 "$q"
+	done <<-E
+		abcdefg until=0
+		abcdefg since=&until=
+		ab until=0.000000000
+		bcdefg since=0.000000000
+		ab until=-0
+		bcdefg since=-1
+		abcdefg since=-2
+		bcdefg since=-1.5
+		a until=-1
+		- until=-2
+		a until=-1.6
+		cdefg since=-0.5
+		defg since=1
+		defg since=%2B1
+		defg since=00000001
+		cdefg since=0.5
+		cdef since=0.50000000001&until=4000000000
+		defg since=1787402096.000000001
+		efg since=1787402096.000000002
+		efg since=1787402096.5
+		efg since=1787402096.50
+		fg since=1787402096.500000001
+		abcde until=1787402096.5
+		abcd until=1787402096.4999999999
+		abcdef until=1787402097
+		e since=1787402096.5&until=1787402096.5
+		- since=1787402097&until=1787402096
+		- since=9223372036
+		abcdefg until=9223372036
+		abcdefg until=9223372037&follow=1
+		- since=9223372036854775807
+		abcdefg since=-9223372036854775808
+		- until=-9223372036854775808&follow=1
+	E
+	while read -r q; do
+		has "$(api GET "/containers/$C/logs?stdout=1&since=$q")" "invalid value for \\\"since\\\": invalid timestamp \\\"$q\\\": invalid " "$q"; eq "$(status)" 400 "$q"
+	done <<-E
+		.5
+		1.
+		1.x
+		1.-5
+		1e3
+		x
+		0x10
+		1_000
+		10m
+		2026-08-22T12:34:56Z
+		1787402096.1234567890123456789012
+	E
+	has "$(api GET "/containers/$C/logs?stdout=1&until=9223372036854775808")" 'invalid seconds \"9223372036854775808\": value out of range'
+	has "$(api GET "/containers/$C/logs?stdout=1&until=-9223372036854775809")" 'value out of range'
+	while read -r want q; do # what the client makes of dates and durations
+		# shellcheck disable=SC2086 # words
+		eq "$(D logs $q "$C" | tr -cd a-g)" "$want" "$q"
+	done <<-E
+		efg --since 2026-08-22T12:34:56.5Z
+		efg --since 2026-08-22T14:34:56.5+02:00
+		abcde --until 2026-08-22T05:34:56.5-07:00
+		defg --since 2026-08-22
+		defg --since 1969-12-31T23:59:59Z --since 2026-08-22T12:34
+		ab --until 1970-01-01T00:00:00Z
+		g --since -1h
+	E
+}
 t_tag() {
 	out D run --name "$C" --label s=web-1 --log-opt 'tag={{with index .ContainerLabels "s"}}{{index (split . "-") 0 | upper}}{{end}}/{{.Name}}' busybox echo x
 	eq "$(D logs --details "$C")" "tag=WEB%2F$C x"; has "$(cat "$(log_of "$C")")" "\"attrs\":{\"tag\":\"WEB/$C\"}"
