@@ -20,7 +20,7 @@
 #include "sink_syslog.h"
 
 #define SINK_BATCH_BYTES (64 * 1024)
-#define SINK_OTLP_BYTES	 (256 * 1024) /* a request, before it is compressed */
+#define SINK_OTLP_BYTES	 (128 * 1024) /* a request, before it is compressed */
 #define SINK_BATCH_LINES 1024
 
 enum sink_driver { SINK_SYSLOG, SINK_FLUENTD, SINK_GELF, SINK_OTLP };
