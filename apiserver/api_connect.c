@@ -13,6 +13,7 @@
 #include "container.h"
 #include "ct_check.h"
 #include "ct_config.h"
+#include "endpoint_opts.h"
 #include "jget.h"
 #include "job.h"
 #include "lifecycle.h"
@@ -128,8 +129,11 @@ static int connect_run(struct job *job, struct err *err)
 		return rc;
 	endpoint_add_name(&op->ep, jget_str(op->spec->config, "Hostname", ""));
 	if ((rc = zone_get_netns(op->spec->uuid, &netns, err)) < 0 ||
-	    (rc = network_free_ifname(netns, ifname, err)) < 0 ||
-	    (rc = network_attach(&op->ep, op->spec->id, op->spec->name, netns, ifname, is_gw, want,
+	    (rc = network_free_ifname(netns, ifname, err)) < 0)
+		return rc;
+	if (endpoint_ifname(&op->ep))
+		str_copy(ifname, sizeof(ifname), endpoint_ifname(&op->ep));
+	if ((rc = network_attach(&op->ep, op->spec->id, op->spec->name, netns, ifname, is_gw, want,
 				 n_want, err)) < 0)
 		return rc;
 	if (network_files_connect(op->spec, &op->ep, &ignored) < 0)

@@ -281,7 +281,17 @@ static void info_registries(struct jw *w)
 	jw_end(w);
 }
 
-static void info_runtimes(struct jw *w)
+/* Up to 1.48 there was a second ID in it, of what was expected. */
+static void info_commit(struct jw *w, const char *key, const char *id, int api_version)
+{
+	jw_obj(w, key);
+	jw_str(w, "ID", id);
+	if (api_version < 149)
+		jw_str(w, "Expected", id);
+	jw_end(w);
+}
+
+static void info_runtimes(struct jw *w, int api_version)
 {
 	const struct system_facts *f = system_facts();
 	const char *runtime = conf_str(engine->conf, "default-runtime");
@@ -298,14 +308,12 @@ static void info_runtimes(struct jw *w)
 	jw_bool(w, "LiveRestoreEnabled", true);
 	jw_str(w, "Isolation", "");
 	jw_str(w, "InitBinary", conf_str(engine->conf, "init-path"));
-	jw_raw(w, "ContainerdCommit", "{\"ID\":\"\"}");
-	jw_obj(w, "RuncCommit");
-	jw_str(w, "ID", str_eq(runtime, "runc") ? f->runc_commit : f->crun_commit);
-	jw_end(w);
-	jw_raw(w, "InitCommit", "{\"ID\":\"\"}");
+	info_commit(w, "ContainerdCommit", "", api_version);
+	info_commit(w, "RuncCommit", str_eq(runtime, "runc") ? f->runc_commit : f->crun_commit, api_version);
+	info_commit(w, "InitCommit", "", api_version);
 }
 
-static void info_security(struct jw *w)
+static void info_security(struct jw *w, int api_version)
 {
 	const char *profile = conf_str(engine->conf, "seccomp-profile");
 	bool unconfined = str_eq(profile, "unconfined");
@@ -318,7 +326,8 @@ static void info_security(struct jw *w)
 	if (engine->cgroup_mode == CGROUP_V2)
 		jw_str(w, NULL, "name=cgroupns");
 	jw_end(w);
-	jw_raw(w, "FirewallBackend", "{\"Driver\":\"nftables\"}");
+	if (api_version >= 149)
+		jw_raw(w, "FirewallBackend", "{\"Driver\":\"nftables\"}");
 	jw_raw(w, "CDISpecDirs", "[]");
 	jw_arr(w, "Warnings");
 	if (!engine->swap_limit)
@@ -335,6 +344,8 @@ static void info_reply(uint64_t req)
 	struct buf b = BUF_INIT;
 	struct jw w = JW(&b);
 	const struct system_facts *f = system_facts();
+	const struct req *r = req_by_id(req);
+	int api_version = r ? req_version(r) : 0;
 
 	jw_obj(&w, NULL);
 	jw_str(&w, "ID", engine->engine_id);
@@ -353,8 +364,12 @@ static void info_reply(uint64_t req)
 	jw_raw(&w, "Labels", "[]");
 	jw_bool(&w, "ExperimentalBuild", true);
 	jw_str(&w, "ServerVersion", SDC_VERSION);
-	info_runtimes(&w);
-	info_security(&w);
+	info_runtimes(&w, api_version);
+	info_security(&w, api_version);
+	if (api_version < 150) {
+		jw_bool(&w, "BridgeNfIptables", false);
+		jw_bool(&w, "BridgeNfIp6tables", false);
+	}
 	jw_end(&w);
 	reply_json(req, 200, &b);
 }

@@ -12,6 +12,7 @@
 #include "apiserver/ct_check.h"
 #include "buf.h"
 #include "cleanup.h"
+#include "endpoint_opts.h"
 #include "jget.h"
 #include "str.h"
 
@@ -131,6 +132,7 @@ static void endpoint_faults(const char *network, const json_t *ep, struct buf *b
 	if (ip6[0] && !is_ip(AF_INET6, ip6))
 		buf_printf(b, "\ninvalid IPv6 address: %.100s", ip6);
 	link_local_faults(ipam, b);
+	endpoint_opts_faults(jget_obj(ep, "DriverOpts"), b);
 }
 
 int endpoints_check(const json_t *networking, struct err *err)

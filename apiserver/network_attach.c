@@ -18,6 +18,7 @@
 
 #include "cleanup.h"
 #include "conntrack.h"
+#include "endpoint_opts.h"
 #include "netlink.h"
 #include "network_linger.h"
 #include "network_private.h"
@@ -291,7 +292,9 @@ static int plug_in(const struct plan *p, const struct endpoint *ep, int netns_fd
 	}
 	if (rc < 0) {
 		host_name[0] = '\0';
-		return rc;
+		return rc == -EEXIST ? err_kind(err, ERR_SYSTEM, "error renaming interface to \"%s\": file exists",
+						ifname)
+				     : rc;
 	}
 	if (default_route) {
 		in.gateway = p->gateway;
@@ -359,6 +362,7 @@ int network_attach(struct endpoint *ep, const char *ct_id, const char *ct_name, 
 		if ((rc = check_link_locals(ep, &p, err)) < 0 ||
 		    (rc = publish(ep, &p, ct_name, want, n_want, err)) < 0 ||
 		    (rc = plug_in(&p, ep, netns_fd, ifname, default_route, host_name, err)) < 0 ||
+		    (rc = endpoint_sysctls_set(ep, ifname, netns_fd, err)) < 0 ||
 		    (rc = firewall_ports_add(ep, err)) < 0) {
 			undo_attach(ep, ct_id, host_name);
 			return rc;

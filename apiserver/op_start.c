@@ -24,6 +24,7 @@
 #include "apiserver/child.h"
 #include "apiserver/ct_config.h"
 #include "apiserver/ct_ops.h"
+#include "apiserver/endpoint_opts.h"
 #include "apiserver/engine.h"
 #include "apiserver/events.h"
 #include "apiserver/health.h"
@@ -229,8 +230,7 @@ static int step_networks(struct undo *u, struct err *err)
 		char ifname[16];
 		bool is_gw = u->n_endpoints == gw;
 
-		if (str_fmt(ifname, sizeof(ifname), "eth%zu", u->n_endpoints) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "too many networks");
+		endpoint_name_at(spec->endpoints, spec->n_endpoints, u->n_endpoints, ifname);
 		endpoint_add_name(ep, jget_str(spec->config, "Hostname", ""));
 		if ((rc = network_attach(ep, spec->id, spec->name, netns, ifname, is_gw,
 					 is_gw ? want : NULL, is_gw ? n_want : 0, err)) < 0)

@@ -50,6 +50,7 @@ joined_that_do_not_run() {
 older_clients() { # what they could not know is as it was then
 	mkdir -p "$T/a/m"; api POST "/v1.43/containers/create?name=$C" -H 'Content-Type: application/json' -d "{\"Image\":\"busybox\",\"HostConfig\":{\"Binds\":[\"$T/a:/a:ro\"],\"PidsLimit\":16}}" >/dev/null; eq "$(status)" 201; has "$(cat "$ROOT"/zones/*/config/zone.json 2>/dev/null; docker start "$C" >/dev/null; cat "$ROOT/zones/$(uuid_of "$C")/config/config.json")" '"ro"'; hasnt "$(cat "$ROOT/zones/$(uuid_of "$C")/config/config.json")" rro
 	api POST "/v1.39/containers/$C/update" -H 'Content-Type: application/json' -d '{"PidsLimit":32}' >/dev/null; eq "$(status)" 200; eq "$(i "$C" '{{.HostConfig.PidsLimit}}')" 16; api POST "/v1.40/containers/$C/update" -H 'Content-Type: application/json' -d '{"PidsLimit":32}' >/dev/null; eq "$(i "$C" '{{.HostConfig.PidsLimit}}')" 32
+	eq "$(api GET /v1.48/info | jq -c '[.BridgeNfIptables, .BridgeNfIp6tables, has("FirewallBackend"), .RuncCommit.ID == .RuncCommit.Expected]')" '[false,false,false,true]'; eq "$(api GET /v1.51/info | jq -c '[has("BridgeNfIptables"), has("FirewallBackend"), (.RuncCommit | has("Expected"))]')" '[false,true,false]'
 }
 far_times() {
 	out docker run --name "$C" busybox echo x

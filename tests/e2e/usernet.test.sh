@@ -14,6 +14,15 @@ t_hostname_is_a_name() {
 	out D network create "${C}m"; out D network connect "${C}m" "$C"; out D run --rm --network "${C}m" busybox ping -c1 -W2 "foo$C"; eq "$(i "$C" "{{json (index .NetworkSettings.Networks \"${C}m\").DNSNames}}")" "[\"$C\",\"$(i "$C" '{{slice .Id 0 12}}')\",\"foo$C\"]"
 	D rm -f "$C" "${C}b" >/dev/null; gone_nets
 }
+t_endpoint_options() { # the interface's name and its sysctls
+	net "${C}n"; net "${C}m"; local o=com.docker.network.endpoint
+	out D run -d --name "$C" --network "name=${C}n,driver-opt=$o.ifname=eth1,\"driver-opt=$o.sysctls=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.rp_filter=2\"" --network "${C}m" busybox sleep 300
+	out D exec "$C" ip -o -4 addr; like "$OUT" "eth1 .*$(ip_in "$C" "${C}n")"; like "$OUT" "eth0 .*$(ip_in "$C" "${C}m")"; out D exec "$C" cat /proc/sys/net/ipv4/conf/eth1/log_martians /proc/sys/net/ipv4/conf/eth1/rp_filter; eq "$OUT" $'1\n2'
+	eq "$(cat /proc/sys/net/ipv4/conf/all/log_martians)" 0; D network disconnect "${C}m" "$C"; rc 1 D network connect --driver-opt "$o.ifname=eth1" "${C}m" "$C"; has "$ERR" "error renaming interface"; out D network connect --driver-opt "$o.ifname=web0" "${C}m" "$C"; out D exec "$C" ip -o -4 addr show web0
+	local s; for s in net.ipv4.conf.eth0.x=1 net.ipx.conf.IFNAME.x=1 net.ipv4.../x.IFNAME.y=1 kernel.a.b.IFNAME.c=1; do rc 125 D run --rm --network "name=${C}n,driver-opt=$o.sysctls=$s" busybox true; has "$ERR" "unrecognised network interface sysctl '"; done
+	rc 125 D run --rm --network "name=${C}n,driver-opt=$o.sysctls=net.ipv4.conf.IFNAME.nosuch=1" busybox true; has "$ERR" "is not a sysctl file"; rc 125 D run --rm --network "name=${C}n,driver-opt=$o.ifname=a/b" busybox true; has "$ERR" "invalid interface name 'a/b'"
+	D rm -f "$C" >/dev/null; gone_nets
+}
 t_link_local() { # addresses besides the network's own; all that is wrong is told at once
 	net "${C}n"; out D run -d --name "$C" --network "${C}n" --link-local-ip 169.254.7.8 --link-local-ip 169.254.7.9 busybox sleep 300; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.8/16"; has "$OUT" "169.254.7.9/16"
 	eq "$(i "$C" "{{json (index .NetworkSettings.Networks \"${C}n\").IPAMConfig.LinkLocalIPs}}")" '["169.254.7.8","169.254.7.9"]'; engine_kill; engine_start; out D restart -t 0 "$C"; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.9/16"
