@@ -10,16 +10,15 @@
  */
 #include "apiserver/build_priv.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "apiserver/build_source.h"
+#include "apiserver/dockerignore.h"
 #include "apiserver/url_source.h"
 #include "cleanup.h"
 #include "fs.h"
@@ -116,175 +115,8 @@ static bool is_archive(const char *p, size_t n)
 
 /* ---- .dockerignore ---- */
 
-char **dockerignore_parse(const char *text)
-{
-	cleanup_strv char **lines =
-		strv_split(str_starts(text, "\xef\xbb\xbf") ? text + 3 : text, '\n');
-	char **out = strv_split("", ' ');
-
-	for (char **l = lines; *l; l++) {
-		char *s = *l;
-		bool negated;
-		size_t n;
-		cleanup_free char *clean = NULL, *rule = NULL;
-
-		if (*s == '#')
-			continue;
-		while (isspace((unsigned char)*s))
-			s++;
-		for (n = strlen(s); n && isspace((unsigned char)s[n - 1]); n--)
-			;
-		s[n] = '\0';
-		if (!*s)
-			continue;
-		negated = *s == '!';
-		s += negated;
-		while (isspace((unsigned char)*s))
-			s++;
-		clean = build_path_clean(s);
-		rule = xasprintf("%s%s", negated ? "!" : "", clean);
-		if (*clean && (*s == '/' || !build_path_leads_out(s)))
-			strv_add(&out, rule);
-	}
-	return out;
-}
-
-/* One of [...]; *end is left behind it. */
-static bool match_class(const char **pp, char c)
-{
-	const char *p = *pp + 1;
-	bool negated = *p == '^', hit = false, first = true;
-
-	p += negated;
-	for (; *p && (*p != ']' || first); first = false) {
-		char lo, hi;
-
-		if (*p == '\\' && p[1])
-			p++;
-		lo = hi = *p++;
-		if (*p == '-' && p[1] && p[1] != ']') {
-			p++;
-			if (*p == '\\' && p[1])
-				p++;
-			hi = *p++;
-		}
-		hit |= lo <= c && c <= hi;
-	}
-	*pp = *p ? p + 1 : p;
-	return hit != negated;
-}
-
-static bool match(const char *p, const char *s, unsigned *budget);
-
-/* Behind "**": any number of whole parts, and at the end anything. */
-static bool match_parts(const char *p, const char *s, unsigned *budget)
-{
-	p += *p == '/';
-	if (!*p)
-		return true;
-	for (;;) {
-		if (match(p, s, budget))
-			return true;
-		if (!(s = strchr(s, '/')))
-			return false;
-		s++;
-	}
-}
-
-/* ** takes any number of whole parts, * and ? nothing with a slash. budget bounds the work. */
-static bool match(const char *p, const char *s, unsigned *budget)
-{
-	while (*p) {
-		if (!*budget)
-			return false;
-		--*budget;
-		if (p[0] == '*' && p[1] == '*')
-			return match_parts(p + 2, s, budget);
-		if (*p == '*') {
-			for (p++;; s++) {
-				if (match(p, s, budget))
-					return true;
-				if (!*s || *s == '/')
-					return false;
-			}
-		}
-		if (!*s)
-			return false;
-		if (*p == '[') {
-			if (!match_class(&p, *s))
-				return false;
-			s++;
-			continue;
-		}
-		if (*p == '?') {
-			if (*s == '/')
-				return false;
-		} else {
-			if (*p == '\\' && p[1])
-				p++;
-			if (*p != *s)
-				return false;
-		}
-		p++;
-		s++;
-	}
-	return !*s;
-}
-
-/* "**" before plain text takes whatever ends with that: "**.log" is any file of that kind. */
-static bool match_end(const char *plain, const char *s)
-{
-	return str_ends(s, plain) || (*plain == '/' && str_eq(s, plain + 1));
-}
-
-static bool match_whole(const char *p, const char *s)
-{
-	unsigned budget = 200000;
-
-	if (str_starts(p, "**") && !strpbrk(p + 2, "*?[]\\"))
-		return match_end(p + 2, s);
-	return match(p, s, &budget);
-}
-
-/* The path itself, or a folder that it is in. */
-static bool matches_or_parent(const char *pattern, const char *path)
-{
-	cleanup_free char *s = xstrdup(path);
-	char *slash;
-
-	for (;;) {
-		if (match_whole(pattern, s))
-			return true;
-		if (!(slash = strrchr(s, '/')))
-			return false;
-		*slash = '\0';
-	}
-}
-
-bool dockerignore_excludes(char *const *patterns, const char *path)
-{
-	bool out = false;
-
-	for (; *patterns; patterns++) {
-		bool negated = **patterns == '!';
-
-		if (out == negated && matches_or_parent(*patterns + negated, path))
-			out = !negated;
-	}
-	return out;
-}
-
-static bool has_exception(char *const *patterns)
-{
-	for (; *patterns; patterns++)
-		if (**patterns == '!')
-			return true;
-	return false;
-}
-
 struct pruner {
-	char *const *patterns;
-	bool exceptions;
+	const struct dockerignore *rules;
 };
 
 static int prune(const struct pruner *pr, int dir_fd, const char *prefix, int depth,
@@ -293,7 +125,7 @@ static int prune(const struct pruner *pr, int dir_fd, const char *prefix, int de
 static int prune_one(const struct pruner *pr, int dir_fd, const char *name, const char *path,
 		     int depth, struct err *err)
 {
-	bool out = dockerignore_excludes(pr->patterns, path);
+	bool out = dockerignore_excludes(pr->rules, path);
 	cleanup_fd int fd = -1;
 	struct stat st;
 	int rc;
@@ -302,7 +134,7 @@ static int prune_one(const struct pruner *pr, int dir_fd, const char *name, cons
 		return 0;
 	if (!S_ISDIR(st.st_mode))
 		return out && unlinkat(dir_fd, name, 0) < 0 ? err_sys(err, "remove %s", path) : 0;
-	if (out && !pr->exceptions)
+	if (out && !dockerignore_has_exceptions(pr->rules))
 		return fs_remove_tree(dir_fd, name, err);
 	fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -365,9 +197,8 @@ static int read_in_context(int root_fd, const char *path, size_t max, struct buf
 static int apply_dockerignore(int root_fd, struct err *err)
 {
 	cleanup_buf struct buf text = BUF_INIT;
-	cleanup_strv char **patterns = NULL;
+	struct dockerignore *rules;
 	struct err none = { 0 };
-	struct pruner pr = { 0 };
 	int rc = read_in_context(root_fd, "/.dockerignore", IGNORE_MAX, &text, &none);
 
 	if (rc == -ENOENT)
@@ -376,9 +207,11 @@ static int apply_dockerignore(int root_fd, struct err *err)
 		*err = none;
 		return rc;
 	}
-	pr.patterns = patterns = dockerignore_parse(buf_str(&text));
-	pr.exceptions = has_exception(patterns);
-	return *patterns ? prune(&pr, root_fd, "", 0, err) : 0;
+	rules = dockerignore_parse(buf_str(&text));
+	if (rules && !dockerignore_is_empty(rules))
+		rc = prune(&(struct pruner){ rules }, root_fd, "", 0, err);
+	dockerignore_free(rules);
+	return rc;
 }
 
 /* ---- loading ---- */

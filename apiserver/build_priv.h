@@ -140,9 +140,6 @@ int build_expand_arg(const struct build *b, const char *arg, char *const *env, c
 /* ---- build_context.c ---- */
 /* Unpacks the context and finds the Dockerfile in it; its text goes to out. */
 int build_context_load(struct build *b, struct buf *out, struct err *err);
-/* What .dockerignore says of a path; patterns in order. Pure. */
-bool dockerignore_excludes(char *const *patterns, const char *path);
-char **dockerignore_parse(const char *text);
 
 /* ---- build_git.c ---- */
 bool build_is_git(const char *remote); /* by Docker's rules. Pure */

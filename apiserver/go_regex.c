@@ -93,8 +93,8 @@ int go_regex_compile(const char *expr, struct go_regex **out, struct err *err)
 
 	if (strlen(expr) > EXPR_MAX)
 		return err_kind(err, ERR_BAD_PARAM, "error parsing regexp: expression too large");
-	code = pcre2_compile((PCRE2_SPTR)expr, PCRE2_ZERO_TERMINATED, PCRE2_NO_AUTO_CAPTURE, &rc,
-			     &at, NULL);
+	code = pcre2_compile((PCRE2_SPTR)expr, PCRE2_ZERO_TERMINATED,
+			     PCRE2_NO_AUTO_CAPTURE | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, &rc, &at, NULL);
 	if (!code)
 		return bad_regex(rc, expr, at, err);
 	re = xcalloc(1, sizeof(*re));

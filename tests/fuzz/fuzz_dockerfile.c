@@ -13,6 +13,7 @@
 #include "apiserver/dockerfile.h"
 #include "apiserver/dockerfile_change.h"
 #include "apiserver/dockerfile_words.h"
+#include "apiserver/dockerignore.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
@@ -44,11 +45,13 @@ static void look_at(const struct df_instr *in, char escape, json_t *config)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cleanup_free char *text = xstrndup((const char *)data, size);
-	cleanup_strv char **ignore = dockerignore_parse(text);
+	struct dockerignore *ignore = dockerignore_parse(text);
 	struct dockerfile d;
 	struct err err = { 0 };
 
-	(void)dockerignore_excludes(ignore, "some/path/to.file");
+	if (ignore)
+		(void)dockerignore_excludes(ignore, "some/path/to.file");
+	dockerignore_free(ignore);
 	if (dockerfile_parse((const char *)data, size, NULL, &d, &err) < 0) {
 		assert(err.kind == ERR_BAD_PARAM && err.msg[0]);
 		return 0;

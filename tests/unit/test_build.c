@@ -14,6 +14,7 @@
 
 #include "apiserver/build_priv.h"
 #include "apiserver/dockerfile.h"
+#include "apiserver/dockerignore.h"
 #include "cleanup.h"
 #include "str.h"
 
@@ -211,15 +212,47 @@ static void test_ignore(void **state)
 		{ "[!a]x", "bx", false },
 		{ "../x", "x", false },
 		{ "/../x", "x", true },
+		/* of an expression's signs . + ( ) $ stand for themselves, the others only where no expression is needed */
+		{ "a.|)$(}+{bc", "a.|)$(}+{bc", true },
+		{ "a|b*", "a|bc", true },
+		{ "a|b*", "ax", true },
+		{ "b|c", "b", false },
+		{ "a{2}*", "aab", true },
+		{ "a.b*", "axb", false },
+		{ "a^b", "a^b", true },
+		{ "a^b*", "a^bc", false },
+		{ "a\\d*", "a7", true },
+		{ "a\\d*", "ad", false },
+		{ "[[:alpha:]]x", "ax", true },
+		{ "[[:nope:]]x", "nx", false },
+		{ "[z-a]", "z", false },
+		{ "a]", "a]", true },
+		{ "a?b", "a\xe2\x98\xba" "b", true },
+		{ "a??b", "a\xe2\x98\xba" "b", false },
+		{ "[a-\xce\xb6]*", "\xce\xb1", true },
+		{ "x\n", "x\n", false },
+		{ "**/a*/**", "d/ab/c/d", true },
+		{ "***a", "b/xa", true },
+		{ "**\n!d", "d/x", false },
+		{ "**\n/!d", "d/x", false },
+		{ "**\n!d\nd/x", "d/x", true },
+		{ "d/ \n!d/keep  ", "d/keep", false },
+		{ "x\r\ny\r\n", "x", true },
 	};
+	static const char *const none[] = { "[", "a[", "[^", "[]a]", "[-x]", "[x-]", "[a-b-c]", "\\", "a\n!", "! ", "!/", "/!", "ok\n[^bc\n" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		cleanup_strv char **v = dockerignore_parse(rows[i].rules);
+		struct dockerignore *d = dockerignore_parse(rows[i].rules);
 
-		if (dockerignore_excludes(v, rows[i].path) != rows[i].out)
+		assert_non_null(d);
+		if (dockerignore_excludes(d, rows[i].path) != rows[i].out)
 			fail_msg("%s: %s", rows[i].rules, rows[i].path);
+		dockerignore_free(d);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		if (dockerignore_parse(none[i]))
+			fail_msg("%s is taken", none[i]);
 }
 
 static void expect(char **got, const char *want)
