@@ -95,5 +95,37 @@ t_while_logsvc_is_away() { # whoever is started next sees that the logger has th
 	got "$T/b" 'line-' 50; out D stop -t 0 "$C"; local n; n=$(D logs --tail 1 "$C" | sed 's/line-//'); got "$T/b" "line-$n\b" 1
 	cat "$T/a" "$T/b" >"$T/all"; in_order "$T/all" "$n"
 }
+kill_all() { local p; for p in $(pids_of "$1"); do kill -9 "$p"; done; }
+# what waits for a sink that is away is the next one's, in order, whoever dies while the change is made; the first gets no more
+t_backlog_and_another_driver() {
+	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5545 busybox \
+		sh -c 'i=0; while [ $i -lt 6000 ]; do i=$((i+1)); echo line-$i; [ $((i % 100)) != 0 ] || usleep 20000; done; sleep 1000'
+	until_ok sh -c "docker logs $C | grep -q line-500\$" || fail "it waits for its sink"
+	sink gelftcp 5546 "$T/b"; local b=$SINK
+	(sleep 0.05; kill_all logsvc; kill_all logger) & update "$C" '{"Type":"gelf","Config":{"gelf-address":"tcp://127.0.0.1:5546"}}'; wait $!
+	got "$T/b" 'line-1000\b' 1; kill_all logger; sink tcp 5545 "$T/a"; unsink
+	until_ok sh -c "docker logs $C | grep -q line-6000\$"; got "$T/b" 'line-6000\b' 1; in_order "$T/b" 6000; [ ! -s "$T/a" ] || fail "the first sink: $(head -1 "$T/a")"
+	kill -9 "$b"; out D kill "$C"
+	# away again, and back to syslog while it does not run: the same
+	sink tcp 5545 "$T/a"; update "$C" '{"Type":"syslog","Config":{"syslog-address":"tcp://127.0.0.1:5545"}}'
+	out D start "$C"; until_ok sh -c "docker logs $C | grep -c line-6000 | grep -qx 2"; got "$T/a" 'line-6000\b' 1; in_order <(sed -n '/line-1$/,$p' "$T/a") 6000
+}
+t_driver_of_another_kind() { # one that keeps its lines to itself, and one that does not, do not follow each other; nothing changes
+	sink tcp 5547 "$T/a"
+	talker --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5547; got "$T/a" 'line-' 50; local was; was=$(log_config "$C")
+	refused "$C" '{"Type":"none"}' 'the log driver of a container cannot be changed from syslog to none'
+	refused "$C" '{"Type":"json-file"}' 'the log driver of a container cannot be changed from syslog to json-file'
+	out D create --name "${C}b" --log-driver none busybox true
+	refused "${C}b" '{"Type":"syslog","Config":{"syslog-address":"tcp://127.0.0.1:5547"}}' 'the log driver of a container cannot be changed from none to syslog'
+	eq "$(log_config "$C")" "$was"; out D stop -t 0 "$C"; local n; n=$(D logs --tail 1 "$C" | sed 's/line-//'); got "$T/a" "line-$n\b" 1; in_order "$T/a" "$n"
+}
+t_renamed() { # the name in tags and fields is the container's, from its next line on; none is lost or out of order
+	sink fluentd 5548 "$T/a"
+	talker --name "$C" --log-driver fluentd --log-opt fluentd-address=127.0.0.1:5548 --log-opt fluentd-request-ack=true --log-opt 'tag=t.{{.Name}}'
+	got "$T/a" "\"t.$C\".*line-" 20; out D rename "$C" "${C}b"; got "$T/a" "\"t.${C}b\".*\"/${C}b\".*line-" 20
+	kill_all logger; kill_all logsvc; got "$T/a" "\"t.${C}b\".*line-" 60
+	D rename "${C}b" "${C}c" & kill_all logsvc; wait $!; got "$T/a" "\"t.${C}c\".*line-" 20
+	out D stop -t 0 "${C}c"; local n; n=$(D logs --tail 1 "${C}c" | sed 's/line-//'); got "$T/a" "line-$n\b" 1; in_order "$T/a" "$n"
+}
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
 unsink_all
