@@ -325,6 +325,8 @@ int image_commit(const struct image_commit *ic, char out_id[72], struct image_ev
 		rc = commit_on(ic, parent, out_id, err);
 	image_unref(parent);
 	image_hold_end();
+	if (rc == 0 && ic->container_id)
+		image_events_add(ev, "create", out_id, NULL);
 	if (rc < 0 || !ic->ref)
 		return rc;
 	if ((rc = image_ref_parse(ic->ref, &r, err)) < 0 || (rc = image_tag(out_id, ic->ref, err)) < 0)

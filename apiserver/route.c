@@ -261,7 +261,10 @@ int route_match(struct req *r)
 		buf_add(&r->var, var, n_var);
 		return 0;
 	}
-	reply_error_status(r->id, 404, "page not found");
+	if (str_eq(method, "OPTIONS")) /* as Docker: any path */
+		reply_empty(r->id, 200);
+	else
+		reply_error_status(r->id, 404, "page not found");
 	return -1;
 }
 

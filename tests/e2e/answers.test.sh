@@ -99,10 +99,16 @@ events_of_top_and_commit() {
 		"top pause commit unpause "
 	docker rmi "img$C" >/dev/null
 }
+images_that_are_made() { # by a commit, and by each step of a build that is committed from a container; and OPTIONS
+	local since; since=$(date +%s); docker create --name "$C" busybox true >/dev/null; out docker commit "$C" "img$C"; local id; id=$(docker inspect -f '{{.Id}}' "img$C")
+	printf 'FROM busybox\nRUN echo %s >/f\n' "$C" >"$T/Dockerfile"; out docker build -q "$T"; local built=$OUT; sleep 1
+	eq "$(docker events --since "$since" --until "$(date +%s)" --filter type=image --format '{{.Action}} {{.Actor.ID}}' | grep -E "$id|$built")" $'create '"$id"$'\ntag '"$id"$'\ncreate '"$built"
+	api OPTIONS /anything/at/all >/dev/null; eq "$(status)" 200; docker rmi "img$C" "$built" >/dev/null
+}
 mode_of_volumes_from() {
 	out docker create --name "$C" -v "$T:/b:ro" busybox; out docker create --name "${C}b" --volumes-from "$C" busybox
 	eq "$(docker inspect -f '{{(index .Mounts 0).Mode}},{{(index .Mounts 0).RW}}' "${C}b")" ",false"
 }
 
 for c in a_failed_start_is_told_once another_platform json_must_say_so json_is_read_first sizes_of_a_terminal who_an_exec_runs_as joined_that_do_not_run older_clients far_times the_head_comes_before_the_output no_terminal \
-	sizes_are_of_files events_of_top_and_commit mode_of_volumes_from; do check "$c" "$c"; done
+	sizes_are_of_files events_of_top_and_commit images_that_are_made mode_of_volumes_from; do check "$c" "$c"; done
