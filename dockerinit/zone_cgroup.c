@@ -361,6 +361,9 @@ static int remove_in(const struct hierarchy *h, const char *path, bool zone_is_g
 {
 	char dir[PATH_MAX];
 
+	/* a logger's group beside the zone's (logger_cgroup.c), which its logger has not removed and is not in */
+	if (h->v2 && str_fmt(dir, sizeof(dir), "%s%s.logger", h->mount, path) >= 0)
+		(void)rmdir(dir);
 	if (str_fmt(dir, sizeof(dir), "%s%s", h->mount, path) < 0 || rmdir(dir) == 0 || errno == ENOENT)
 		return 0;
 	if (zone_is_gone && !h->v2)

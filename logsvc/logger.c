@@ -230,6 +230,15 @@ static bool still_needed(void *arg)
 	return missing * FILES_LOOK_S <= a->grace_s + FILES_LOOK_S;
 }
 
+static volatile sig_atomic_t files_sock;
+
+/* Ends files_serve; what follows is done in any case. */
+static void on_parent_term(int signo)
+{
+	(void)signo;
+	(void)shutdown(files_sock, SHUT_RDWR);
+}
+
 static int run_both(const struct args *a, struct opened *o)
 {
 	pid_t pid, parent = getpid();
@@ -246,6 +255,8 @@ static int run_both(const struct args *a, struct opened *o)
 		exit(run_child(a, o, sv[1], parent));
 	}
 	close(sv[1]);
+	files_sock = sv[0];
+	signal(SIGTERM, on_parent_term);
 	/* the child is somebody else's now: without CAP_KILL it would not hear of our death */
 	if (fence_drop_caps(1u << CAP_KILL, &err) < 0)
 		log_warn("capabilities kept", "zone=%s: %s", a->uuid, err.msg);
@@ -253,6 +264,7 @@ static int run_both(const struct args *a, struct opened *o)
 	kill(pid, SIGTERM);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	logger_cgroup_leave();
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 

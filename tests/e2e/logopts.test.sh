@@ -65,10 +65,9 @@ t_kept_over_kills() {
 	eq "$(log_config "$C")" '{"Type":"json-file","Config":{"max-file":"1000","max-size":"20k"}}'
 	until_ok n_logs_ge "$C" 3 || fail "not rotated"
 	# as if apiserver had died between log.json and its record
-	engine_kill; local f; f="$ROOT/zones/$(uuid_of_file)/config/log.json"; jq -c '.max_size=77' "$f" >"$T/j" && cp "$T/j" "$f"; engine_start --conf "$ROOT.t/conf"; eq "$(jq -r .max_size "$f")" 20000
+	local f; f="$ROOT/zones/$(uuid_of "$C")/config/log.json"; engine_kill; jq -c '.max_size=77' "$f" >"$T/j" && cp "$T/j" "$f"; engine_start --conf "$ROOT.t/conf"; eq "$(jq -r .max_size "$f")" 20000
 	D pause "$C" >/dev/null; no_gap "$C"; D unpause "$C" >/dev/null
 }
-uuid_of_file() { ls "$ROOT/run/zones"; }
 t_stopped() {
 	out D create --name "$C" busybox sh -c 'k=0; while [ $k -lt 3000 ]; do k=$((k+1)); echo line-$k; done'
 	update "$C" '{"Config":{"max-size":"10k","max-file":"100"}}'; out D start -a "$C"; n_logs_ge "$C" 3 || fail "not rotated"; no_gap "$C"
