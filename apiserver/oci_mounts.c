@@ -347,9 +347,39 @@ static const char *read_only(const struct ct_mount *m, const char *source)
 	return stat(source, &st) == 0 && !S_ISDIR(st.st_mode) ? "ro" : "rro";
 }
 
-static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
+/* Whether a mount needs the detour of zone.json's "binds"; at: the place. */
+static bool is_flat(const struct ct_spec *spec, const struct ct_mount *m, char at[1024])
+{
+	char name[48];
+	struct stat st;
+
+	if (!m->bind_non_recursive || stat(m->source, &st) < 0 || !S_ISDIR(st.st_mode))
+		return false;
+	snprintf(name, sizeof(name), "config/bind%zu", (size_t)(m - spec->mounts.v));
+	paths_zone(&engine->paths, spec->uuid, name, at);
+	return true;
+}
+
+void oci_flat_binds(const struct oci_ctx *o, struct jw *w)
+{
+	char at[1024];
+
+	jw_arr(w, "binds");
+	for (size_t i = 0; i < o->spec->mounts.n; i++) {
+		if (!is_flat(o->spec, &o->spec->mounts.v[i], at))
+			continue;
+		jw_obj(w, NULL);
+		jw_str(w, "source", o->spec->mounts.v[i].source);
+		jw_str(w, "at", at);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static int put_bind(const struct oci_ctx *o, const struct user_mount *um, struct jw *w, struct err *err)
 {
 	const struct ct_mount *m = um->m;
+	char at[1024];
 	int rc;
 
 	if (put_volume_fs(um, w))
@@ -369,7 +399,7 @@ static int put_bind(const struct user_mount *um, struct jw *w, struct err *err)
 	jw_obj(w, NULL);
 	jw_str(w, "destination", um->dest);
 	jw_str(w, "type", "bind");
-	jw_str(w, "source", um->source);
+	jw_str(w, "source", is_flat(o->spec, m, at) ? at : um->source);
 	jw_arr(w, "options");
 	jw_str(w, NULL, m->bind_non_recursive ? "bind" : "rbind");
 	if (!m->rw)
@@ -405,7 +435,7 @@ int oci_mounts(const struct oci_ctx *o, struct jw *w, struct err *err)
 	jw_arr(w, "mounts");
 	defaults(o, &u, w);
 	for (i = 0; i < u.n; i++) {
-		rc = u.v[i].is_tmpfs ? put_tmpfs(&u.v[i], w, err) : put_bind(&u.v[i], w, err);
+		rc = u.v[i].is_tmpfs ? put_tmpfs(&u.v[i], w, err) : put_bind(o, &u.v[i], w, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -39,6 +39,7 @@ void oci_ctx_fini(struct oci_ctx *o);
 int oci_process(const struct oci_ctx *o, struct jw *w, struct err *err); /* "process" */
 int oci_mounts(const struct oci_ctx *o, struct jw *w, struct err *err);	 /* "mounts" */
 /* "mountpoints", of zone.json: the folders in the root file system that the user's mounts are on. */
+void oci_flat_binds(const struct oci_ctx *o, struct jw *w); /* zone.json's "binds" */
 int oci_mountpoints(const struct oci_ctx *o, struct jw *w, struct err *err);
 int oci_linux(const struct oci_ctx *o, struct jw *w, struct err *err);	 /* "linux" */
 /* "devices" and the device rules of "resources" */

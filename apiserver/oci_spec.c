@@ -301,6 +301,7 @@ static int write_zone_json(const struct oci_ctx *o, struct buf *b, struct err *e
 		jw_end(&w);
 	}
 	jw_str(&w, "workdir", jget_str(o->cfg, "WorkingDir", ""));
+	oci_flat_binds(o, &w);
 	if ((rc = oci_mountpoints(o, &w, err)) < 0)
 		return rc;
 	write_restart_policy(o, &w);

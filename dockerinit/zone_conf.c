@@ -52,6 +52,7 @@ int zone_conf_read(struct zone_conf *c, const char *path, struct err *err)
 	c->cgroup = json_str(j, top, "cgroup", "");
 	c->workdir = json_str(j, top, "workdir", "");
 	c->mountpoints = json_get(j, top, "mountpoints");
+	c->binds = json_get(j, top, "binds");
 	c->tty = json_bool(j, top, "tty", false);
 	c->open_stdin = json_bool(j, top, "open_stdin", false);
 	c->private_netns = json_bool(j, top, "private_netns", false);

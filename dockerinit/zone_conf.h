@@ -20,6 +20,7 @@ struct zone_conf {
 	const char *id, *uuid, *runtime, *runtime_root, *cgroup;
 	const char *workdir; /* "" */
 	const struct json_val *mountpoints; /* directories, as strings */
+	const struct json_val *binds;	    /* {"source","at"}: binds without what is mounted below */
 	bool tty, open_stdin, private_netns;
 	int64_t oom_score_adj;
 	int shm_pid;	    /* whose /dev/shm the zone shares; 0: none */

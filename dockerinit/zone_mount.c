@@ -270,13 +270,32 @@ static int hide_unified(const char *target, struct err *err)
 	return 0;
 }
 
+/* Runtimes bind what is mounted below a source, too (crun 1.8). What is to be bound without it they get from a
+ * place beside zone.json, where there is nothing below. The zones' file system is private by now. */
+static int bind_flat(const struct zone_conf *c, struct err *err)
+{
+	const struct json_val *b;
+
+	for (b = json_first(&c->j, c->binds); b; b = json_next(&c->j, c->binds, b)) {
+		const char *source = json_str(&c->j, b, "source", ""), *at = json_str(&c->j, b, "at", "");
+
+		if (mkdir(at, 0700) < 0 && errno != EEXIST)
+			return err_sys(err, "mkdir %s", at);
+		if (mount(source, at, NULL, MS_BIND, NULL) < 0)
+			return err_sys(err, "bind %s", source);
+		if (mount(NULL, at, NULL, MS_PRIVATE, NULL) < 0)
+			return err_sys(err, "make %s private", at);
+	}
+	return 0;
+}
+
 static int mount_root(const struct zone_conf *c, bool cgroup_view, struct err *err)
 {
 	int rc;
 
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sys(err, "unshare the mount namespace");
-	if ((rc = make_private(c->target, err)) < 0)
+	if ((rc = make_private(c->target, err)) < 0 || (rc = bind_flat(c, err)) < 0)
 		return rc;
 	if (cgroup_view && unified_has_controllers() && (rc = hide_unified(c->target, err)) < 0)
 		return rc;

@@ -32,6 +32,8 @@
  *	"cgroup":"/sdc<tag>-<id32>"	same as config.json's linux.cgroupsPath
  *	"workdir":"/x"			optional: made when missing, as Docker does
  *	"mountpoints":["/v"]		optional: folders that are mounted on, made when missing
+ *	"binds":[{"source","at"}]	optional: bound at a place beside this file, without what is
+ *					mounted below source; config.json binds from there
  *	"shm":{"pid":N,"at":dir}	optional: that process's /dev/shm is mounted at dir
  *	"oom_score_adj":N		for execs; the zone's own is in config.json
  *	"rootfs":{"lowers":[absolute, topmost first],"upper","work","target"}

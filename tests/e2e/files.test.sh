@@ -46,6 +46,10 @@ t_images() {
 	rc 1 D rmi nosuch:1; has "$ERR" "No such image: nosuch:1"; rc 1 D tag nosuch x:y; has "$ERR" "No such image"; rc 1 D tag busybox Bad:y; has "$ERR" "must be lowercase"
 	out D run --name "$C" busybox true; rc 1 D rmi busybox; has "$ERR" "conflict: unable to remove repository reference"; has "$ERR" "is using its referenced image"
 }
+t_bind_without_what_is_below() { # bind-recursive=disabled
+	mkdir -p "$T/a/m" "$T/b"; echo x >"$T/b/file"; mount --bind "$T/b" "$T/a/m"; local o r=0; for o in readonly readonly=false; do
+		[ "$(D run --rm --mount "type=bind,src=$T/a,dst=/a,$o" busybox ls /a/m)" = file ] || r=1; [ -z "$(D run --rm --mount "type=bind,src=$T/a,dst=/a,$o,bind-recursive=disabled" busybox ls /a/m)" ] || r=2; done; umount "$T/a/m"; eq $r 0
+}
 t_volumes() {
 	out D volume create --label k=v "${C}v"; eq "$OUT" "${C}v"; eq "$(D volume inspect -f '{{.Name}} {{.Driver}} {{.Scope}} {{.Labels.k}}' "${C}v")" "${C}v local local v"
 	out D run --rm -v "${C}v:/d" busybox sh -c 'echo in >/d/f'; out D run --rm -v "${C}v:/d:ro" busybox cat /d/f; eq "$OUT" in; rc 1 D run --rm -v "${C}v:/d:ro" busybox touch /d/x; has "$ERR" "Read-only"
