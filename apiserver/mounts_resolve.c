@@ -308,9 +308,9 @@ static bool has_own_fs(const struct ct_mount *m)
 
 static bool wants_copy(const struct image *img, const struct ct_mount *m)
 {
-	return str_eq(m->type, "volume") && !m->no_copy && str_empty(m->subpath) &&
-	       image_content(img, m->destination) != CONTENT_NONE && dir_is_empty(m->source) &&
-	       !has_own_fs(m);
+	return str_eq(m->type, "volume") && !m->no_copy &&
+	       image_content(img, m->destination) != CONTENT_NONE &&
+	       (!str_empty(m->subpath) || dir_is_empty(m->source)) && !has_own_fs(m);
 }
 
 /* So that a copy that failed half-way is tried again, not taken for the volume's content. */
@@ -333,6 +333,22 @@ static void empty_dir(int dir_fd)
 			(void)fs_remove_tree(dir_fd, e->d_name, &ignored);
 }
 
+/* Into the volume, or into what a subpath names of it; there it must be, and empty. */
+static int copy_into(int src, int volume_fd, const char *subpath, struct err *err)
+{
+	cleanup_fd int dst = fs_open_beneath(volume_fd, str_empty(subpath) ? "." : subpath,
+					     O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	char path[64];
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dst);
+	if (dst < 0 || !dir_is_empty(path)) /* the start tells of a subpath that is none */
+		return 0;
+	if ((rc = copy_tree(src, dst, err)) < 0)
+		empty_dir(dst);
+	return rc;
+}
+
 static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_mount *m,
 		   struct err *err)
 {
@@ -352,13 +368,10 @@ static int copy_up(int root_fd, const struct ct_spec *spec, const struct ct_moun
 		return rc;
 	dst = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	/* two containers may be created with one new volume at the same time */
-	if (dst < 0 || flock(dst, LOCK_EX) < 0) {
+	if (dst < 0 || flock(dst, LOCK_EX) < 0)
 		rc = err_sys(err, "open volume %s", m->name);
-	} else if (dir_is_empty(path)) {
-		rc = copy_tree(src, dst, err);
-		if (rc < 0)
-			empty_dir(dst);
-	}
+	else
+		rc = copy_into(src, dst, m->subpath, err);
 	volume_unmount(m->name, spec->id);
 	return rc;
 }

@@ -46,6 +46,10 @@ t_images() {
 	rc 1 D rmi nosuch:1; has "$ERR" "No such image: nosuch:1"; rc 1 D tag nosuch x:y; has "$ERR" "No such image"; rc 1 D tag busybox Bad:y; has "$ERR" "must be lowercase"
 	out D run --name "$C" busybox true; rc 1 D rmi busybox; has "$ERR" "conflict: unable to remove repository reference"; has "$ERR" "is using its referenced image"
 }
+t_volume_subpath_is_filled() { # a subpath that is an empty folder gets the image's content, as a volume does; one that leads out is told
+	D run --rm -v "$C:/v" busybox sh -c 'mkdir /v/bin /v/full; touch /v/full/x; ln -s / /v/out' >/dev/null; out D run --rm --mount "type=volume,src=$C,dst=/bin,volume-subpath=bin" busybox ls /bin/busybox; out D run --rm -v "$C:/v" busybox ls /v/bin/busybox
+	out D run --rm --mount "type=volume,src=$C,dst=/etc,volume-subpath=full" busybox ls /etc; eq "$(grep -c passwd <<<"$OUT")" 0; rc 125 D run --rm --mount "type=volume,src=$C,dst=/w,volume-subpath=out" busybox true; has "$ERR" "path concatenation escapes the base directory"; D volume rm "$C" >/dev/null
+}
 t_bind_without_what_is_below() { # bind-recursive=disabled
 	mkdir -p "$T/a/m" "$T/b"; echo x >"$T/b/file"; mount --bind "$T/b" "$T/a/m"; local o r=0; for o in readonly readonly=false; do
 		[ "$(D run --rm --mount "type=bind,src=$T/a,dst=/a,$o" busybox ls /a/m)" = file ] || r=1; [ -z "$(D run --rm --mount "type=bind,src=$T/a,dst=/a,$o,bind-recursive=disabled" busybox ls /a/m)" ] || r=2; done; umount "$T/a/m"; eq $r 0
