@@ -103,10 +103,8 @@ bool registry_is_v2(const struct registry *r)
 	return r->is_v2;
 }
 
-void registry_scope(struct registry *r, const char *repo, const char *actions)
+static void add_scope(struct registry *r, const char *scope)
 {
-	cleanup_free char *scope = xasprintf("repository:%s:%s", repo, actions);
-
 	pthread_mutex_lock(&r->lock);
 	if (!strv_has(r->scopes, scope)) {
 		strv_add(&r->scopes, scope);
@@ -114,6 +112,18 @@ void registry_scope(struct registry *r, const char *repo, const char *actions)
 		r->generation++;
 	}
 	pthread_mutex_unlock(&r->lock);
+}
+
+void registry_scope(struct registry *r, const char *repo, const char *actions)
+{
+	cleanup_free char *scope = xasprintf("repository:%s:%s", repo, actions);
+
+	add_scope(r, scope);
+}
+
+void registry_scope_search(struct registry *r)
+{
+	add_scope(r, "registry:catalog:search");
 }
 
 /* ---------------------------------------------------------------- authorization */

@@ -46,6 +46,7 @@ bool registry_is_v2(const struct registry *r);
 #define REGISTRY_NO_BASIC "no basic auth credentials"
 /* Tokens from now on are also for this. actions: "pull", "pull,push". */
 void registry_scope(struct registry *r, const char *repo, const char *actions);
+void registry_scope_search(struct registry *r); /* for searching its catalog */
 
 /* q->url may start with a slash: below /v2 of the registry. Refreshes a token that has run out.
  * Any status is success; see registry_refused. */

@@ -75,24 +75,58 @@ int registry_search_read(const struct registry_search *s, const char *body, size
 	return 0;
 }
 
+/* With an identity token: it is exchanged at the registry's token server for one that may search. *reached: what failed
+ * then is not the way to the registry. */
+static int ask_with_token(const struct registry_search *s, const char *base, bool insecure, struct http_ask *q,
+			  struct http_answer *a, bool *reached, struct err *err)
+{
+	const struct registry_opts o = { .creds = s->creds, .cancelled = s->cancelled, .arg = s->arg };
+	struct reg_endpoint ep = { .insecure = insecure };
+	struct registry *reg;
+	int rc;
+
+	str_copy(ep.base, sizeof(ep.base), base);
+	if ((rc = registry_open(&ep, &o, &reg, err)) < 0)
+		return rc;
+	*reached = true;
+	registry_scope_search(reg);
+	rc = registry_ask(reg, q, a, err);
+	registry_close(reg);
+	return rc;
+}
+
+static int ask_with_password(const struct registry_search *s, const char *host, bool insecure, struct http_ask *q,
+			     struct http_answer *a, struct err *err)
+{
+	cleanup_free char *auth = s->creds ? reg_creds_basic(s->creds) : NULL;
+	struct http_where where;
+	int rc;
+
+	http_where_init(&where, host, insecure);
+	where.cancelled = s->cancelled;
+	where.arg = s->arg;
+	q->auth = auth;
+	rc = http_do(&where, q, a, err);
+	q->auth = NULL;
+	http_where_fini(&where);
+	return rc;
+}
+
 static int search_at(const struct registry_search *s, const char *scheme, const char *host, const char *words,
-		     bool insecure, struct buf *out, struct err *err)
+		     bool insecure, struct buf *out, bool *reached, struct err *err)
 {
 	char *escaped = curl_easy_escape(NULL, words, 0);
-	cleanup_free char *url = xasprintf("%s://%s/v1/search?q=%s&n=%d", scheme, host, escaped ? escaped : "",
-					   s->limit);
-	cleanup_free char *auth = s->creds ? reg_creds_basic(s->creds) : NULL;
-	struct http_ask q = { .method = "Get", .url = url, .auth = auth, .max = ANSWER_MAX };
-	struct http_where where;
+	cleanup_free char *base = xasprintf("%s://%s", scheme, host);
+	cleanup_free char *url = xasprintf("%s/v1/search?q=%s&n=%d", base, escaped ? escaped : "", s->limit);
+	struct http_ask q = { .method = "Get", .url = url, .max = ANSWER_MAX };
 	struct http_answer a;
 	int rc;
 
 	curl_free(escaped);
-	http_where_init(&where, host, insecure);
-	where.cancelled = s->cancelled;
-	where.arg = s->arg;
-	rc = http_do(&where, &q, &a, err);
-	http_where_fini(&where);
+	if (s->creds && !str_empty(s->creds->identity_token))
+		rc = ask_with_token(s, base, insecure, &q, &a, reached, err);
+	else
+		rc = ask_with_password(s, host, insecure, &q, &a, err);
 	if (rc < 0)
 		return rc;
 	if (a.status != 200)
@@ -125,16 +159,16 @@ int registry_search(const struct registry_search *s, struct buf *out, struct err
 {
 	const char *words;
 	cleanup_free char *host = split_host(s->term, &words);
-	bool insecure = registry_is_insecure(host);
+	bool insecure = registry_is_insecure(host), reached = false;
 	struct err second = { 0 };
-	int rc = search_at(s, "https", host, words, insecure, out, err);
+	int rc = search_at(s, "https", host, words, insecure, out, &reached, err);
 
-	if (rc == 0 || err->kind != ERR_SYSTEM || str_eq(host, INDEX_HOST) || rc == -ECANCELED)
+	if (rc == 0 || reached || err->kind != ERR_SYSTEM || str_eq(host, INDEX_HOST) || rc == -ECANCELED)
 		return rc;
 	if (!insecure)
 		return unreachable(host, err, NULL, err);
-	rc = search_at(s, "http", host, words, insecure, out, &second);
-	if (rc < 0 && second.kind == ERR_SYSTEM)
+	rc = search_at(s, "http", host, words, insecure, out, &reached, &second);
+	if (rc < 0 && !reached && second.kind == ERR_SYSTEM)
 		return unreachable(host, err, &second, err);
 	if (rc < 0)
 		*err = second;

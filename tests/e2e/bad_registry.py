@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bad_registry.py PORT LOG - a registry whose repositories misbehave, each in the way its name tells.
+"""bad_registry.py PORT LOG [closed] - a registry whose repositories misbehave, each in the way its name tells. closed: nothing without a token.
 
 Each request is a line in LOG: METHOD PATH RANGE|- AUTHORIZATION|-. Everything is made in memory."""
 import collections, contextlib, gzip, hashlib, http.server, io, json, socket, socketserver, subprocess, sys, tarfile, threading, time
@@ -218,6 +218,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock, open(LOG, "a") as f:
             f.write("%s %s %s %s\n" % (self.command, self.path, self.headers.get("Range", "-"), self.headers.get("Authorization", "-")))
         path = self.path.split("?")[0]
+        if "closed" in sys.argv and path != "/token" and self.headers.get("Authorization") != "Bearer i":
+            return self.refuse(401, "UNAUTHORIZED", "authentication required", [("WWW-Authenticate", 'Bearer realm="http://127.0.0.1:%d/token",service="s"' % PORT)])
         if path == "/v2/":
             return self.answer(200, b"{}")
         if path == "/most":

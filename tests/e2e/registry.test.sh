@@ -48,6 +48,9 @@ t_distribution() {
 t_search() {
 	out D search $B/busybox --format '{{.Name}} {{.StarCount}}'; eq "$OUT" $'busybox 9\nme/busybox 1'; out D search --filter is-official=true $B/busybox --format '{{.Name}}'; eq "$OUT" busybox
 	out D search --filter stars=5 $B/busybox --format '{{.Name}}'; eq "$OUT" busybox; rc 1 D search nosuch; has "$ERR" "index.docker.io"; rc 1 D search 127.0.0.1:1/x; has "$ERR" 'invalid registry endpoint "http://127.0.0.1:1/v1/". HTTPS attempt: Get "https://127.0.0.1:1/'; api GET '/images/search?term=x&limit=101' >/dev/null; eq "$(status)" 400; api GET '/images/search?term=x&filters=%7B%22no%22%3A%5B%22x%22%5D%7D' >/dev/null; eq "$(status)" 400
+	# an identity token is exchanged for one that may search
+	api GET '/images/search?term=127.0.0.1:5074/x' >/dev/null; ne "$(status)" 200; out api GET '/images/search?term=127.0.0.1:5074/x' -H "X-Registry-Auth: $(printf '{"username":"u","identitytoken":"identity"}' | base64 -w0)"; eq "$(status)" 200; eq "$(jq -r '.[0].name' <<<"$OUT")" busybox; has "$(grep 'POST /token' "$ROOT.t/closed.log")" "scope=registry%3Acatalog%3Asearch"
+	out api GET '/images/search?term=127.0.0.1:5074/x' -H "X-Registry-Auth: $(printf '{"username":"u","identitytoken":"bad"}' | base64 -w0)"; eq "$(status)" 500; has "$OUT" "no such identity"; hasnt "$OUT" HTTPS
 }
 t_platform() {
 	out D pull $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" amd64; out D pull --platform linux/arm64 $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm64; out D pull --platform linux/arm/v7 $B/index; eq "$(D image inspect -f '{{.Architecture}}' $B/index)" arm
@@ -135,9 +138,10 @@ serve $A auth '' "auth: {htpasswd: {realm: r, path: $ROOT.t/htpasswd}}"
 ip addr add 10.77.0.1/32 dev lo
 serve $S tls "  tls: {certificate: $ROOT.t/ca.crt, key: $ROOT.t/ca.key}"
 : >"$ROOT.t/bad.log"
+run_server closed python3 "$(dirname "$0")/bad_registry.py" 5074 "$ROOT.t/closed.log" closed
 run_server bad python3 "$(dirname "$0")/bad_registry.py" 5073 "$ROOT.t/bad.log"
 printf 'registry-mirrors = http://%s\nregistry-timeout = 3\n' $R >"$ROOT.t/etc/engine.conf"
-await http://$R/v2/ http://$B/v2/
+await http://$R/v2/ http://$B/v2/ http://127.0.0.1:5074/v2/
 engine_start --conf "$ROOT.t/etc/engine.conf"
 busybox_image
 
