@@ -224,15 +224,7 @@ void exec_exited(const char *ct_id, const char *exec_id, int exit_code)
 	exec_ended(ex, exit_code);
 }
 
-void execs_killed(struct container *ct)
-{
-	cleanup_strv char **ids = strv_dup(ct->exec_ids ? ct->exec_ids : (char *[]){ NULL });
-
-	for (char **id = ids; id && *id; id++)
-		exec_exited(ct->id, *id, EXEC_KILLED);
-}
-
-void execs_forget(const char *ct_id)
+static void forget(const char *ct_id, bool never_started_only)
 {
 	struct map_iter it = { 0 };
 	const char *id;
@@ -242,11 +234,25 @@ void execs_forget(const char *ct_id)
 	while (map_next(&table.by_id, &it, &id, &v)) {
 		struct exec *ex = v;
 
-		if (strcmp(ex->ct_id, ct_id) == 0) {
+		if (strcmp(ex->ct_id, ct_id) == 0 && (!never_started_only || ex->status == EXEC_CREATED)) {
 			map_del(&table.by_id, id);
 			exec_unref(ex);
 		}
 	}
+}
+
+void execs_killed(struct container *ct)
+{
+	cleanup_strv char **ids = strv_dup(ct->exec_ids ? ct->exec_ids : (char *[]){ NULL });
+
+	for (char **id = ids; id && *id; id++)
+		exec_exited(ct->id, *id, EXEC_KILLED);
+	forget(ct->id, true); /* as Docker: the container's next run does not know them */
+}
+
+void execs_forget(const char *ct_id)
+{
+	forget(ct_id, false);
 }
 
 /* ---- starting ------------------------------------------------------------------------------- */

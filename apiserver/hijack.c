@@ -536,9 +536,15 @@ static bool send_ws_head(struct req *r)
 	return true;
 }
 
+/* The header alone says so to Docker; HTTP wants it named in Connection, too. */
+static bool wants_upgrade(const struct req *r)
+{
+	return r->client->parse.head.upgrade || req_header(r, "upgrade");
+}
+
 static void send_raw_head(struct req *r, const struct hijack_opts *o)
 {
-	bool upgrade = r->client->parse.head.upgrade;
+	bool upgrade = wants_upgrade(r);
 	const char *type = o->content_type;
 	struct buf b = BUF_INIT;
 
@@ -587,7 +593,7 @@ static struct hijack *begin(uint64_t req, const struct hijack_opts *opts)
 	}
 	client_stats.replies++;
 	r->head_sent = true;
-	r->status = r->client->parse.head.upgrade ? 101 : 200;
+	r->status = wants_upgrade(r) ? 101 : 200;
 	r->pump = &h->base;
 	r->client->closing_after = true;
 	r->client->state = CLIENT_RAW;

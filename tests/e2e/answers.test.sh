@@ -42,6 +42,11 @@ who_an_exec_runs_as() { # is looked up when it is made
 	rc 1 docker exec -u 0:nosuch "$C" true; has "$ERR" "unable to find group nosuch: no matching entries in group file"; api POST "/containers/$C/exec" -H 'Content-Type: application/json' -d '{"Cmd":["true"],"User":"nosuch"}' >/dev/null; eq "$(status)" 400
 	out docker exec -u nobody "$C" id -u; eq "$OUT" 65534; out docker exec -u 77:88 "$C" id -g; eq "$OUT" 88
 }
+execs_end_with_their_run() { # one that was not started is not there any more; and Upgrade alone is enough for a 101
+	out docker run -d --name "$C" busybox sleep 300; local e; e=$(api POST "/containers/$C/exec" -H 'Content-Type: application/json' -d '{"Cmd":["true"]}' | jq -r .Id); docker restart -t 0 "$C" >/dev/null
+	has "$(api POST "/exec/$e/start" -H 'Content-Type: application/json' -d '{"Detach":true}')" "No such exec instance: $e"; eq "$(status)" 404
+	has "$(curl -s -i -m 1 --unix-socket "$SOCK" -X POST -H 'Upgrade: tcp' "http://d/containers/$C/attach?stream=1&stdout=1" | head -1)" "101 UPGRADED"
+}
 joined_that_do_not_run() {
 	docker create --name "$C" busybox true >/dev/null; local id; id=$(i "$C" '{{.Id}}'); docker create --name "${C}b" --pid "container:$C" busybox true >/dev/null; docker create --name "${C}c" --net "container:$C" busybox true >/dev/null
 	has "$(api POST "/containers/${C}b/start")" "failed to join PID namespace: container $id is not running"; eq "$(status)" 500
@@ -110,5 +115,5 @@ mode_of_volumes_from() {
 	eq "$(docker inspect -f '{{(index .Mounts 0).Mode}},{{(index .Mounts 0).RW}}' "${C}b")" ",false"
 }
 
-for c in a_failed_start_is_told_once another_platform json_must_say_so json_is_read_first sizes_of_a_terminal who_an_exec_runs_as joined_that_do_not_run older_clients far_times the_head_comes_before_the_output no_terminal \
+for c in a_failed_start_is_told_once another_platform json_must_say_so json_is_read_first sizes_of_a_terminal who_an_exec_runs_as execs_end_with_their_run joined_that_do_not_run older_clients far_times the_head_comes_before_the_output no_terminal \
 	sizes_are_of_files events_of_top_and_commit images_that_are_made mode_of_volumes_from; do check "$c" "$c"; done
