@@ -76,7 +76,7 @@ t_exec() {
 	OUT=$(D exec "$C" no-such-cmd 2>&1); like "$?" '^12[67]$'; has "$OUT" "executable file not found"
 	rc 126 D exec "$C" /etc; has "$OUT$ERR" "permission denied"
 	out D exec "$C" grep CapEff /proc/self/status; has "$OUT" a80425fb; out D exec --privileged "$C" grep CapEff /proc/self/status; hasnt "$OUT" a80425fb
-	rc 126 D exec -u nosuch "$C" true; has "$OUT$ERR" "unable to find user nosuch"
+	rc 1 D exec -u nosuch "$C" true; has "$OUT$ERR" "unable to find user nosuch"
 }
 t_exec_api() {
 	out D run -d --name "$C" busybox sleep 300
