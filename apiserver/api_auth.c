@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "body_fields.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "job.h"
@@ -166,12 +167,15 @@ static int check_address(const char *address, struct err *err)
 
 void handle_auth(struct req *r)
 {
-	const struct buf *body = req_body(r);
 	cleanup_json json_t *o = NULL;
 	struct err err = { 0 };
 	struct auth_job *aj;
 
-	if (jparse(buf_str(body), body->len, &o, &err) < 0 || check_address(jget_str(o, "serveraddress", ""), &err) < 0) {
+	if (!req_body(r)->len) {
+		reply_error_status(req_id(r), 400, "invalid JSON: got EOF while reading request body");
+		return;
+	}
+	if (body_decode(&body_auth, req_body(r), &o, &err) < 0 || check_address(jget_str(o, "serveraddress", ""), &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}

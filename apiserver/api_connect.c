@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "body_fields.h"
 #include "cleanup.h"
 #include "container.h"
 #include "ct_check.h"
@@ -32,6 +33,7 @@ struct connect_op {
 	struct container *ct; /* a reference */
 	bool holds_op, connect;
 	char network_id[65];
+	char *network; /* its name */
 	struct endpoint ep; /* to connect; after a disconnect's job: what is left of it */
 	size_t index;	    /* to disconnect: in ct->endpoints */
 	size_t gateway;	    /* that took over its ports; SIZE_MAX: none */
@@ -45,6 +47,7 @@ static void connect_op_free(struct connect_op *op)
 	container_unref(op->ct);
 	endpoint_fini(&op->ep);
 	ct_spec_free(op->spec);
+	free(op->network);
 	free(op);
 }
 
@@ -127,7 +130,8 @@ static int connect_run(struct job *job, struct err *err)
 	    (rc = config_port_bindings(op->spec->config, op->spec->host_config, &want, &n_want,
 				       err)) < 0)
 		return rc;
-	endpoint_add_name(&op->ep, jget_str(op->spec->config, "Hostname", ""));
+	endpoint_set_names(&op->ep, op->spec->id, op->spec->name,
+			   jget_str(op->spec->config, "Hostname", ""));
 	if ((rc = zone_get_netns(op->spec->uuid, &netns, err)) < 0 ||
 	    (rc = network_free_ifname(netns, ifname, err)) < 0)
 		return rc;
@@ -228,8 +232,8 @@ static void on_turn(struct container *ct, void *arg, bool cancelled)
 		err_kind(&err, ERR_FORBIDDEN, "endpoint with name %s already exists in network %s",
 			 ct->name, ct->endpoints[op->index].network);
 	else if (!op->connect && op->index == SIZE_MAX)
-		err_kind(&err, ERR_SYSTEM, "container %s is not connected to network %.12s", ct->id,
-			 op->network_id);
+		err_kind(&err, ERR_SYSTEM, "container %s is not connected to network %s", ct->id,
+			 op->network);
 	if (err.kind != ERR_NONE) {
 		fail(op, &err);
 		return;
@@ -238,10 +242,14 @@ static void on_turn(struct container *ct, void *arg, bool cancelled)
 		start_job(op);
 		return;
 	}
-	if (op->connect)
+	if (op->connect) {
+		if (netmode_is_user_defined(op->network))
+			endpoint_set_names(&op->ep, ct->id, ct->name,
+					   jget_str(ct->config, "Hostname", ""));
 		record_add(ct, &op->ep);
-	else
+	} else {
 		record_del(ct, op->index);
+	}
 	reply_empty(op->req, 200);
 	connect_op_free(op);
 }
@@ -255,10 +263,14 @@ static int check_mode(const struct container *ct, const char *network, struct er
 				"container sharing network namespace with another container or "
 				"host cannot be "
 				"connected to any other network");
-	if (str_eq(mode, "host") || str_eq(network, "host"))
+	if (str_eq(mode, "host"))
 		return err_kind(err, ERR_BAD_PARAM,
-				"container cannot be disconnected from host network or connected "
-				"to host network");
+				"container sharing network namespace with another container or "
+				"host cannot be connected to any other network");
+	if (str_eq(network, "host"))
+		return err_kind(err, ERR_BAD_PARAM,
+				"cannot connect container to host network - container must be "
+				"created in host network mode");
 	if (str_eq(network, "none") || (str_eq(mode, "none") && ct->n_endpoints))
 		return err_kind(err, ERR_BAD_PARAM,
 				"container cannot be connected to multiple networks with one of "
@@ -297,27 +309,27 @@ static int make_endpoint(struct connect_op *op, const struct container *ct, cons
 
 static int begin(struct req *r, struct connect_op *op, struct err *err)
 {
-	const struct buf *text = req_body(r);
 	cleanup_json json_t *body = NULL;
-	cleanup_free char *name = NULL;
 	int rc;
 
-	if ((rc = jparse(buf_str(text), text->len, &body, err)) < 0)
+	rc = body_decode(op->connect ? &body_network_connect : &body_network_disconnect, req_body(r),
+		       &body, err);
+	if (rc < 0)
 		return rc;
 	op->ct = container_find(jget_str(body, "Container", ""), err);
 	if (!op->ct)
 		return err->code;
 	container_ref(op->ct);
 	if ((rc = network_resolve(req_var(r, "name"), op->network_id, err)) < 0 ||
-	    (rc = network_name(op->network_id, &name, err)) < 0)
+	    (rc = network_name(op->network_id, &op->network, err)) < 0)
 		return rc;
-	if (op->connect && ((rc = check_mode(op->ct, name, err)) < 0 ||
-			    (rc = make_endpoint(op, op->ct, name, body, err)) < 0))
+	if (op->connect && ((rc = check_mode(op->ct, op->network, err)) < 0 ||
+			    (rc = make_endpoint(op, op->ct, op->network, body, err)) < 0))
 		return rc;
-	if (!op->connect && str_eq(name, "host"))
+	if (!op->connect && str_eq(op->network, "host"))
 		return err_kind(err, ERR_BAD_PARAM,
-				"container cannot be disconnected from host network or connected "
-				"to host network");
+				"cannot disconnect container from host network - container was "
+				"created in host network mode");
 	return container_op_begin(op->ct, OP_NETWORK, on_turn, op, err);
 }
 
@@ -334,6 +346,7 @@ static void handle(struct req *r, bool connect)
 		if (op->ct)
 			container_unref(op->ct);
 		endpoint_fini(&op->ep);
+		free(op->network);
 		free(op);
 	}
 }

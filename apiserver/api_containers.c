@@ -108,10 +108,12 @@ static int parse_signal(const char *text, int def, int *out, struct err *err)
 }
 
 /* t= and signal= of stop and restart. */
-static int parse_stop(struct req *r, const struct container *ct, struct ct_req *cr, struct err *err)
+static int parse_stop(struct req *r, const char *what, const struct container *ct, struct ct_req *cr,
+		      struct err *err)
 {
 	const char *t = req_query(r, "t");
 	int64_t secs;
+	int rc;
 
 	cr->timeout_s = ct_stop_timeout(ct);
 	if (!str_empty(t)) {
@@ -120,9 +122,9 @@ static int parse_stop(struct req *r, const struct container *ct, struct ct_req *
 					"strconv.Atoi: parsing \"%s\": invalid syntax", t);
 		cr->timeout_s = (int)secs;
 	}
-	if (req_version(r) < 142)
+	if (req_version(r) < 142 || (rc = parse_signal(req_query(r, "signal"), 0, &cr->signo, err)) >= 0)
 		return 0;
-	return parse_signal(req_query(r, "signal"), 0, &cr->signo, err);
+	return err_wrap(err, rc, "cannot %s container: %s", what, req_var(r, "name"));
 }
 
 /* ---- create --------------------------------------------------------------------------------- */
@@ -232,7 +234,7 @@ void handle_container_stop(struct req *r)
 		return;
 	}
 	cr = ct_req_new(r);
-	if (parse_stop(r, ct, cr, &err) < 0) {
+	if (parse_stop(r, "stop", ct, cr, &err) < 0) {
 		reply_error(cr->req, &err);
 		ct_req_free(cr);
 		return;
@@ -279,7 +281,7 @@ void handle_container_restart(struct req *r)
 	if (!ct)
 		return;
 	cr = ct_req_new(r);
-	if (parse_stop(r, ct, cr, &err) < 0) {
+	if (parse_stop(r, "restart", ct, cr, &err) < 0) {
 		reply_error(cr->req, &err);
 		ct_req_free(cr);
 		return;
@@ -302,20 +304,17 @@ static void on_killed(struct container *ct, void *arg, const struct err *err)
 
 void handle_container_kill(struct req *r)
 {
-	struct container *ct = find_or_reply(r);
+	struct container *ct;
 	struct err err = { 0 };
-	int signo;
+	int signo, rc = 0;
 
-	if (!ct)
-		return;
-	if (parse_signal(req_query(r, "signal"), SIGKILL, &signo, &err) < 0) {
-		reply_error(req_id(r), &err);
-		return;
-	}
-	if (!container_is_running(ct)) {
-		err_kind(&err, ERR_CONFLICT,
-			 "cannot kill container: %s: container %s is not running",
-			 req_var(r, "name"), ct->id);
+	if (!(ct = container_find(req_var(r, "name"), &err)))
+		rc = err.code;
+	else if ((rc = parse_signal(req_query(r, "signal"), SIGKILL, &signo, &err)) >= 0 &&
+		 !container_is_running(ct))
+		rc = err_kind(&err, ERR_CONFLICT, "container %s is not running", ct->id);
+	if (rc < 0) {
+		err_wrap(&err, rc, "cannot kill container: %s", req_var(r, "name"));
 		reply_error(req_id(r), &err);
 		return;
 	}
@@ -400,10 +399,14 @@ static void on_updated(void *arg, char **warnings, const struct err *err)
 		reply_error(ua->cr->req, err);
 	} else {
 		jw_obj(&w, NULL);
-		jw_arr(&w, "Warnings");
-		for (char **v = warnings; v && *v; v++)
-			jw_str(&w, NULL, *v);
-		jw_end(&w);
+		if (warnings && *warnings) {
+			jw_arr(&w, "Warnings");
+			for (char **v = warnings; *v; v++)
+				jw_str(&w, NULL, *v);
+			jw_end(&w);
+		} else {
+			jw_null(&w, "Warnings");
+		}
 		jw_end(&w);
 		reply_json(ua->cr->req, 200, &b);
 	}

@@ -12,12 +12,14 @@
  */
 #define LOG_MODULE "exec"
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "apiserver/attach.h"
+#include "apiserver/body_fields.h"
 #include "apiserver/cgroup.h"
 #include "apiserver/events.h"
 #include "apiserver/exec.h"
@@ -34,83 +36,10 @@
 #include "log.h"
 #include "str.h"
 
-#define BODY_DEPTH	  32
 #define INSPECT_WAIT_MS	  1000
 #define STREAMS_LINGER_MS 2000
 
 /* ---- create --------------------------------------------------------------------------------- */
-
-static int parse_body(struct req *r, json_t **out, struct err *err)
-{
-	const struct buf *body = req_body(r);
-	int rc = go_json_parse(body ? buf_str(body) : "", body ? body->len : 0, out, err);
-
-	if (rc < 0 || json_is_object(*out))
-		return rc;
-	json_decref(take_ptr(out));
-	return err_kind(err, ERR_BAD_PARAM, "invalid JSON: expected an object");
-}
-
-static const char *const bool_members[] = { "AttachStdin", "AttachStdout", "AttachStderr",
-					    "Tty",	   "Privileged",   "Detach",
-					    NULL };
-static const char *const str_members[] = { "User", "WorkingDir", "DetachKeys", NULL };
-static const char *const list_members[] = { "Cmd", "Env", NULL };
-
-static int check_strings(const json_t *list, const char *name, struct err *err)
-{
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach (list, i, v) {
-		if (!json_is_string(v))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal non-string into Go "
-					"struct field "
-					"ExecOptions.%s of type string",
-					name);
-	}
-	return 0;
-}
-
-static int check_types(const json_t *o, struct err *err)
-{
-	int rc;
-
-	for (size_t i = 0; bool_members[i]; i++) {
-		const json_t *v = json_object_get(o, bool_members[i]);
-
-		if (v && !json_is_boolean(v) && !json_is_null(v))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal into Go struct field "
-					"ExecOptions.%s of "
-					"type bool",
-					bool_members[i]);
-	}
-	for (size_t i = 0; str_members[i]; i++) {
-		const json_t *v = json_object_get(o, str_members[i]);
-
-		if (v && !json_is_string(v) && !json_is_null(v))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal into Go struct field "
-					"ExecOptions.%s of "
-					"type string",
-					str_members[i]);
-	}
-	for (size_t i = 0; list_members[i]; i++) {
-		const json_t *v = json_object_get(o, list_members[i]);
-
-		if (v && !json_is_array(v) && !json_is_null(v))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid JSON: json: cannot unmarshal into Go struct field "
-					"ExecOptions.%s of "
-					"type []string",
-					list_members[i]);
-		if ((rc = check_strings(v, list_members[i], err)) < 0)
-			return rc;
-	}
-	return 0;
-}
 
 static void take_console_size(const json_t *o, struct exec *ex)
 {
@@ -190,7 +119,7 @@ static int create(struct req *r, struct create_job *cj, struct err *err)
 	int rc;
 
 	cgroup_prewarm();
-	if ((rc = parse_body(r, &cj->body, err)) < 0 || (rc = check_types(cj->body, err)) < 0)
+	if ((rc = body_decode(&body_exec_create, req_body(r), &cj->body, err)) < 0)
 		return rc;
 	if (json_array_size(jget_arr(cj->body, "Cmd")) == 0)
 		return err_kind(err, ERR_BAD_PARAM, "No exec command specified");
@@ -391,7 +320,7 @@ void handle_exec_start(struct req *r)
 	bool detach;
 
 	cgroup_prewarm();
-	if (parse_body(r, &o, &err) < 0 || check_types(o, &err) < 0 ||
+	if (body_decode(&body_exec_start, req_body(r), &o, &err) < 0 ||
 	    !(ex = exec_find(req_var(r, "id"), &err)) || start_check(ex, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
@@ -402,7 +331,7 @@ void handle_exec_start(struct req *r)
 	c = xcalloc(1, sizeof(*c));
 	c->req = req_id(r);
 	c->ex = exec_ref(ex);
-	c->mux = !jget_bool(o, "Tty", ex->tty);
+	c->mux = !jget_bool(o, "Tty", false);
 	c->keep[0] = c->keep[1] = -1;
 	if (!detach) {
 		const struct hijack_opts h = { .tty = !c->mux };
@@ -436,6 +365,16 @@ static void write_process(struct jw *w, const struct exec *ex)
 	jw_end(w);
 }
 
+/* Those that were asked for, as bytes: base64 in JSON. */
+static void write_detach_keys(struct jw *w, const struct exec *ex)
+{
+	char text[(DETACH_KEYS_MAX + 2) / 3 * 4 + 1] = "";
+
+	if (*jget_str(ex->config, "DetachKeys", ""))
+		EVP_EncodeBlock((unsigned char *)text, ex->detach_keys, (int)ex->n_detach_keys);
+	jw_str(w, "DetachKeys", text);
+}
+
 static void reply_inspect(uint64_t req, const struct exec *ex)
 {
 	cleanup_buf struct buf b = BUF_INIT;
@@ -454,7 +393,7 @@ static void reply_inspect(uint64_t req, const struct exec *ex)
 	jw_bool(&w, "OpenStdout", ex->attach_stdout);
 	jw_bool(&w, "CanRemove", ex->can_remove);
 	jw_str(&w, "ContainerID", ex->ct_id);
-	jw_str(&w, "DetachKeys", "");
+	write_detach_keys(&w, ex);
 	jw_int(&w, "Pid", ex->pid);
 	jw_end(&w);
 	reply_json(req, 200, &b);

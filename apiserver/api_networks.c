@@ -221,7 +221,7 @@ static int create_run(struct job *job, struct err *err)
 {
 	struct network_job *nj = container_of(job, struct network_job, job);
 
-	return network_create(buf_str(&nj->body), nj->body.len, nj->id, &nj->name, err);
+	return network_create(&nj->body, nj->id, &nj->name, err);
 }
 
 static void create_done(struct job *job)

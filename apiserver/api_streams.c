@@ -334,5 +334,8 @@ void handle_container_attach(struct req *r)
 
 void handle_container_attach_ws(struct req *r)
 {
-	attach_begin(r);
+	if (req_is_websocket(r))
+		attach_begin(r);
+	else
+		reply_error_status(req_id(r), 400, "not websocket protocol");
 }

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "body_fields.h"
 #include "cleanup.h"
 #include "ct_json.h"
 #include "events.h"
@@ -161,7 +162,7 @@ static int create_run(struct job *job, struct err *err)
 	cleanup_json json_t *body = NULL;
 	int rc;
 
-	if ((rc = jparse(buf_str(&vj->body), vj->body.len, &body, err)) < 0)
+	if ((rc = body_decode(&body_volume_create, &vj->body, &body, err)) < 0)
 		return rc;
 	if (jget_obj(body, "ClusterVolumeSpec"))
 		return err_kind(err, ERR_UNAVAILABLE,
@@ -342,14 +343,7 @@ void handle_volume_update(struct req *r)
 {
 	struct err err = { 0 };
 
-	if (!req_query(r, "version"))
-		err_kind(&err, ERR_BAD_PARAM,
-			 "invalid swarm object version '': strconv.ParseUint: parsing \"\": "
-			 "invalid syntax");
-	else
-		err_kind(&err, ERR_UNAVAILABLE,
-			 "This node is not a swarm manager. Use \"docker swarm init\" or \"docker "
-			 "swarm join\" to "
-			 "connect this node to swarm and try again.");
+	err_kind(&err, ERR_UNAVAILABLE,
+		 "volume update only valid for cluster volumes, but swarm is unavailable");
 	reply_error(req_id(r), &err);
 }

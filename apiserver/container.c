@@ -423,6 +423,10 @@ struct container *container_find(const char *ref, struct err *err)
 	bool ambiguous;
 
 	assert_loop_thread();
+	if (!*ref) {
+		err_kind(err, ERR_BAD_PARAM, "invalid name or ID supplied: \"\"");
+		return NULL;
+	}
 	if ((ct = map_get(&idx.by_id, ref)))
 		return ct;
 	if ((owner = map_get(&idx.by_name, bare_name(ref))) && (ct = map_get(&idx.by_id, owner)))

@@ -180,6 +180,7 @@ static void endpoint_fill(struct endpoint *ep, const char *network, const json_t
 	ep->want_ip6 = str_or_null(ipam, "IPv6Address");
 	ep->want_mac = str_or_null(o, "MacAddress");
 	ep->link_locals = strv_or_null(ipam, "LinkLocalIPs");
+	str_copy(ep->mac, sizeof(ep->mac), jget_str(o, "MacAddress", "")); /* shown from now on */
 	ep->aliases = strv_or_null(o, "Aliases");
 	ep->links = strv_or_null(o, "Links");
 	ep->driver_opts = json_incref(jget_obj(o, "DriverOpts"));

@@ -142,7 +142,7 @@ int update_request_apply(const char *body, size_t len, int api_version, json_t *
 	char **warn = xcalloc(1, sizeof(*warn));
 	int rc;
 
-	if ((rc = go_json_parse(body, len, &raw, err)) < 0 ||
+	if ((len && (rc = go_json_parse(body, len, &raw, err)) < 0) ||
 	    (rc = go_json_decode(&ct_fields_update, raw, &new, err)) < 0) {
 		strv_free(warn);
 		return rc;

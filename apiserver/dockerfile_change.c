@@ -641,6 +641,7 @@ int dockerfile_change_one(json_t *config, const char *name, const char *rest, ch
 static int apply_line(json_t *config, char *line, struct dockerfile_change_state *st,
 		      struct err *err)
 {
+	cleanup_free char *given = NULL;
 	size_t len = strlen(line);
 	char *name, *rest;
 	const struct instruction *in;
@@ -653,11 +654,12 @@ static int apply_line(json_t *config, char *line, struct dockerfile_change_state
 	rest = name + strcspn(name, " \t");
 	if (*rest)
 		*rest++ = '\0';
+	given = xstrdup(name);
 	for (char *p = name; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	in = find_instruction(name);
 	if (!in || !in->commit_ok)
-		return err_kind(err, ERR_BAD_PARAM, "%s is not a valid change command", name);
+		return err_kind(err, ERR_BAD_PARAM, "%s is not a valid change command", given);
 	return dockerfile_change_one(config, name, rest, NULL, st, err);
 }
 

@@ -44,10 +44,25 @@ void endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 	}
 }
 
-void endpoint_add_name(struct endpoint *ep, const char *name)
+static void add_name(char ***v, const char *name)
 {
-	if (!str_empty(name) && network_is_user_defined(ep->network) && !(ep->dns_names && strv_has(ep->dns_names, name)))
-		strv_add(&ep->dns_names, name);
+	if (!str_empty(name) && !(*v && strv_has(*v, name)))
+		strv_add(v, name);
+}
+
+void endpoint_set_names(struct endpoint *ep, const char *ct_id, const char *ct_name,
+			const char *hostname)
+{
+	char short_id[13];
+
+	str_copy(short_id, sizeof(short_id), ct_id);
+	strv_free(ep->dns_names);
+	ep->dns_names = NULL;
+	add_name(&ep->dns_names, ct_name);
+	for (char **a = ep->aliases; a && *a; a++)
+		add_name(&ep->dns_names, *a);
+	add_name(&ep->dns_names, short_id);
+	add_name(&ep->dns_names, hostname);
 }
 
 void endpoint_rename(struct endpoint *ep, const char *old_name, const char *new_name)

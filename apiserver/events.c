@@ -149,9 +149,7 @@ static json_t *parse_filters(const char *text, struct err *err)
 
 	if (str_empty(text))
 		return json_object();
-	if (jparse(text, strlen(text), &in, err) < 0)
-		return NULL;
-	if (!json_is_object(in)) {
+	if (jparse(text, strlen(text), &in, &(struct err){ 0 }) < 0 || !json_is_object(in)) {
 		json_decref(in);
 		err_kind(err, ERR_BAD_PARAM, "invalid filter");
 		return NULL;

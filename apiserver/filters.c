@@ -71,7 +71,7 @@ static bool is_allowed(const char *key, const char *const *allowed)
 
 static int err_malformed(struct err *err)
 {
-	return err_kind(err, ERR_SYSTEM, "invalid filter");
+	return err_kind(err, ERR_BAD_PARAM, "invalid filter");
 }
 
 int filters_parse(const char *text, const char *const *allowed, json_t **out, struct err *err)

@@ -563,19 +563,13 @@ static void send_raw_head(struct req *r, const struct hijack_opts *o)
 	buf_fini(&b);
 }
 
-static bool is_websocket(const struct req *r)
-{
-	return r->client->parse.head.upgrade &&
-	       http_header_has(&r->client->parse.head, "upgrade", "websocket");
-}
-
 /* NULL: the client is not there, or was refused; all is undone then, and on_end called. */
 static struct hijack *begin(uint64_t req, const struct hijack_opts *opts)
 {
 	struct req *r = req_by_id(req);
 	struct hijack *h;
 
-	if (!r || r->head_sent || (is_websocket(r) && !send_ws_head(r))) {
+	if (!r || r->head_sent || (req_is_websocket(r) && !send_ws_head(r))) {
 		close_opts_fds(opts);
 		if (opts->on_end)
 			opts->on_end(opts->arg, true);
@@ -585,7 +579,7 @@ static struct hijack *begin(uint64_t req, const struct hijack_opts *opts)
 	h->base.ops = &hijack_ops;
 	h->req = req;
 	h->opts = *opts;
-	if (is_websocket(r)) {
+	if (req_is_websocket(r)) {
 		h->ws = xcalloc(1, sizeof(*h->ws));
 		h->ws_opcode = r->version >= 128 ? WS_BINARY : WS_TEXT;
 	} else if (!r->raw_head_sent) {
@@ -605,7 +599,7 @@ void reply_hijack_head(uint64_t req, const struct hijack_opts *opts)
 {
 	struct req *r = req_by_id(req);
 
-	if (!r || r->head_sent || r->raw_head_sent || is_websocket(r))
+	if (!r || r->head_sent || r->raw_head_sent || req_is_websocket(r))
 		return;
 	send_raw_head(r, opts);
 	r->raw_head_sent = true;

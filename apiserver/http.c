@@ -45,6 +45,8 @@ static int on_message_begin(http_parser *p)
 	struct http_head *h = &hp->head;
 
 	buf_reset(&h->text);
+	if (h->text.cap > HTTP_KEEP_HEAD)
+		buf_fini(&h->text);
 	h->n_headers = 0;
 	hp->last_cb = CB_NONE;
 	hp->n_head_bytes = 0;

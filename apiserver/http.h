@@ -15,9 +15,10 @@
 
 #include "buf.h"
 
-#define HTTP_MAX_HEAD	 (64 * 1024)
-#define HTTP_MAX_URL	 (48 * 1024)
-#define HTTP_MAX_HEADERS 100
+#define HTTP_MAX_HEAD	 (1024 * 1024) /* Go's: build arguments and filters are in URLs */
+#define HTTP_MAX_URL	 (1000 * 1024)
+#define HTTP_MAX_HEADERS 256
+#define HTTP_KEEP_HEAD	 (64 * 1024) /* more room than this is given back after a request */
 
 enum http_event {
 	HTTP_EV_MORE, /* all of the input is used */

@@ -181,27 +181,6 @@ int network_name(const char *id, char **name, struct err *err)
 
 /* ---- members ---- */
 
-static void add_name(char ***v, const char *name)
-{
-	if (!str_empty(name) && !(*v && strv_has(*v, name)))
-		strv_add(v, name);
-}
-
-static char **member_names(const struct endpoint *ep, const char *ct_id, const char *ct_name)
-{
-	char short_id[13];
-	char **v = NULL;
-
-	str_copy(short_id, sizeof(short_id), ct_id);
-	add_name(&v, ct_name);
-	for (char **a = ep->aliases; a && *a; a++)
-		add_name(&v, *a);
-	add_name(&v, short_id);
-	for (char **a = ep->dns_names; a && *a; a++)
-		add_name(&v, *a);
-	return v;
-}
-
 void net_member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
 		       const char *ct_name, uint32_t ip, const struct in6_addr *ip6)
 {
@@ -211,7 +190,7 @@ void net_member_add(struct net *n, const struct endpoint *ep, const char *ct_id,
 	str_copy(m->endpoint_id, sizeof(m->endpoint_id), ep->endpoint_id);
 	str_copy(m->mac, sizeof(m->mac), ep->mac);
 	m->ct_name = xstrdup(ct_name);
-	m->names = member_names(ep, ct_id, ct_name);
+	m->names = ep->dns_names ? strv_dup(ep->dns_names) : NULL;
 	m->links = ep->links ? strv_dup(ep->links) : NULL;
 	m->ip = ip;
 	m->ip6 = *ip6;

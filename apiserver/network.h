@@ -48,8 +48,10 @@ struct endpoint {
 };
 void endpoint_fini(struct endpoint *ep);
 void endpoint_copy(struct endpoint *dst, const struct endpoint *src);
-/* A further name that others in a network of the user's find it by, its hostname. */
-void endpoint_add_name(struct endpoint *ep, const char *name);
+/* dns_names: what others of a user-defined network find the container by, as Docker orders them:
+ * name, aliases, short id, host name. */
+void endpoint_set_names(struct endpoint *ep, const char *ct_id, const char *ct_name,
+			const char *hostname);
 /* The container has another name: among the names that others find it by, new_name takes old_name's
  * place. */
 void endpoint_rename(struct endpoint *ep, const char *old_name, const char *new_name);
@@ -106,7 +108,7 @@ int network_set_gateway(const struct endpoint *ep, int netns_fd, struct err *err
 /* ---- the networks themselves (network_admin.c) ---- */
 
 /* Worker. body: of POST /networks/create. name: owned. */
-int network_create(const char *body, size_t len, char id[65], char **name, struct err *err);
+int network_create(const struct buf *body, char id[65], char **name, struct err *err);
 /* Worker. id and name (owned) get the removed one's. Predefined ones and ones with running zones
  * are refused. */
 int network_remove(const char *ref, char id[65], char **name, struct err *err);

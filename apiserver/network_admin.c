@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "body_fields.h"
 #include "cleanup.h"
 #include "conf.h"
 #include "engine.h"
@@ -409,13 +410,13 @@ static bool is_predefined(const char *name)
 	       str_eq(name, "default") || str_starts(name, "container:");
 }
 
-static int parse_request(const char *body, size_t len, struct net *n, struct err *err)
+static int parse_request(const struct buf *body, struct net *n, struct err *err)
 {
 	cleanup_json json_t *o = NULL;
 	const char *driver;
 	int rc;
 
-	if ((rc = jparse(body, len, &o, err)) < 0)
+	if ((rc = body_decode(&body_network_create, body, &o, err)) < 0)
 		return rc;
 	n->name = xstrdup(jget_str(o, "Name", ""));
 	driver = jget_str(o, "Driver", "");
@@ -429,14 +430,16 @@ static int parse_request(const char *body, size_t len, struct net *n, struct err
 				"only one instance of \"%s\" network is allowed", driver);
 	if (*driver && !str_eq(driver, "bridge"))
 		return err_kind(err, ERR_NOT_FOUND,
-				"could not find plugin %s in v1 plugin registry: plugin not found",
-				driver);
+				"plugin \"%s\" not found", driver);
 	if (!jget_bool(o, "EnableIPv4", true))
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "networks without IPv4 are not supported");
 	if (jget_bool(o, "ConfigOnly", false) ||
 	    jget_str(jget_obj(o, "ConfigFrom"), "Network", "")[0])
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "config-only networks are not supported");
-	if (jget_bool(o, "Ingress", false) || str_eq(jget_str(o, "Scope", ""), "swarm"))
+	if (str_eq(jget_str(o, "Scope", ""), "swarm"))
+		return err_kind(err, ERR_FORBIDDEN,
+				"cannot create a swarm scoped network when swarm is not active");
+	if (jget_bool(o, "Ingress", false))
 		return err_kind(err, ERR_UNAVAILABLE,
 				"This node is not a swarm manager. Use \"docker swarm init\" or "
 				"\"docker swarm "
@@ -494,7 +497,7 @@ static int create_locked(struct net *n, struct err *err)
 	return 0;
 }
 
-int network_create(const char *body, size_t len, char id[65], char **name, struct err *err)
+int network_create(const struct buf *body, char id[65], char **name, struct err *err)
 {
 	struct net *n = xcalloc(1, sizeof(*n));
 	int rc;
@@ -502,7 +505,7 @@ int network_create(const char *body, size_t len, char id[65], char **name, struc
 	id_generate(n->id);
 	n->driver = NET_BRIDGE;
 	n->created_ns = now_ns();
-	rc = parse_request(body, len, n, err);
+	rc = parse_request(body, n, err);
 	if (rc >= 0) {
 		pthread_mutex_lock(&admin_lock);
 		rc = create_locked(n, err);

@@ -175,10 +175,11 @@ static int try_join(struct endpoint *ep, const char *ct_id, const char *ct_name,
 			show_addresses(ep, p);
 		}
 		net_member_add(n, ep, ct_id, ct_name, p->ip, &p->ip6);
-		if (!n->builtin) { /* kept with the container: an adoption finds its names there */
-			strv_free(ep->dns_names);
-			ep->dns_names = strv_dup(n->members->names);
+		if (!n->builtin) {
 			told = net_member_copy(n->members);
+		} else { /* nobody is found by name there */
+			strv_free(ep->dns_names);
+			ep->dns_names = NULL;
 		}
 	}
 	pthread_mutex_unlock(&net_lock);

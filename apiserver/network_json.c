@@ -34,7 +34,7 @@ static int get_bool_opt(const json_t *options, const char *key, bool *out, struc
 	const char *s = jget_str(options, key, NULL);
 
 	if (s && parse_bool(s, out) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for option %s: %s", key, s);
+		return err_kind(err, ERR_BAD_PARAM, "failed to parse %s value: %s (strconv.ParseBool: parsing \"%s\": invalid syntax)", key, s, s);
 	return 0;
 }
 

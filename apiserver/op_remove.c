@@ -242,7 +242,7 @@ static void on_killed_in_op(struct container *ct, void *arg, const struct err *e
 		struct err e = { 0 };
 
 		err_kind(&e, ERR_SYSTEM,
-			 "cannot remove container \"/%s\": could not kill container: %s", ct->name,
+			 "cannot remove container \"%s\": could not kill container: %s", ct->name,
 			 err->msg);
 		container_op_end(ct);
 		finish_with(rj, &e);
@@ -266,7 +266,7 @@ static void on_op(struct container *ct, void *arg, bool cancelled)
 			struct err e = { 0 };
 
 			err_kind(&e, ERR_CONFLICT,
-				 "cannot remove container \"/%s\": container is running: stop the "
+				 "cannot remove container \"%s\": container is running: stop the "
 				 "container before removing or force remove",
 				 ct->name);
 			container_op_end(ct);
@@ -298,11 +298,11 @@ static int remove_check(const struct container *ct, const struct op_remove_opts 
 		return 0;
 	if (ct->st.status == CT_PAUSED)
 		return err_kind(err, ERR_CONFLICT,
-				"cannot remove container \"/%s\": container is paused and must be "
+				"cannot remove container \"%s\": container is paused and must be "
 				"unpaused first",
 				ct->name);
 	return err_kind(err, ERR_CONFLICT,
-			"cannot remove container \"/%s\": container is %s: stop the container "
+			"cannot remove container \"%s\": container is %s: stop the container "
 			"before removing or force remove",
 			ct->name, container_status_name(ct));
 }

@@ -231,7 +231,7 @@ static int step_networks(struct undo *u, struct err *err)
 		bool is_gw = u->n_endpoints == gw;
 
 		endpoint_name_at(spec->endpoints, spec->n_endpoints, u->n_endpoints, ifname);
-		endpoint_add_name(ep, jget_str(spec->config, "Hostname", ""));
+		endpoint_set_names(ep, spec->id, spec->name, jget_str(spec->config, "Hostname", ""));
 		if ((rc = network_attach(ep, spec->id, spec->name, netns, ifname, is_gw,
 					 is_gw ? want : NULL, is_gw ? n_want : 0, err)) < 0)
 			return rc;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "apiserver/go_syntax.h"
 #include "apiserver/image_ref.h"
 #include "apiserver/image_store.h"
 #include "cleanup.h"
@@ -239,10 +240,13 @@ int platform_parse_json(const char *text, struct platform *out, struct err *err)
 {
 	cleanup_json json_t *o = NULL;
 	const char *os, *architecture;
+	char why[160];
 	int rc;
 
 	if ((rc = jparse(text, strlen(text), &o, err)) < 0) {
 		err->kind = ERR_BAD_PARAM;
+		if (go_syntax_check(text, strlen(text), why) == GO_SYNTAX_BAD)
+			return err_kind(err, ERR_BAD_PARAM, "failed to parse platform: %s", why);
 		return err_wrap(err, rc, "failed to parse platform");
 	}
 	os = jget_str(o, "os", "");

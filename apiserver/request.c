@@ -7,10 +7,12 @@
  */
 #include "request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "cleanup.h"
 #include "client.h"
 #include "job.h"
 #include "reply.h"
@@ -107,6 +109,13 @@ const struct buf *req_body(const struct req *r)
 	return &r->body;
 }
 
+bool req_is_websocket(const struct req *r)
+{
+	const struct http_head *h = &r->client->parse.head;
+
+	return h->upgrade && http_header_has(h, "upgrade", "websocket");
+}
+
 void req_on_gone(struct req *r, void (*fn)(void *arg), void *arg)
 {
 	r->on_gone = fn;
@@ -138,16 +147,18 @@ static void refuse_version(struct req *r, const char *v, size_t len, bool old)
 
 	if (len > 64)
 		len = 64;
-	if (old)
-		err_kind(&err, ERR_BAD_PARAM,
+	if (old) {
+		/* a client of before 1.24 reads errors as plain text */
+		snprintf(err.msg, sizeof(err.msg),
 			 "client version %.*s is too old. Minimum supported API version is %s, "
-			 "please "
-			 "upgrade your client to a newer version",
+			 "please upgrade your client to a newer version\n",
 			 (int)len, v, SDC_API_MIN);
-	else
-		err_kind(&err, ERR_BAD_PARAM,
-			 "client version %.*s is too new. Maximum supported API version is %s",
-			 (int)len, v, SDC_API_VERSION);
+		reply_text(r->id, 400, "text/plain; charset=utf-8", err.msg);
+		return;
+	}
+	err_kind(&err, ERR_BAD_PARAM,
+		 "client version %.*s is too new. Maximum supported API version is %s", (int)len, v,
+		 SDC_API_VERSION);
 	reply_error(r->id, &err);
 }
 
@@ -165,6 +176,40 @@ static const char *target_path(const char *url)
 	return NULL;
 }
 
+/* "//", "/./" and "/../" are taken out as Go's path.Clean does, and the client is sent to what is
+ * left, as by Docker's router. len: of the path. True: it was answered. */
+static bool redirect_unclean(struct req *r, const char *path, size_t len)
+{
+	cleanup_buf struct buf b = BUF_INIT;
+	bool unclean = false;
+
+	buf_reserve(&b, len + 2);
+	for (size_t i = 0; i < len;) {
+		size_t n = strcspn(path + i + 1, "/?");
+
+		if (n == 0 && i + 1 < len) {
+			unclean = true;
+		} else if (n == 1 && path[i + 1] == '.') {
+			unclean = true;
+		} else if (n == 2 && path[i + 1] == '.' && path[i + 2] == '.') {
+			unclean = true;
+			while (b.len && b.p[--b.len] != '/')
+				;
+		} else {
+			buf_add(&b, path + i, n + 1);
+		}
+		i += n + 1;
+	}
+	if (!unclean)
+		return false;
+	if (b.len == 0)
+		buf_addch(&b, '/');
+	buf_addstr(&b, path + len); /* the query */
+	reply_header(r->id, "Location", buf_str(&b));
+	reply_empty(r->id, 301);
+	return true;
+}
+
 int req_parse_target(struct req *r)
 {
 	const char *path = target_path(r->client->parse.head.text.p), *v = NULL;
@@ -176,6 +221,8 @@ int req_parse_target(struct req *r)
 		return -1;
 	}
 	len = strcspn(path, "?");
+	if (redirect_unclean(r, path, len))
+		return -1;
 	/* /v1.43/... ; digits and dots only, as Docker's pattern has it */
 	if (path[1] == 'v' && path[2] >= '0' && path[2] <= '9') {
 		n_v = strspn(path + 2, "0123456789.");

@@ -32,6 +32,7 @@ char **req_query_all(const struct req *r, const char *name);  /* owned vector, n
 bool req_query_bool(const struct req *r, const char *name, bool def);
 const char *req_header(const struct req *r, const char *lower_name); /* NULL if absent */
 const struct buf *req_body(const struct req *r); /* whole body; routes without BODY_STREAM */
+bool req_is_websocket(const struct req *r);	 /* Upgrade: websocket */
 /* Called once when the client goes away before the reply is complete (to cancel work). */
 void req_on_gone(struct req *r, void (*fn)(void *arg), void *arg);
 

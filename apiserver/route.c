@@ -32,8 +32,8 @@ struct route {
 	unsigned flags;
 };
 
-static route_handler handle_swarm_inactive, handle_swarm_join, handle_swarm_leave, handle_plugins,
-	handle_options;
+static route_handler handle_swarm_inactive, handle_swarm_join, handle_swarm_leave,
+	handle_checkpoint, handle_options;
 
 /* clang-format off */
 static const struct route routes[] = {
@@ -70,6 +70,8 @@ static const struct route routes[] = {
 	{ "POST",   "/containers/{name}/rename",     handle_container_rename, 0 },
 	{ "POST",   "/containers/{name}/update",     handle_container_update, BODY_JSON },
 	{ "POST",   "/containers/{name}/exec",       handle_exec_create, BODY_JSON },
+	{ "GET",    "/containers/{name}/checkpoints", handle_checkpoint, 0 },
+	{ "POST",   "/containers/{name}/checkpoints", handle_checkpoint, 0 },
 	{ "DELETE", "/containers/{name}",            handle_container_remove, 0 },
 
 	{ "POST",   "/exec/{name}/start",            handle_exec_start, BODY_JSON },
@@ -112,7 +114,17 @@ static const struct route routes[] = {
 	{ "PUT",    "/volumes/{name}",               handle_volume_update, 0 },
 	{ "DELETE", "/volumes/{name}",               handle_volume_remove, 0 },
 
-	{ "GET",    "/plugins",                      handle_plugins, 0 },
+	{ "GET",    "/plugins",                      handle_plugin_list, 0 },
+	{ "GET",    "/plugins/privileges",           handle_plugin_install, 0 },
+	{ "POST",   "/plugins/pull",                 handle_plugin_install, 0 },
+	{ "POST",   "/plugins/create",               handle_plugin_install, 0 },
+	{ "GET",    "/plugins/{name}/json",          handle_plugin_named, 0 },
+	{ "POST",   "/plugins/{name}/enable",        handle_plugin_named, 0 },
+	{ "POST",   "/plugins/{name}/disable",       handle_plugin_named, 0 },
+	{ "POST",   "/plugins/{name}/push",          handle_plugin_named, 0 },
+	{ "POST",   "/plugins/{name}/upgrade",       handle_plugin_named, 0 },
+	{ "POST",   "/plugins/{name}/set",           handle_plugin_named, 0 },
+	{ "DELETE", "/plugins/{name}",               handle_plugin_named, 0 },
 
 	{ "GET",    "/swarm",                        handle_swarm_inactive, 0 },
 	{ "POST",   "/swarm/init",                   handle_swarm_join, 0 },
@@ -195,12 +207,9 @@ static void handle_swarm_leave(struct req *r)
 	reply_error_status(req_id(r), 503, "This node is not part of a swarm");
 }
 
-static void handle_plugins(struct req *r)
+static void handle_checkpoint(struct req *r)
 {
-	struct buf b = BUF_INIT;
-
-	buf_addstr(&b, "[]");
-	reply_json(req_id(r), 200, &b);
+	reply_error_status(req_id(r), 501, "checkpoints are not supported by this engine");
 }
 
 static void handle_options(struct req *r)

@@ -47,5 +47,7 @@ route_handler handle_network_list, handle_network_inspect, handle_network_create
 	handle_network_connect, handle_network_disconnect, handle_network_prune;
 route_handler handle_volume_list, handle_volume_create, handle_volume_inspect, handle_volume_remove,
 	handle_volume_prune, handle_volume_update;
+/* api_plugins.c */
+route_handler handle_plugin_list, handle_plugin_install, handle_plugin_named;
 
 #endif

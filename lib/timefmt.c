@@ -105,7 +105,7 @@ int parse_unix_time_ns(const char *s, int64_t *out_ns)
 	end = s + strlen(s);
 	dot = strchr(s, '.');
 	if ((size_t)((dot ? dot : end) - s) >= sizeof(sec))
-		return -EINVAL;
+		return count_digits(s, dot ? dot : end) < sizeof(sec) - 1 ? -EINVAL : -ERANGE;
 	memcpy(sec, s, (dot ? dot : end) - s);
 	sec[(dot ? dot : end) - s] = '\0';
 	if ((rc = parse_i64(sec, INT64_MIN, INT64_MAX, &v)) < 0)

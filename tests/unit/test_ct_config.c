@@ -686,7 +686,7 @@ static void test_update(void **state)
 		{ "{\"Memory\":\"x\"}", NULL,
 		  "invalid JSON: json: cannot unmarshal string into Go struct field "
 		  "UpdateConfig.Memory of type int64" },
-		{ "", NULL, "invalid JSON: got EOF while reading request body" },
+		{ " ", NULL, "invalid JSON: got EOF while reading request body" },
 		{ "{\"CpuShares\":5}", "LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}}" },
 		{ "{\"LogConfig\":{}}", "LogConfig", "{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\"}}" },
 		{ "{\"LogConfig\":{\"Config\":{\"max-file\":\"2\"}}}", "LogConfig",

@@ -112,9 +112,10 @@ static int setup(void **state)
 					     .destination = xstrdup("/data"),
 					     .driver = xstrdup("local"),
 					     .rw = true };
-	add(3, "web2",
+	ct = add(3, "web2",
 	    "{\"Image\":\"child\",\"Cmd\":[\"x\"],\"HostConfig\":{\"NetworkMode\":\"mynet\","
 	    "\"Links\":[\"db:d\"]}}");
+	ct->extra = json_pack("{s:[{s:s, s:s, s:s}]}", "links", "alias", "d", "id", container_find("db", &err)->id, "name", "db");
 	return 0;
 }
 
@@ -196,10 +197,10 @@ static void test_bad_filters(void **state)
 		const char *filters, *text;
 		int status;
 	} rows[] = {
-		{ "x", "invalid filter", 500 },
-		{ "[]", "invalid filter", 500 },
-		{ "{\"name\":\"x\"}", "invalid filter", 500 },
-		{ "{\"name\":[1]}", "invalid filter", 500 },
+		{ "x", "invalid filter", 400 },
+		{ "[]", "invalid filter", 400 },
+		{ "{\"name\":\"x\"}", "invalid filter", 400 },
+		{ "{\"name\":[1]}", "invalid filter", 400 },
 		{ "{\"nope\":[\"x\"]}", "invalid filter 'nope'", 400 },
 		{ "{\"exited\":[\"x\"]}",
 		  "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax", 400 },

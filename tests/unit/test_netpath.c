@@ -385,17 +385,21 @@ static void test_restart(void **state)
 
 static void test_user_networks(void **state)
 {
-	static const char body[] = "{\"Name\":\"n1\",\"Labels\":{\"k\":\"v\"}}";
+	static const char plain[] = "{\"Name\":\"n1\",\"Labels\":{\"k\":\"v\"}}";
 	static const char internal[] =
 		"{\"Name\":\"n2\",\"Internal\":true,\"IPAM\":{\"Config\":[{\"Subnet\":"
 		"\"10.77.0.0/24\",\"IPRange\":\"10.77.0.128/25\"}]}}";
 	char id1[65], id2[65], gone[65], *n1 = NULL, *n2 = NULL, *name = NULL;
+	cleanup_buf struct buf body = BUF_INIT;
 	cleanup_fd int srv = -1, srv2 = -1;
 	struct zone a, b, c, d;
 
 	(void)state;
-	OK(network_create(body, sizeof(body) - 1, id1, &n1, &err));
-	OK(network_create(internal, sizeof(internal) - 1, id2, &n2, &err));
+	buf_addstr(&body, plain);
+	OK(network_create(&body, id1, &n1, &err));
+	buf_reset(&body);
+	buf_addstr(&body, internal);
+	OK(network_create(&body, id2, &n2, &err));
 	zone_up(&a, "n1", &tcp_any, 1);
 	zone_up(&b, "bridge", NULL, 0);
 	zone_up(&c, "n2", NULL, 0);
