@@ -69,6 +69,11 @@ static int resolve_for(const char *name, const struct wanted_platform *want, str
 	return rc;
 }
 
+static bool is_compose_v1(const struct req *r)
+{
+	return str_starts(req_header(r, "user-agent"), "docker-compose/1.");
+}
+
 void handle_image_inspect(struct req *r)
 {
 	cleanup_buf struct buf out = BUF_INIT;
@@ -86,7 +91,7 @@ void handle_image_inspect(struct req *r)
 		reply_error(req_id(r), &err);
 		return;
 	}
-	image_json_inspect(img, req_version(r), &out);
+	image_json_inspect(img, req_version(r), is_compose_v1(r), &out);
 	image_unref(img);
 	reply_json(req_id(r), 200, &out);
 }

@@ -123,7 +123,7 @@ static void last_tag_json(const struct image *img, struct jw *w)
 	jw_end(w);
 }
 
-void image_json_inspect(const struct image *img, int api_version, struct buf *out)
+void image_json_inspect(const struct image *img, int api_version, bool compose_v1, struct buf *out)
 {
 	cleanup_json json_t *o = NULL;
 	struct err ignored = { 0 };
@@ -143,6 +143,8 @@ void image_json_inspect(const struct image *img, int api_version, struct buf *ou
 	if (api_version < 145) {
 		jw_str(&w, "Container", jget_str(o, "container", ""));
 		config_json("ContainerConfig", jget_obj(o, "container_config"), api_version, &w);
+	} else if (compose_v1) {
+		config_json("ContainerConfig", jget_obj(o, "config"), api_version, &w);
 	}
 	jw_str(&w, "DockerVersion", jget_str(o, "docker_version", ""));
 	jw_str(&w, "Author", jget_str(o, "author", ""));

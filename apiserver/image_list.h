@@ -31,7 +31,9 @@ struct image_list_opts {
 /* GET /images/json. Bad filters: Docker's status and text. */
 int image_json_list(const struct image_list_opts *o, int api_version, struct buf *out,
 		    struct err *err);
-void image_json_inspect(const struct image *img, int api_version, struct buf *out);
+/* GET /images/NAME/json. compose_v1: for docker-compose 1, which asks in the newest version that we have
+ * and cannot do without ContainerConfig, of which it takes the volumes. */
+void image_json_inspect(const struct image *img, int api_version, bool compose_v1, struct buf *out);
 int image_json_history(const struct image *img, struct buf *out, struct err *err);
 /* Bytes of all layers on disk, each once: system df's LayersSize. */
 int64_t image_layers_size(void);
