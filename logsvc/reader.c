@@ -503,7 +503,8 @@ static void step(struct reader *r)
 	while (r->state == READER_SEND || r->state == READER_LAST) {
 		size_t before = r->out_len;
 
-		if (r->out_len >= OUT_BYTES || r->state == READER_LAST) {
+		/* what a slow client has left is sent first: nothing is put behind it, however little it is */
+		if (r->out_len >= OUT_BYTES || r->out_off || r->state == READER_LAST) {
 			if (!flush(r))
 				return;
 			if (r->state == READER_LAST) {

@@ -198,4 +198,11 @@ t_two_streams_large() {
 	out D run -d --name "$C" busybox sh -c 'seq 1 100000 & seq 1 100000 >&2; wait'; out D wait "$C"
 	D logs "$C" >"$T/o" 2>"$T/e"; eq "$(md5sum <"$T/o")" "$(seq 1 100000 | md5sum)"; eq "$(md5sum <"$T/e")" "$(seq 1 100000 | md5sum)"
 }
+t_slow_client_costs_no_memory() { # all that it has not read stays in the file
+	out D run --name "$C" busybox sh -c 'yes "$(head -c 999 /dev/zero | tr "\0" x)" | head -n 48000'
+	local p before more; p=$(pids_of logsvc); before=$(awk '/^VmHWM/ {print $2}' "/proc/$p/status")
+	eq "$(curl -sN --limit-rate 24M --unix-socket "$SOCK" "http://d/v1.41/containers/$C/logs?stdout=1" | wc -c)" 48384000
+	eq "$(pids_of logsvc)" "$p"; more=$(($(awk '/^VmHWM/ {print $2}' "/proc/$p/status") - before))
+	[ "$more" -lt 8000 ] || fail "$more KiB for one client"
+}
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
