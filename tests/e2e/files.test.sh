@@ -106,4 +106,9 @@ t_df_rows_of_any_length() { # the log's size is added to rows of every length
 	for k in 0 9 17 33 65 100 129 200; do D rm "$C$k" >/dev/null; done
 }
 t_df() { out D run --name "$C" busybox sh -c 'head -c 100000 /dev/zero >/f'; out D system df -v; has "$OUT" "$C"; like "$(D ps -a --size --filter "name=$C" --format '{{.Size}}')" '^10[0-9](\.[0-9]+)?kB'; }
+# docker-compose 1.29 asks in the newest version, and recreates nothing without ContainerConfig.
+t_image_of_compose_v1() {
+	OUT=$(api GET /v1.51/images/busybox/json); eq "$(status)" 200; hasnt "$OUT" ContainerConfig
+	OUT=$(api GET /v1.51/images/busybox/json -A "docker-compose/1.29.2 docker-py/5.0.3 Linux/6"); has "$OUT" '"ContainerConfig":{'; has "$OUT" '"Volumes":null'
+}
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done
