@@ -24,10 +24,11 @@ fill() { cat /dev/zero >"$ROOT/zones/ballast" 2>/dev/null; sync -f "$ROOT/zones"
 room() { rm -f "$ROOT/zones/ballast"; }
 says() { grep -F "zone=$(uuid_of "$C")" "$ROOT.t/apiserver.log" | grep -q "$1"; }
 told() { UNTIL=${UNTIL:-20} until_ok says "$1" || fail "not told: $1"; }
-printed() { D exec "$C" cat /n 2>/dev/null | tail -1; }
+printed() { cat "$T/told/n" 2>/dev/null; }
+talk() { rm -rf "$T/told"; mkdir "$T/told"; out D run -d --name "$C" -v "$T/told:/told" "$@" busybox sh -c "$TALK"; }
 went_on() { local n; n=$(printed); [ "${n:-0}" -gt "$1" ]; }
-# Numbered lines, with the count of what is printed beside them. $1: lines per turn
-TALK='i=0; while [ ! -e /end ]; do k=0; while [ $k -lt 400 ]; do i=$((i+1)); k=$((k+1)); echo "line-$i some text that makes it longer than its number is"; done; echo $i >/n; usleep 15000; done; echo "line-$((i+1)) the last"'
+# Numbered lines; the count of what is printed, and the end, are told on a disk that has room.
+TALK='i=0; while [ ! -e /told/end ]; do k=0; while [ $k -lt 400 ]; do i=$((i+1)); k=$((k+1)); echo "line-$i some text that makes it longer than its number is"; done; echo $i >/told/new; mv /told/new /told/n; usleep 15000; done; echo "line-$((i+1)) the last"'
 ends_with_last() { D logs --tail 1 "$C" 2>&1 | grep -q 'the last$'; }
 # all numbers from 1 to the last one, but for gaps that are told at their place with their exact size
 exact() { # FILE [DUPLICATES]
@@ -56,24 +57,24 @@ events() { D events --since "$1" --until "$(($(date +%s) + 1))" --filter event=l
 event_told() { events "$1" | grep -qE "$C log not writable [0-9]+"; }
 whole() { python3 -c 'import json,sys; [json.loads(l) for l in open(sys.argv[1], "rb")]' "$(log_of "$C")" || fail "a torn record"; }
 t_gap() { # HOW: nothing, kill (logsvc meanwhile), or twice (two gaps)
-	out D run -d --name "$C" busybox sh -c "$TALK"
+	talk
 	until_ok went_on 500 || fail "does not print"; local since k p; since=$(date +%s)
 	for k in 1 $([ "$1" = twice ] && echo 2); do
 		fill; told "the zone goes on"; goes_on 40000 # more than pipe and ring hold
 		if [ "$1" = kill ]; then for p in 1 2 3 4 5 6; do kill_logsvc; sleep "0.$p"; done; goes_on 40000; fi
 		room; UNTIL=20 until_ok rewritten "$k" || fail "not written again"; goes_on 1000
 	done
-	D exec "$C" touch /end; until_ok ends_with_last || fail "no end: $(i "$C" "{{.State.Status}}") $(printed) $(D logs --tail 2 "$C" 2>&1)"; D logs "$C" >"$T/log" 2>&1; exact "$T/log"; whole
+	touch "$T/told/end"; until_ok ends_with_last || fail "no end: $(i "$C" "{{.State.Status}}") $(printed) $(D logs --tail 2 "$C" 2>&1)"; D logs "$C" >"$T/log" 2>&1; exact "$T/log"; whole
 	UNTIL=15 until_ok event_told "$since" || fail "no event: $(events "$since")"
 }
 rewritten() { D logs "$C" 2>&1 | grep -c 'messages (.*) dropped' | grep -qx "$1"; }
 # the zone ends while the disk is full; its log says what is missing, whoever was killed meanwhile
 t_ended() {
-	out D run -d --name "$C" busybox sh -c "$TALK"
-	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; D exec "$C" touch /end
+	talk
+	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; touch "$T/told/end"
 	local a=$SECONDS; out D wait "$C"; [ $((SECONDS - a)) -le 9 ] || fail "the end took $((SECONDS - a)) s"; eq "$(i "$C" '{{.State.Status}} {{.State.ExitCode}}')" "exited 0"
 	[ "$1" = kill ] && { kill_logsvc; sleep 0.5; kill_logsvc; sleep 0.5; }
-	room; UNTIL=20 until_ok rewritten 1 || fail "the log does not say it"; D logs "$C" >"$T/log" 2>&1; D cp "$C:/n" "$T/n"
+	room; UNTIL=20 until_ok rewritten 1 || fail "the log does not say it"; D logs "$C" >"$T/log" 2>&1; cp "$T/told/n" "$T/n"
 	python3 - "$T/log" "$T/n" <<'P' || fail "$(tail -2 "$T/log")"
 import re, sys
 ls = open(sys.argv[1]).read().splitlines(); printed = int(open(sys.argv[2]).read()) + 1
@@ -85,8 +86,8 @@ P
 }
 t_sink() { # its sink gets all but the gap, and the gap's line
 	sink fluentd 7201 "$T/out"
-	out D run -d --network host --name "$C" --log-driver fluentd --log-opt fluentd-address=127.0.0.1:7201 --log-opt fluentd-request-ack=true busybox sh -c "$TALK"
-	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; room; until_ok rewritten 1; goes_on 1000; D exec "$C" touch /end
+	talk --network host --log-driver fluentd --log-opt fluentd-address=127.0.0.1:7201 --log-opt fluentd-request-ack=true
+	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; room; until_ok rewritten 1; goes_on 1000; touch "$T/told/end"
 	got "$T/out" 'the last' 1; unsink; jq -r 'select(.log)|.log' "$T/out" >"$T/sunk"; exact "$T/sunk" dups; D logs "$C" >"$T/log" 2>&1; exact "$T/log"
 }
 check "a disk that is full twice" t_gap twice
