@@ -7,6 +7,10 @@
  * full disk) and sit in one unsorted list with the earliest time kept aside; those due within
  * TIMER_SLACK_NS are taken along. An idle thread has no timer set and sleeps without end.
  *
+ * A callback that enters what may block says so (loop_risk). A watchman looks after it, and when it takes too long, makes another
+ * thread that goes on where the blocked one was; that one ends when it comes back. risk is odd inside of it, and whoever raises
+ * it from that value has the loop: the thread that comes back, or the new one. The watchman sleeps while no loop enters anything.
+ *
  * Threads: everything but loop_new, _post and _stop belongs to the loop's own thread.
  */
 #define LOG_MODULE "loop"
@@ -14,11 +18,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -30,15 +38,25 @@
 
 struct loop {
 	int epoll_fd;
-	pthread_t thread;
+	sem_t ended;
 	struct task_queue tasks;
 	struct source tasks_src;
-	struct timer *timers;
+	struct timer *timers, *due; /* due: run_timers is calling them */
 	int64_t next_ns; /* no timer is due before */
 	void **dead;
 	size_t n_dead, cap_dead;
 	atomic_bool stopping;
+	/* loop_risk */
+	bool watched;
+	_Atomic uint32_t risk; /* odd: inside */
+	_Atomic uint32_t asleep; /* the watchman; a futex */
+	void (*taken)(void *arg);
+	void *taken_arg;
+	char name[16];
 };
+
+static _Thread_local bool lost; /* another thread runs this one's loop */
+static _Thread_local uint32_t my_risk; /* risk as this thread made it */
 
 int loop_watch(struct loop *loop, struct source *src, uint32_t events)
 {
@@ -89,11 +107,21 @@ void loop_timer_stop(struct timer *t)
 	t->next = NULL;
 }
 
+static void run_due(struct loop *loop)
+{
+	while (!lost && loop->due) {
+		struct timer *t = loop->due;
+
+		loop_timer_stop(t);
+		t->on_time(t);
+	}
+}
+
 /* Callbacks may set and stop any timer, so those due are moved to a list of their own first. */
 static void run_timers(struct loop *loop)
 {
 	int64_t now, soonest = INT64_MAX;
-	struct timer *due = NULL, *t, *next;
+	struct timer *t, *next;
 
 	if (!loop->timers || (now = mono_ns()) + TIMER_SLACK_NS < loop->next_ns)
 		return;
@@ -105,18 +133,14 @@ static void run_timers(struct loop *loop)
 			continue;
 		}
 		loop_timer_stop(t);
-		t->next = due;
-		t->prev = &due;
-		if (due)
-			due->prev = &t->next;
-		due = t;
+		t->next = loop->due;
+		t->prev = &loop->due;
+		if (t->next)
+			t->next->prev = &t->next;
+		loop->due = t;
 	}
 	loop->next_ns = soonest;
-	while (due) {
-		t = due;
-		loop_timer_stop(t);
-		t->on_time(t);
-	}
+	run_due(loop);
 }
 
 void loop_free_later(struct loop *loop, void *p)
@@ -149,9 +173,8 @@ static int wait_events(struct loop *loop, struct epoll_event *ev)
 	return n;
 }
 
-static void *run(void *arg)
+static void go(struct loop *loop)
 {
-	struct loop *loop = arg;
 	struct epoll_event ev[N_EVENTS];
 
 	while (!atomic_load_explicit(&loop->stopping, memory_order_relaxed)) {
@@ -162,13 +185,114 @@ static void *run(void *arg)
 
 			if (src->watched) /* an earlier callback may have ended it */
 				src->on_event(src, ev[i].events);
+			if (lost)
+				return;
 		}
 		run_timers(loop);
+		if (lost)
+			return;
 		for (size_t i = 0; i < loop->n_dead; i++)
 			free(loop->dead[i]);
 		loop->n_dead = 0;
 	}
+	sem_post(&loop->ended);
+}
+
+static void *run(void *arg)
+{
+	go(arg);
 	return NULL;
+}
+
+/* ---- what may block ----------------------------------------------------------------------------- */
+
+struct heir {
+	struct loop *loop;
+	uint32_t risk;
+};
+
+/* Takes the loop over, unless its thread has come back meanwhile. */
+static void *inherit(void *arg)
+{
+	struct heir h = *(struct heir *)arg;
+	struct loop *loop = h.loop;
+
+	free(arg);
+	if (!atomic_compare_exchange_strong(&loop->risk, &h.risk, h.risk + 1))
+		return NULL;
+	loop->taken(loop->taken_arg);
+	run_due(loop);
+	if (!lost)
+		go(loop);
+	return NULL;
+}
+
+static int start_thread(const char *name, void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, fn, arg);
+
+	if (rc != 0)
+		return -rc;
+	(void)pthread_setname_np(thread, name);
+	(void)pthread_detach(thread);
+	return 0;
+}
+
+static int take_over(struct loop *loop, uint32_t risk)
+{
+	struct heir *h = xmalloc(sizeof(*h));
+	int rc;
+
+	*h = (struct heir){ loop, risk };
+	if ((rc = start_thread(loop->name, inherit, h)) < 0)
+		free(h);
+	return rc;
+}
+
+static void *watchman(void *arg)
+{
+	struct loop *loop = arg;
+	const struct timespec span = { .tv_nsec = RISK_NS };
+	uint32_t tried = 0, seen, now;
+
+	for (;;) {
+		seen = atomic_load(&loop->risk);
+		(void)nanosleep(&span, NULL);
+		now = atomic_load(&loop->risk);
+		if (now == seen && (now & 1) && now != tried) {
+			if (take_over(loop, now) == 0)
+				tried = now;
+		} else if (now == seen && !(now & 1)) {
+			atomic_store(&loop->asleep, 1);
+			if (atomic_load(&loop->risk) == now)
+				(void)syscall(SYS_futex, &loop->asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+			atomic_store(&loop->asleep, 0);
+		}
+	}
+	return NULL;
+}
+
+void loop_risk(struct loop *loop, void (*taken)(void *arg), void *arg)
+{
+	loop->taken = taken;
+	loop->taken_arg = arg;
+	if (!loop->watched)
+		loop->watched = start_thread("watchman", watchman, loop) == 0;
+	my_risk = atomic_fetch_add(&loop->risk, 1) + 1;
+	if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, 0))
+		(void)syscall(SYS_futex, &loop->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+bool loop_risk_over(struct loop *loop)
+{
+	uint32_t inside = atomic_load(&loop->risk);
+
+	/* whoever took it over has raised it at least once: then it is another value than this thread's own */
+	if (inside == my_risk && atomic_compare_exchange_strong(&loop->risk, &inside, inside + 1))
+		return true;
+	lost = true;
+	return false;
 }
 
 static void on_tasks(struct source *src, uint32_t events)
@@ -185,6 +309,8 @@ struct loop *loop_new(const char *name, struct err *err)
 	int rc;
 
 	loop->next_ns = INT64_MAX;
+	(void)sem_init(&loop->ended, 0, 0);
+	str_copy(loop->name, sizeof(loop->name), name);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0) {
 		err_sys(err, "make the %s thread", name);
@@ -195,12 +321,11 @@ struct loop *loop_new(const char *name, struct err *err)
 	loop->tasks_src.fd = loop->tasks.event_fd;
 	loop->tasks_src.on_event = on_tasks;
 	if ((rc = loop_watch(loop, &loop->tasks_src, EPOLLIN)) == 0)
-		rc = -pthread_create(&loop->thread, NULL, run, loop);
+		rc = start_thread(name, run, loop);
 	if (rc < 0) {
 		err_sysnum(err, rc, "start the %s thread", name);
 		return NULL;
 	}
-	(void)pthread_setname_np(loop->thread, name);
 	return loop;
 }
 
@@ -213,7 +338,8 @@ void loop_stop(struct loop *loop)
 {
 	atomic_store(&loop->stopping, true);
 	loop_post(loop, nothing, NULL);
-	pthread_join(loop->thread, NULL);
+	while (sem_wait(&loop->ended) < 0 && errno == EINTR)
+		;
 }
 
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)

@@ -39,6 +39,12 @@ int loop_watch(struct loop *loop, struct source *src, uint32_t events); /* or ch
 void loop_unwatch(struct loop *loop, struct source *src);
 void loop_timer(struct loop *loop, struct timer *t, int64_t delay_ns);
 void loop_timer_stop(struct timer *t);
+/* Around what may block for as long as somebody else likes; from on_event and on_time only, not nested. Once it has taken
+ * RISK_NS, another thread runs the loop, and taken(arg) first. False: that has happened; the caller may touch nothing of the
+ * loop's any more but loop_post, and returns at once. */
+#define RISK_NS 20000000
+void loop_risk(struct loop *loop, void (*taken)(void *arg), void *arg);
+bool loop_risk_over(struct loop *loop);
 /* Frees when no event in hand can name it any more. */
 void loop_free_later(struct loop *loop, void *p);
 

@@ -45,6 +45,7 @@
  * To extend: a driver that does not write here adds a case where conf.no_file is looked at.
  */
 #define LOG_MODULE "stream"
+#include "stream_apart.h"
 #include "stream_priv.h"
 
 #include <errno.h>
@@ -61,7 +62,6 @@
 #include "log.h"
 #include "str.h"
 
-#define READ_MAX   (128 * 1024) /* bytes per turn */
 #define PAUSE_NS   1000000 /* the first one */
 #define PAUSE_MAX  6000000 /* keeps followers' lag below 10 ms */
 #define PAUSE_MIN  50000
@@ -134,7 +134,7 @@ static void watch_ends(struct stream *st)
 	for (int s = 0; s < 2; s++) {
 		struct end *e = &st->end[s];
 
-		if (e->src.fd < 0)
+		if (e->src.fd < 0 || e->away)
 			continue;
 		loop_timer_stop(&e->pause);
 		if (st->state == STREAM_RUNNING)
@@ -165,7 +165,7 @@ static bool any_full(const struct stream *st)
 
 static void tell_if_idle(struct stream *st)
 {
-	if (stream_is_idle(st))
+	if (stream_is_idle(st) && !st->free_when_back)
 		st->events.on_idle(st->events.owner);
 }
 
@@ -321,13 +321,63 @@ static void took(struct end *e, size_t n, size_t left)
 	e->mark_ns = now;
 }
 
+static void read_done(const struct reading *rd)
+{
+	struct end *e = rd->e;
+	struct stream *st = e->st;
+	size_t pending = rd->pending;
+	int n = rd->n;
+
+	if (n > 0) {
+		st->active_ns = mono_ns();
+		e->bytes += (size_t)n;
+		if (!st->rest.prev)
+			loop_timer(st->spool.cap->loop, &st->rest, REST_NS);
+		feed(st, e->s, ring_at(&st->spool.ring, e->s, rd->at), (size_t)n);
+		if (!stream_put(st, e->s))
+			return;
+		took(e, (size_t)n, (size_t)n < pending ? pending - (size_t)n : 0);
+		if (st->state != STREAM_RUNNING && !e->hup)
+			return; /* watched when it runs again */
+		if ((size_t)n < pending)
+			(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
+		else
+			pause_end(e, st->active_ns);
+	} else if (n == 0) {
+		at_eof(e);
+	} else if (n == -EAGAIN || n == -EINTR) {
+		e->since_ns = 0;
+		if (st->state == STREAM_RUNNING || e->hup)
+			(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
+	} else {
+		log_err("zone output not readable", "zone=%s stream=%d: %s", st->spool.set->uuid, e->s,
+			strerror(-n));
+		atomic_fetch_add(&st->spool.set->errors, 1);
+		at_eof(e);
+	}
+}
+
+void stream_read_done(const struct reading *rd)
+{
+	struct stream *st = rd->e->st;
+
+	rd->e->away = false;
+	if (--st->n_away == 0 && st->free_when_back) {
+		st->free_when_back = false;
+		stream_free(st);
+	} else if (st->n_away == 0 && st->close_when_back) {
+		st->close_when_back = false;
+		stream_close_all(st);
+	} else if (!st->free_when_back && !st->close_when_back) {
+		read_done(rd);
+	}
+}
+
 static void turn(struct end *e)
 {
 	struct stream *st = e->st;
 	struct err err = { 0 };
-	size_t pending = 0;
-	uint64_t at;
-	int n;
+	struct reading rd;
 
 	if (!e->hup && (any_full(st) || stream_sink_is_full(st))) {
 		stream_set_state(st, STREAM_STALLED);
@@ -341,36 +391,8 @@ static void turn(struct end *e)
 		e->since_ns = e->mark_ns = mono_ns();
 	if (st->shedding && ring_used(&st->spool.ring, e->s) > RING_BYTES / 2) /* the newest are kept */
 		stream_shed(st, e->s, false);
-	at = st->spool.ring.hdr->stream[e->s].head;
-	if (e->tty)
-		n = ring_read_tty(&st->spool.ring, e->s, e->src.fd);
-	else
-		n = ring_read_pipe(&st->spool.ring, e->s, e->src.fd, st->spool.cap->peek, READ_MAX,
-				   e->hup, &pending);
-	if (n > 0) {
-		st->active_ns = mono_ns();
-		e->bytes += (size_t)n;
-		if (!st->rest.prev)
-			loop_timer(st->spool.cap->loop, &st->rest, REST_NS);
-		feed(st, e->s, ring_at(&st->spool.ring, e->s, at), (size_t)n);
-		if (!stream_put(st, e->s))
-			return;
-		took(e, (size_t)n, (size_t)n < pending ? pending - (size_t)n : 0);
-		if ((size_t)n < pending)
-			(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
-		else
-			pause_end(e, st->active_ns);
-	} else if (n == 0) {
-		at_eof(e);
-	} else if (n == -EAGAIN || n == -EINTR) {
-		e->since_ns = 0;
-		(void)loop_watch(st->spool.cap->loop, &e->src, EPOLLIN);
-	} else {
-		log_err("zone output not readable", "zone=%s stream=%d: %s", st->spool.set->uuid, e->s,
-			strerror(-n));
-		atomic_fetch_add(&st->spool.set->errors, 1);
-		at_eof(e);
-	}
+	if (stream_read(e, &rd))
+		read_done(&rd);
 }
 
 static void on_end(struct source *src, uint32_t events)
@@ -378,6 +400,8 @@ static void on_end(struct source *src, uint32_t events)
 	struct end *e = container_of(src, struct end, src);
 	struct stream *st = e->st;
 
+	if (e->away)
+		return;
 	if (events & (EPOLLHUP | EPOLLERR))
 		e->hup = true;
 	loop_timer_stop(&e->pause);
@@ -402,7 +426,7 @@ static void on_rest(struct timer *t)
 
 	if (st->spool.ring.fd < 0)
 		return;
-	if (idle < REST_NS || st->state == STREAM_BLOCKED || st->shedding)
+	if (idle < REST_NS || st->n_away || st->state == STREAM_BLOCKED || st->shedding)
 		loop_timer(st->spool.cap->loop, &st->rest, REST_NS - (idle < REST_NS ? idle : 0));
 	else
 		ring_rest(&st->spool.ring);
@@ -432,18 +456,17 @@ static void start_end(struct stream *st, int s, int fd)
 {
 	struct end *e = &st->end[s];
 	struct stat sb;
-	int flags = fcntl(fd, F_GETFL), size;
+	int flags = fcntl(fd, F_GETFL);
 
 	e->src.fd = fd;
 	e->src.watched = false;
-	e->hup = false;
+	e->hup = e->apart = e->away = false;
 	e->tty = fstat(fd, &sb) < 0 || !S_ISFIFO(sb.st_mode);
 	e->last_ns = e->since_ns = 0;
 	e->bytes = e->old = 0;
 	if (flags >= 0)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	size = fcntl(fd, F_GETPIPE_SZ);
-	e->pipe_bytes = size > 0 ? (size_t)size : 4096;
+	e->pipe_bytes = 0;
 	st->n_open++;
 }
 
@@ -631,6 +654,10 @@ int stream_rotate(struct stream *st, struct err *err)
 
 void stream_close_all(struct stream *st)
 {
+	if (st->n_away) {
+		st->close_when_back = true;
+		return;
+	}
 	for (int s = 0; s < 2; s++)
 		close_end(&st->end[s]);
 	loop_timer_stop(&st->retry);
@@ -669,6 +696,10 @@ bool stream_is_idle(const struct stream *st)
 
 void stream_free(struct stream *st)
 {
+	if (st->n_away) {
+		st->free_when_back = true;
+		return;
+	}
 	drop_next(st);
 	stream_close_all(st);
 	while (st->attaches) {

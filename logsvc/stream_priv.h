@@ -16,6 +16,8 @@ struct end {
 	int s; /* which stream */
 	bool tty;
 	bool hup;
+	bool apart; /* read by threads of their own; away: one is at it (stream_apart.c) */
+	bool away;
 	struct timer pause; /* set while pausing */
 	int64_t last_ns;    /* of the read before */
 	int64_t since_ns;   /* no byte of the pipe is older; 0: it was empty */
@@ -23,7 +25,7 @@ struct end {
 	size_t old;
 	int64_t pause_ns;   /* the last pause that was wanted */
 	size_t bytes;	    /* read since the last pause, maybe in several turns */
-	size_t pipe_bytes;
+	size_t pipe_bytes; /* 0: not known yet */
 };
 
 struct stream {
@@ -32,6 +34,8 @@ struct stream {
 	enum stream_state state;
 	uint64_t ring_ino;
 	struct end end[2];
+	int n_away;	    /* readings that are not back */
+	bool close_when_back, free_when_back;
 	int n_open;	    /* ends that have not seen their end */
 	uint32_t run;
 	bool tty;

@@ -198,6 +198,19 @@ t_two_streams_large() {
 	out D run -d --name "$C" busybox sh -c 'seq 1 100000 & seq 1 100000 >&2; wait'; out D wait "$C"
 	D logs "$C" >"$T/o" 2>"$T/e"; eq "$(md5sum <"$T/o")" "$(seq 1 100000 | md5sum)"; eq "$(md5sum <"$T/e")" "$(seq 1 100000 | md5sum)"
 }
+t_held_pipe() { # busybox cat splices from a socket into its output: its pipe is locked for as long as the socket is silent
+	out D run -d --name "$C" --network none busybox sh -c 'nc -ll -p 601 -e sh -c "cat >&2"'
+	docker exec "$C" sh -c '(echo held; sleep 100) | nc 127.0.0.1 601' >/dev/null 2>&1 &
+	local client=$! a n; until_ok holds_pipe || fail "nothing is spliced"
+	a=$SECONDS
+	for n in 1 2 3; do out D run --rm busybox echo "line $n"; eq "$OUT" "line $n"; done
+	[ $((SECONDS - a)) -le 10 ] || fail "others wait for $((SECONDS - a)) s"
+	out D kill "$C"; wait "$client"; until_ok sh -c "docker logs $C 2>&1 | grep -qx held" || fail "$(D logs "$C" 2>&1)"
+}
+holds_pipe() { # 40: sendfile
+	local p; for p in $(D top "$C" -o pid,args | awk '$2 == "cat" {print $1}'); do [ "$(cut -d' ' -f1 "/proc/$p/syscall")" = 40 ] && return 0; done
+	return 1
+}
 t_slow_client_costs_no_memory() { # all that it has not read stays in the file
 	out D run --name "$C" busybox sh -c 'yes "$(head -c 999 /dev/zero | tr "\0" x)" | head -n 48000'
 	local p before more; p=$(pids_of logsvc); before=$(awk '/^VmHWM/ {print $2}' "/proc/$p/status")

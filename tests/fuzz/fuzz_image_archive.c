@@ -144,7 +144,7 @@ static void remove_all(void)
 		{
 			struct buf one = BUF_INIT;
 
-			image_json_inspect(img, 143, &one);
+			image_json_inspect(img, 143, false, &one);
 			buf_reset(&one);
 			(void)!image_json_history(img, &one, &err);
 			buf_fini(&one);
