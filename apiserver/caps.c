@@ -60,11 +60,6 @@ static const char *const names[] = {
 	"CAP_CHECKPOINT_RESTORE",
 };
 
-const char *cap_name(unsigned n)
-{
-	return n < ARRAY_SIZE(names) ? names[n] : NULL;
-}
-
 int cap_number(const char *name)
 {
 	const char *bare = strncasecmp(name, "CAP_", 4) == 0 ? name + 4 : name;

@@ -17,7 +17,6 @@
 
 #define CAP_BIT(n) (UINT64_C(1) << (n))
 
-const char *cap_name(unsigned n); /* "CAP_CHOWN"; NULL beyond the last one known */
 /* "chown", "CAP_CHOWN"; the bit number, or -1. */
 int cap_number(const char *name);
 uint64_t caps_all(void); /* every known one */

@@ -16,9 +16,6 @@
 int cgroup_freeze(const struct ct_spec *spec, bool frozen, struct err *err);
 int cgroup_update(const struct ct_spec *spec,
 		  struct err *err); /* writes host_config's limits to the live cgroup */
-/* The "cpu_stats", "memory_stats", "blkio_stats", "pids_stats", "networks" ... members of one GET
- * stats answer, Docker's form. */
-int cgroup_stats_json(const struct ct_spec *spec, int pid, struct buf *members, struct err *err);
 int cgroup_pids(const struct ct_spec *spec, int **out, size_t *n, struct err *err); /* for top */
 void cgroup_prewarm(
 	void); /* any thread, cheap: a no-op self-write that starts the RCU grace period early */

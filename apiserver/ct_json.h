@@ -22,8 +22,6 @@ struct ct_list_opts {
 int ct_list(const struct ct_list_opts *o, int api_version, struct container ***out, struct err *err);
 /* sizes: parallel to cts, or NULL. */
 void ct_json_list(struct container *const *cts, const struct ct_sizes *sizes, int api_version, struct buf *out);
-/* "Up 3 minutes (healthy)", "Exited (0) 2 hours ago" ... */
-void ct_status_text(const struct container *ct, struct buf *out);
 char *ct_random_name(unsigned attempt); /* adjective_surname, our own lists; owned */
 /* [a-zA-Z0-9][a-zA-Z0-9_.-]+ : Docker's 400 text otherwise */
 int ct_check_name(const char *name, struct err *err);

@@ -92,8 +92,3 @@ void ct_status_text_at(const struct container *ct, int64_t now, struct buf *out)
 		buf_addstr(out, " ago");
 	}
 }
-
-void ct_status_text(const struct container *ct, struct buf *out)
-{
-	ct_status_text_at(ct, now_ns(), out);
-}

@@ -13,7 +13,7 @@
 /* "Less than a second", "About an hour", "3 weeks" */
 void human_duration(int64_t ns, struct buf *out);
 const char *health_name(enum health_status health);
-/* ct_status_text for a moment; one clock for a whole list. */
+/* "Up 3 minutes (healthy)", "Exited (0) 2 hours ago" ..., as of now (CLOCK_REALTIME): one clock for a whole list. */
 void ct_status_text_at(const struct container *ct, int64_t now, struct buf *out);
 
 #endif

@@ -74,6 +74,5 @@ void df_instr_fini(struct df_instr *i);
 const char *df_cmd_name(enum df_cmd cmd); /* "RUN" */
 /* The value of --name=value, "" for --name alone, NULL when it is not there. */
 const char *df_flag(const struct df_instr *i, const char *name);
-bool df_flag_set(const struct df_instr *i, const char *name); /* a boolean one */
 
 #endif

@@ -217,10 +217,3 @@ const char *df_flag(const struct df_instr *i, const char *name)
 	}
 	return NULL;
 }
-
-bool df_flag_set(const struct df_instr *i, const char *name)
-{
-	const char *v = df_flag(i, name);
-
-	return v && strcasecmp(v, "false") != 0;
-}

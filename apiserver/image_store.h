@@ -39,7 +39,6 @@ void image_unref(struct image *img);
 
 /* tags: canonical "docker.io/library/busybox:latest" inside, familiar "busybox:latest" outside */
 int image_tag(const char *image_id, const char *ref, struct err *err);
-int image_untag(const char *ref, struct err *err);
 char **image_tags(const char *image_id);    /* familiar, sorted; owned */
 char **image_digests(const char *image_id); /* name@sha256:..., owned */
 void image_digest_of(const void *p, size_t len, char out[72]); /* sha256:<64 hex>; pure */

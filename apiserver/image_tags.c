@@ -148,23 +148,6 @@ int image_name_add(const char *image_id, const struct image_ref *ref, char old_i
 	return rc;
 }
 
-int image_untag(const char *ref, struct err *err)
-{
-	cleanup_free char *key = NULL;
-	struct image_name *n;
-	struct image_ref r;
-	int rc;
-
-	if ((rc = image_ref_parse(ref, &r, err)) < 0)
-		return rc;
-	key = image_ref_key(&r);
-	image_lock();
-	n = image_name_find(key);
-	rc = n ? image_name_del(n, err) : err_kind(err, ERR_NOT_FOUND, "No such image: %s", ref);
-	image_unlock();
-	return rc;
-}
-
 static char **collect(const char *image_id, bool digests)
 {
 	char **v = strv_split("", ' ');

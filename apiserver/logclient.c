@@ -262,17 +262,6 @@ bool logclient_keeps(const char *uuid)
 	return fs_exists(paths_zone_run(&engine->paths, uuid, "removed", path));
 }
 
-int logclient_rotate(const char *uuid, struct err *err)
-{
-	Logsvc__Request req = LOGSVC__REQUEST__INIT;
-	Logsvc__Rotate op = LOGSVC__ROTATE__INIT;
-
-	op.uuid = (char *)uuid;
-	req.op_case = LOGSVC__REQUEST__OP_ROTATE;
-	req.rotate = &op;
-	return call_ok(&req, -1, err);
-}
-
 /* The metadata as it is now, file and changes together. */
 struct defaults {
 	Logsvc__Request req;

@@ -55,7 +55,6 @@ struct log_latency {
 };
 /* "" is all; *out is owned. latency may be NULL. */
 int logclient_usage(const char *uuid, struct log_usage **out, unsigned *n, struct log_latency *latency, struct err *err);
-int logclient_rotate(const char *uuid, struct err *err);
 /* The zone has a logger that goes on, or logsvc does not say in time. *netns_fd (the caller's) is the network that it
  * works in, -1: not known. */
 bool logclient_is_pending(const char *uuid, int *netns_fd);

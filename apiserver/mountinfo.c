@@ -86,13 +86,3 @@ int mount_propagation(const char *path, char **out_at, bool *shared, bool *slave
 		return err_sys(err, "resolve %s", path);
 	return find(real, out_at, shared, slave, err);
 }
-
-bool is_mount_point(const char *path)
-{
-	cleanup_free char *at = NULL;
-	struct err ignored = { 0 };
-	bool shared, slave;
-
-	return mount_propagation(path, &at, &shared, &slave, &ignored) == 0 &&
-	       strcmp(at, path) == 0;
-}

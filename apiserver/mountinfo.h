@@ -11,6 +11,5 @@
 
 /* The mount that path lies on: its mount point (owned) and whether it is shared or a slave. */
 int mount_propagation(const char *path, char **out_at, bool *shared, bool *slave, struct err *err);
-bool is_mount_point(const char *path);
 
 #endif

@@ -70,19 +70,3 @@ int signal_parse(const char *s, int *signo, struct err *err)
 	}
 	return err_kind(err, ERR_BAD_PARAM, "invalid signal: %s", s);
 }
-
-void signal_name(int signo, char out[16])
-{
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (names[i].signo == signo && strcmp(names[i].name, "CLD") != 0) {
-			snprintf(out, 16, "SIG%s", names[i].name);
-			return;
-		}
-	}
-	if (signo == KERNEL_RTMIN || signo == KERNEL_RTMAX)
-		snprintf(out, 16, "%s", signo == KERNEL_RTMIN ? "SIGRTMIN" : "SIGRTMAX");
-	else if (signo > KERNEL_RTMIN && signo < KERNEL_RTMAX)
-		snprintf(out, 16, "SIGRTMIN+%d", signo - KERNEL_RTMIN);
-	else
-		snprintf(out, 16, "%d", signo);
-}

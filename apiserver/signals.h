@@ -10,7 +10,5 @@
 /* "SIGTERM", "term", "15", "RTMIN+3". 400 "invalid signal: X"; 0 and what the kernel does not
  * have are invalid too. */
 int signal_parse(const char *s, int *signo, struct err *err);
-/* "SIGTERM", "SIGRTMIN+3"; numbers without a name come back as digits. */
-void signal_name(int signo, char out[16]);
 
 #endif

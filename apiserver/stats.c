@@ -170,21 +170,3 @@ int cg_sample(const char *cgpath, int pid, bool host_net, struct cg_sample *out,
 		write_networks(&out->networks, pid);
 	return rc;
 }
-
-int cgroup_stats_json(const struct ct_spec *spec, int pid, struct buf *members, struct err *err)
-{
-	bool host_net = str_eq(jget_str(spec->host_config, "NetworkMode", ""), "host");
-	cleanup_cg_sample struct cg_sample s = { 0 };
-	char cgpath[1024];
-	int rc;
-
-	oci_cgroup_path(spec, cgpath, sizeof(cgpath));
-	if ((rc = cg_sample(cgpath, pid, host_net, &s, err)) < 0)
-		return rc;
-	buf_printf(members,
-		   "\"pids_stats\":%s,\"blkio_stats\":%s,\"cpu_stats\":%s,\"memory_stats\":%s",
-		   buf_str(&s.pids), buf_str(&s.blkio), buf_str(&s.cpu), buf_str(&s.memory));
-	if (s.networks.len)
-		buf_printf(members, ",\"networks\":%s", s.networks.p);
-	return 0;
-}

@@ -7,13 +7,11 @@
  * first day. The schema's number is PRAGMA user_version; a database of a newer schema, or a
  * damaged one, is refused in words that say what to do, never rewritten.
  *
- * Threads: any. A transaction (store_begin .. store_commit) holds the mutex, so others wait for
- * its end.
+ * Threads: any.
  *
- * Failure: WAL with synchronous=NORMAL. A commit is in the kernel when the call returns, so that
+ * Failure: WAL with synchronous=NORMAL. A change is in the kernel when the call returns, so that
  * kill -9 loses nothing; the WAL is only synced at checkpoints, so a power cut may lose the last
- * moments, whole transactions at a time. A statement that fails inside a transaction leaves it to
- * the caller to roll back.
+ * moments, whole changes at a time. What belongs together is one record.
  *
  * To extend: a new kind is a line in kind_names; another shape of a table needs SCHEMA_VERSION + 1
  * and a step in check_schema.
@@ -48,9 +46,7 @@ static struct {
 	pthread_mutex_t mutex;
 	pthread_once_t once;
 	sqlite3 *db;
-	bool in_txn;
 	sqlite3_stmt *st[STORE_KINDS][ST_COUNT];
-	sqlite3_stmt *begin, *commit, *rollback;
 } store = { .once = PTHREAD_ONCE_INIT };
 
 static void mutex_init(void)
@@ -202,10 +198,6 @@ static int prepare_all(struct err *err)
 				return rc;
 		}
 	}
-	if ((rc = prepare(&store.begin, "BEGIN IMMEDIATE", err)) < 0 ||
-	    (rc = prepare(&store.commit, "COMMIT", err)) < 0 ||
-	    (rc = prepare(&store.rollback, "ROLLBACK", err)) < 0)
-		return rc;
 	return 0;
 }
 
@@ -255,14 +247,9 @@ void store_close(void)
 		for (int s = 0; s < ST_COUNT; s++)
 			sqlite3_finalize(store.st[k][s]);
 	memset(store.st, 0, sizeof(store.st));
-	sqlite3_finalize(store.begin);
-	sqlite3_finalize(store.commit);
-	sqlite3_finalize(store.rollback);
-	store.begin = store.commit = store.rollback = NULL;
 	if (store.db && sqlite3_close(store.db) != SQLITE_OK)
 		log_err("state database did not close", "why=%s", log_q(sqlite3_errmsg(store.db)));
 	store.db = NULL;
-	store.in_txn = false;
 	store_unlock();
 }
 
@@ -364,42 +351,4 @@ int store_each(enum store_kind kind,
 	sqlite3_reset(st);
 	store_unlock();
 	return rc;
-}
-
-int store_begin(struct err *err)
-{
-	int rc;
-
-	store_lock();
-	assert(!store.in_txn);
-	if ((rc = step_done(store.begin, "begin", err)) < 0) {
-		store_unlock();
-		return rc;
-	}
-	store.in_txn = true;
-	return 0;
-}
-
-int store_commit(struct err *err)
-{
-	int rc;
-
-	assert(store.in_txn);
-	if ((rc = step_done(store.commit, "commit", err)) < 0) {
-		store_rollback();
-		return rc;
-	}
-	store.in_txn = false;
-	store_unlock();
-	return 0;
-}
-
-void store_rollback(void)
-{
-	struct err ignored = { 0 };
-
-	assert(store.in_txn);
-	step_done(store.rollback, "rollback", &ignored);
-	store.in_txn = false;
-	store_unlock();
 }

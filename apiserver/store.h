@@ -21,9 +21,5 @@ int store_get(enum store_kind kind, const char *key, char **out_json, struct err
 /* Calls fn for each; stops at a negative return, which it returns. */
 int store_each(enum store_kind kind, int (*fn)(const char *key, const char *json, void *arg, struct err *err), void *arg,
 	       struct err *err);
-/* Several changes, all or none. */
-int store_begin(struct err *err);  /* takes the store's lock */
-int store_commit(struct err *err); /* releases it */
-void store_rollback(void);
 
 #endif

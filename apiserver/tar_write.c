@@ -39,7 +39,6 @@ struct tar_writer {
 	char *copy;	   /* COPY_SIZE */
 	struct map links;  /* "dev:ino" -> name of the first */
 	int64_t written;   /* by add_header .. pad, of the entry at hand */
-	int64_t file_bytes;
 };
 
 int tar_write_to_fd(void *arg, const void *p, size_t len)
@@ -68,11 +67,6 @@ void tar_writer_free(struct tar_writer *w)
 	map_fini(&w->links, free);
 	free(w->copy);
 	free(w);
-}
-
-int64_t tar_writer_file_bytes(const struct tar_writer *w)
-{
-	return w->file_bytes;
 }
 
 static int flush(struct tar_writer *w, struct err *err)
@@ -272,7 +266,6 @@ static int copy_payload(struct tar_writer *w, int fd, int64_t size, struct err *
 			return rc;
 		left -= n;
 	}
-	w->file_bytes += size;
 	return tar_writer_pad(w, err);
 }
 

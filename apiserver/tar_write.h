@@ -63,7 +63,6 @@ int tar_writer_add_header(struct tar_writer *w, const char *as, char typeflag, i
 int tar_writer_data(struct tar_writer *w, const void *p, size_t len, struct err *err);
 int tar_writer_pad(struct tar_writer *w, struct err *err);
 int tar_writer_end(struct tar_writer *w, struct err *err);
-int64_t tar_writer_file_bytes(const struct tar_writer *w); /* sum of the regular files' sizes */
 void tar_writer_free(struct tar_writer *w);		   /* NULL is fine */
 
 #endif

@@ -172,28 +172,6 @@ void zone_watch_conn(struct container *ct, struct zone_conn *c)
 		uv_poll_start(&z->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
-int zone_watch(struct container *ct, struct err *err)
-{
-	struct zone_conn *c = NULL;
-	struct zone_state st;
-	int rc;
-
-	if ((rc = zone_connect(ct->uuid, true, &st, &c, err)) < 0)
-		return rc;
-	zone_watch_conn(ct, c);
-	if (st.status == ZS_RUNNING && (st.pid != ct->st.pid || ct->st.status == CT_RESTARTING)) {
-		struct zone_started started = { .run = st.run,
-						.pid = st.pid,
-						.started_ns = st.started_ns };
-
-		callbacks.on_restarted(ct->id, &started, st.restart_count);
-	} else if (st.has_exit && (st.status == ZS_EXITED || st.status == ZS_RESTARTING)) {
-		ct->zone->ended = st.status == ZS_EXITED;
-		callbacks.on_exited(ct->id, &st.last_exit);
-	}
-	return 0;
-}
-
 void zone_unwatch(struct container *ct)
 {
 	if (ct->zone)

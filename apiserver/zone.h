@@ -17,16 +17,12 @@ struct container;
 struct zone;
 
 /* ---- worker ---- */
-/* posix_spawns zoneadmd for uuid and waits until its socket is up. */
-int zone_spawn(const char *uuid, struct err *err);
 int zone_get_netns(const char *uuid, int *out_fd, struct err *err);
 struct zone_started {
 	unsigned run;
 	int pid;
 	int64_t started_ns;
 };
-/* Runs the user's process. On failure *exit_code is 125, 126 or 127 where the start has such a status, else 0. */
-int zone_start(const char *uuid, struct zone_started *out, int *exit_code, struct err *err);
 int zone_signal(const char *uuid, int signo, struct err *err);
 int zone_get_stdin(const char *uuid, int *out_fd, struct err *err);
 int zone_close_stdin(const char *uuid, struct err *err);
@@ -69,8 +65,6 @@ struct zone_callbacks {
 	void (*on_lost)(const char *ct_id);
 };
 void zone_set_callbacks(const struct zone_callbacks *cb);
-/* Watches; state of the zone arrives as if by events when it differs from what the container says. */
-int zone_watch(struct container *ct, struct err *err);
 void zone_unwatch(struct container *ct);
 
 #endif

@@ -387,16 +387,6 @@ void zone_spawn_abort(struct zone_spawning *sp)
 	}
 }
 
-int zone_spawn(const char *uuid, struct err *err)
-{
-	struct zone_spawning sp = ZONE_SPAWNING_INIT;
-	int rc;
-
-	if ((rc = zone_spawn_begin(uuid, &sp, err)) < 0)
-		return rc;
-	return zone_spawn_wait(&sp, err);
-}
-
 int zone_wait_end(int fd, int timeout_ms)
 {
 	int64_t deadline = mono_ns() + (int64_t)timeout_ms * 1000000;
@@ -423,17 +413,6 @@ int zone_get_netns(const char *uuid, int *out_fd, struct err *err)
 	if ((rc = zone_connect(uuid, false, NULL, &c, err)) < 0)
 		return rc;
 	return zone_conn_netns(c, out_fd, err);
-}
-
-int zone_start(const char *uuid, struct zone_started *out, int *exit_code, struct err *err)
-{
-	cleanup_zone_conn struct zone_conn *c = NULL;
-	int rc;
-
-	*exit_code = 0;
-	if ((rc = zone_connect(uuid, false, NULL, &c, err)) < 0)
-		return rc;
-	return zone_conn_start(c, out, exit_code, err);
 }
 
 int zone_signal(const char *uuid, int signo, struct err *err)

@@ -53,9 +53,10 @@ static inline void zone_conn_closep(struct zone_conn **c)
 #define cleanup_zone_conn __attribute__((cleanup(zone_conn_closep)))
 
 int zone_conn_netns(struct zone_conn *c, int *out_fd, struct err *err);
+/* Runs the user's process. On failure *exit_code is 125, 126 or 127 where the start has such a status, else 0. */
 int zone_conn_start(struct zone_conn *c, struct zone_started *out, int *exit_code, struct err *err);
 
-/* zone_spawn in two steps, so that other work fits between them. */
+/* posix_spawns zoneadmd, and waits until its socket is up, in two steps, so that other work fits between them. */
 struct zone_spawning {
 	pid_t pid;
 	int ready_fd;

@@ -231,19 +231,6 @@ int sink_init(struct sink *s, const json_t *conf, const struct sink_env *env, st
 	return err_kind(err, ERR_BAD_PARAM, "driver %s does not forward", driver);
 }
 
-void sink_fini(struct sink *s)
-{
-	sink_close(s);
-	net_addr_fini(&s->addr);
-	gelf_enc_fini(&s->gelf);
-	fluentd_enc_fini(&s->fluentd);
-	otlp_sink_free(s->otlp);
-	net_tls_conf_fini(&s->tls);
-	buf_fini(&s->batch);
-	buf_fini(&s->out);
-	free(s->attrs);
-}
-
 /* ---- the connection --------------------------------------------------------------------------- */
 
 /* Reads until parse knows: it returns -EAGAIN for more. */

@@ -62,7 +62,6 @@ struct sink {
 
 /* conf is log.json's, and kept as long as the sink. Reads certificates and keys: before rights are given up. */
 int sink_init(struct sink *s, const json_t *conf, const struct sink_env *env, struct err *err);
-void sink_fini(struct sink *s);
 int sink_connect(struct sink *s, struct err *err);
 void sink_close(struct sink *s); /* and forgets the batch */
 bool sink_is_gram(const struct sink *s);

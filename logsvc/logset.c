@@ -386,11 +386,6 @@ struct logset *logset_ref(struct logset *set)
 	return set;
 }
 
-int logset_refs(struct logset *set)
-{
-	return atomic_load(&set->refs);
-}
-
 void logset_unref(struct logset *set)
 {
 	if (!set || atomic_fetch_sub(&set->refs, 1) != 1)

@@ -88,7 +88,6 @@ struct logset {
 struct logset *logset_new(const char *uuid, const char *dir_path);
 struct logset *logset_ref(struct logset *set);
 void logset_unref(struct logset *set);
-int logset_refs(struct logset *set);
 
 bool logset_has_live(struct logset *set);
 

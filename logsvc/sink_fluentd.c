@@ -130,18 +130,6 @@ void fluentd_entry(struct fluentd_enc *e, const struct sink_msg *m, struct buf *
 	put_record(e, &pk, entries, m);
 }
 
-void fluentd_message(struct fluentd_enc *e, const struct sink_msg *m, struct buf *out)
-{
-	msgpack_packer pk;
-
-	msgpack_packer_init(&pk, out, write_buf);
-	msgpack_pack_array(&pk, 4);
-	put_cstr(&pk, e->tag);
-	put_time(e, &pk, m->time_ns);
-	put_record(e, &pk, out, m);
-	msgpack_pack_map(&pk, 0);
-}
-
 void fluentd_pack(const struct fluentd_enc *e, const struct buf *entries, size_t n, const char *chunk, struct buf *out)
 {
 	msgpack_packer pk;

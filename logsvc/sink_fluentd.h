@@ -20,8 +20,6 @@ void fluentd_enc_init(struct fluentd_enc *e, bool sub_second, const struct sink_
 void fluentd_enc_fini(struct fluentd_enc *e);
 /* Appends one entry [time, record] (for PackedForward). Empty lines are sent, too. */
 void fluentd_entry(struct fluentd_enc *e, const struct sink_msg *m, struct buf *entries);
-/* Message mode, as Docker sends it: [tag, time, record, {}]. */
-void fluentd_message(struct fluentd_enc *e, const struct sink_msg *m, struct buf *out);
 /* PackedForward: [tag, bin entries, {"size": n, "chunk": chunk}]; chunk NULL: no ack asked for. */
 void fluentd_pack(const struct fluentd_enc *e, const struct buf *entries, size_t n, const char *chunk, struct buf *out);
 /* Takes an ack {"ack": chunk} from in: its length when chunk matches, 0 when it is not whole yet, -EINVAL for anything else. */

@@ -44,21 +44,6 @@ struct net_conn {
 #define STILL_NS  10000000000LL /* a window that has not changed for so long tells nothing more ... */
 #define STUCK_NS  60000000000LL /* ... or for so long when it is nearly closed */
 
-void net_addr_fini(struct net_addr *a)
-{
-	free(a->host);
-	free(a->port);
-	a->host = a->port = NULL;
-}
-
-void net_tls_conf_fini(struct net_tls_conf *t)
-{
-	free(t->ca_cert);
-	free(t->cert);
-	free(t->key);
-	memset(t, 0, sizeof(*t));
-}
-
 static int wait_fd(int fd, short events, int64_t deadline_ns)
 {
 	struct pollfd p = { .fd = fd, .events = events };

@@ -20,14 +20,12 @@ struct net_addr {
 	char *host; /* or the path of a unix socket */
 	char *port; /* digits */
 };
-void net_addr_fini(struct net_addr *a);
 
 /* PEM texts, owned, or NULL: the system's CAs, and no certificate of ours. */
 struct net_tls_conf {
 	char *ca_cert, *cert, *key;
 	bool skip_verify;
 };
-void net_tls_conf_fini(struct net_tls_conf *t);
 
 struct net_conn;
 #define NET_CONNECT_MS 5000

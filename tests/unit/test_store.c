@@ -85,24 +85,6 @@ static void test_put_get_del(void **state)
 	store_close();
 }
 
-static void test_transactions(void **state)
-{
-	struct err err = { 0 };
-
-	(void)state;
-	open_ok();
-	assert_int_equal(store_begin(&err), 0);
-	assert_int_equal(store_put(STORE_TAG, "t1", "1", &err), 0);
-	assert_int_equal(store_put(STORE_TAG, "t2", "2", &err), 0);
-	store_rollback();
-	value_is(STORE_TAG, "t1", NULL);
-	assert_int_equal(store_begin(&err), 0);
-	assert_int_equal(store_put(STORE_TAG, "t1", "1", &err), 0);
-	assert_int_equal(store_commit(&err), 0);
-	value_is(STORE_TAG, "t1", "1");
-	store_close();
-}
-
 static int collect(const char *key, const char *json, void *arg, struct err *err)
 {
 	char ***seen = arg;
@@ -227,7 +209,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_put_get_del),
-		cmocka_unit_test(test_transactions),
 		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_newer_schema_is_refused),
