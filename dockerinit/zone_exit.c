@@ -121,7 +121,7 @@ void zone_exit_fill(const struct zone *z, Zone__Exited *e)
 	e->will_restart = z->will_restart;
 	e->restart_delay_ms = z->restart_delay_ms;
 	e->restart_count = z->restart.count;
-	e->error = z->exit_error ? z->exit_error : (char[]){ "" };
+	e->error = z->exit_error ? z->exit_error : (char *)protobuf_c_empty_string;
 }
 
 /* Before the last message: whoever gets it may start the zone again, with a zoneadmd that makes the
