@@ -384,7 +384,7 @@ static void prune_one(struct remover *r, const char *id)
 {
 	cleanup_strv char **names = strv_split("", ' ');
 	struct image_entry *e = image_entry_find(id);
-	struct err ignored = { 0 };
+	struct err ignored = { 0 }, *told = r->err;
 
 	r->err = &ignored;
 	for (size_t i = 0; e && i < e->n_names; i++) {
@@ -396,6 +396,7 @@ static void prune_one(struct remover *r, const char *id)
 		(void)!remove_locked(r, id + 7);
 	for (char **n = names; *n; n++)
 		(void)!remove_locked(r, *n);
+	r->err = told;
 }
 
 int image_prune(const char *filters, const struct image_remove_opts *o, struct image_removed *out,

@@ -51,12 +51,12 @@ static void describe_peer(int fd, bool tcp, const struct sockaddr_storage *ss, c
 			  size_t size)
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
-	struct ucred cred;
+	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
 
 	if (!tcp) {
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
-			cred.pid = 0;
+			cred = (struct ucred){ .uid = (uid_t)-1 }; /* nobody that we know */
 		snprintf(out, size, "unix:pid=%d,uid=%u", cred.pid, cred.uid);
 	} else if (ss->ss_family == AF_INET) {
 		const struct sockaddr_in *a = (const void *)ss;

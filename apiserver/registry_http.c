@@ -358,7 +358,7 @@ static size_t on_send(char *p, size_t size, size_t n, void *arg)
 	ssize_t got;
 
 	got = want ? pread(s->q->body_fd, p, want, s->q->body_from + s->pos) : 0;
-	if (got < 0)
+	if (got < 0 || (got == 0 && want)) /* the other side would wait for the rest */
 		return CURL_READFUNC_ABORT;
 	s->pos += got;
 	if (s->q->on_sent)
