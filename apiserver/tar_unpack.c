@@ -390,7 +390,7 @@ int tar_unpack_main(int argc, char **argv)
 	signal(SIGCHLD, SIG_IGN);   /* children need no reaping */
 	for (;;) {
 		struct pollfd p = { .fd = UNPACK_SOCKET, .events = POLLIN };
-		struct frame f = FRAME_INIT;
+		cleanup_frame struct frame f = FRAME_INIT;
 		int rc;
 
 		if (poll(&p, 1, -1) < 0 && errno == EINTR)
@@ -401,6 +401,5 @@ int tar_unpack_main(int argc, char **argv)
 		if (rc <= 0)
 			return rc < 0;
 		serve(&f);
-		frame_fini(&f);
 	}
 }
