@@ -71,7 +71,7 @@ static void test_find(void **state)
 		{ "bbbb1", ID_C, NULL, 0 }, /* a name wins over prefixes */
 		{ "aaa", NULL, "multiple IDs found with provided prefix: aaa", ERR_BAD_PARAM },
 		{ "zz", NULL, "No such container: zz", ERR_NOT_FOUND },
-		{ "", NULL, "No such container: ", ERR_NOT_FOUND },
+		{ "", NULL, "invalid name or ID supplied: \"\"", ERR_BAD_PARAM },
 		{ ID_A "0", NULL, "No such container: " ID_A "0", ERR_NOT_FOUND },
 	};
 

@@ -47,9 +47,8 @@ static void test_refusals(void **state)
 		{ "wrong method", "DELETE /_ping HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 404 ",
 		  "page not found" },
 		{ "too old", "GET /v1.12/_ping HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 400 ",
-		  "{\"message\":\"client version 1.12 is too old. Minimum supported API version is "
-		  "1.24, please "
-		  "upgrade your client to a newer version\"}\n" },
+		  "\r\n\r\nclient version 1.12 is too old. Minimum supported API version is 1.24, please "
+		  "upgrade your client to a newer version\n" },
 		{ "too new", "GET /v9.99/_ping HTTP/1.1\r\n" H "\r\n", "HTTP/1.1 400 ",
 		  "client version 9.99 is too new. Maximum supported API version is 1.51" },
 		{ "not newer by its digits", "GET /v1.151/_ping HTTP/1.1\r\n" H "\r\n",
@@ -87,7 +86,7 @@ static void test_long_heads(void **state)
 
 	(void)state;
 	buf_addstr(&q, "GET /_ping?");
-	for (int i = 0; i < 60000; i++)
+	for (int i = 0; i <= HTTP_MAX_URL; i++)
 		buf_addch(&q, 'a');
 	buf_addstr(&q, " HTTP/1.1\r\n" H "\r\n");
 	b = ask(q.p);
@@ -95,7 +94,7 @@ static void test_long_heads(void **state)
 	buf_fini(&b);
 	buf_reset(&q);
 	buf_addstr(&q, "GET /_ping HTTP/1.1\r\n" H);
-	for (int i = 0; i < 150; i++)
+	for (int i = 0; i < HTTP_MAX_HEADERS + 50; i++)
 		buf_printf(&q, "X-%d: a\r\n", i);
 	buf_addstr(&q, "\r\n");
 	b = ask(q.p);
