@@ -205,6 +205,8 @@ int git_child_main(int argc, char **argv)
 	if (argc != 5)
 		return 2;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == 1) /* it died before that */
+		return 1;
 	umask(022);
 	fcntl(GIT_CHILD_FD, F_SETFD, FD_CLOEXEC);
 	if ((rc = only_dir_is_writable(argv[2], &err)) == 0 && (rc = drop_capabilities(&err)) == 0)

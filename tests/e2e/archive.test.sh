@@ -238,7 +238,7 @@ refused() { rc 1 adm metadata set "$1" "$2"; has "$ERR" "$3"; }
 t_settings() {
 	refused LOG_ARCHIVE_URL ftp://h "LOG_ARCHIVE_URL: must begin with http:// or https://"; refused LOG_ARCHIVE_URL http://u:p@h "LOG_ARCHIVE_URL: no"
 	refused LOG_ARCHIVE_TYPE gcs "must be s3 or manta"; refused LOG_ARCHIVE_STYLE dns "must be path or virtual-host"
-	refused LOG_ARCHIVE_BUCKET 'a b' LOG_ARCHIVE_BUCKET; refused LOG_ARCHIVE_BUCKET ../x LOG_ARCHIVE_BUCKET; refused LOG_ARCHIVE_GRACE -1 "must be a number"
+	refused LOG_ARCHIVE_BUCKET 'a b' LOG_ARCHIVE_BUCKET; refused LOG_ARCHIVE_BUCKET ../x LOG_ARCHIVE_BUCKET; refused LOG_ARCHIVE_GRACE -1 "must not be negative"
 	unset_meta LOG_ARCHIVE_BUCKET; refused LOG_ARCHIVE_URL http://h "LOG_ARCHIVE_BUCKET: must be names"; refused MAX_TOTAL_LOG_SIZE x "not a size"
 }
 
