@@ -51,7 +51,7 @@ t_reconnect() {
 t_write_timeout() { # takes connections and reads nothing
 	sink fluentd 6604 "$T/out" 127.0.0.1 stall
 	run fluentd --log-opt fluentd-address=127.0.0.1:6604 --log-opt fluentd-write-timeout=300ms busybox sh -c 'yes 0123456789012345678901234567890123456789 | head -n 300000; sleep 100'
-	told "sink not reached.*write to 127.0.0.1:6604: (Connection timed out|i/o timeout)"; unsink
+	told "sink not reached.*write to 127.0.0.1:6604: (connection timed out|i/o timeout)"; unsink
 }
 t_hostname() {
 	sink udp 6605 "$T/out"
