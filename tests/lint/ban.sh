@@ -1,5 +1,5 @@
 #!/bin/sh
-# ban.sh - calls that this tree does not use, with what to use instead; and files that grew too large.
+# ban.sh - calls that this tree does not use, with what to use instead; files and functions that grew too large.
 cd "$(dirname "$0")/../.." || exit 2
 bad=0
 ban() { # ban REGEX WHY
@@ -19,6 +19,10 @@ for f in $(git ls-files '*.c' '*.h' '*.sh'); do
 	*.c | *.h) head -1 "$f" | grep -q 'SPDX-License-Identifier: MPL-2.0' || { echo "$f: no SPDX line"; bad=1; } ;;
 	esac
 done
+# a function is from a brace in the first column to the next one; the line before it is told
+awk 'FNR == 1 { start = 0 } /^{/ { start = FNR; name = last }
+	/^}/ { if (start && FNR - start > 100) { print FILENAME ":" start ": " FNR - start " lines, 100 are the limit: " name; bad = 1 } start = 0 }
+	{ last = $0 } END { exit bad }' $(git ls-files '*.c') || bad=1
 if git grep -nE '^ \*[^ /*[:space:]]' -- '*.c' '*.h'; then
 	echo "a comment that a formatter broke: text follows the star without a space"; bad=1
 fi
