@@ -30,7 +30,7 @@ struct parser {
 	struct err *err;
 };
 
-enum stop { STOP_EOF, STOP_END, STOP_ELSE, STOP_ELSE_IF };
+enum stop { STOP_EOF, STOP_END, STOP_ELSE, STOP_ELSE_IF, STOP_ELSE_WITH };
 
 int go_template_fail(const struct go_template *t, size_t at, bool column, struct err *err,
 		     const char *fmt, ...)
@@ -73,6 +73,7 @@ static void node_free(struct node *n)
 		node_free(n->kids[i]);
 	free(n->kids);
 	free(n->text);
+	free(n->index);
 	json_decref(n->value);
 	free(n);
 }
@@ -305,11 +306,10 @@ static struct node *command(struct parser *p, const char *where, bool paren)
 	return take_ptr(&cmd);
 }
 
-/* $x := ... or $x = ...; the name is declared once its value has been read. */
-static char *assigned(struct parser *p, bool *declares)
+/* $name, or NULL, where it is not one */
+static char *var_name(struct parser *p)
 {
-	size_t was = p->at;
-	char *name;
+	cleanup_free char *name = NULL;
 
 	blanks(p);
 	if (p->at >= p->end || p->s[p->at] != '$')
@@ -317,17 +317,43 @@ static char *assigned(struct parser *p, bool *declares)
 	p->at++;
 	name = word(p);
 	blanks(p);
-	*declares = p->end - p->at > 1 && p->s[p->at] == ':' && p->s[p->at + 1] == '=';
-	if (*name && (*declares || (p->at < p->end && p->s[p->at] == '='))) {
-		char *var = xasprintf("$%s", name);
+	return *name ? xasprintf("$%s", name) : NULL;
+}
 
-		p->at += *declares ? 2 : 1;
-		free(name);
-		return var;
+/* $x := ... or $x = ..., of a range $i, $x as well; the names are declared once the value has been read. */
+static void assigned(struct parser *p, struct node *pipe, bool range)
+{
+	size_t was = p->at;
+
+	pipe->text = var_name(p);
+	if (pipe->text && range && p->at < p->end && p->s[p->at] == ',') {
+		p->at++;
+		pipe->index = pipe->text;
+		pipe->text = var_name(p);
 	}
-	free(name);
+	pipe->declares = p->end - p->at > 1 && p->s[p->at] == ':' && p->s[p->at + 1] == '=';
+	if (pipe->text && (pipe->declares || (p->at < p->end && p->s[p->at] == '='))) {
+		p->at += pipe->declares ? 2 : 1;
+		return;
+	}
+	free(pipe->text);
+	free(pipe->index);
+	pipe->text = pipe->index = NULL;
+	pipe->declares = false;
 	p->at = was;
-	return NULL;
+}
+
+/* What is only assigned must have been declared. */
+static bool known(struct parser *p, const struct node *pipe)
+{
+	const char *names[] = { pipe->index, pipe->text };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !pipe->declares; i++)
+		if (names[i] && !strv_has(p->vars, names[i])) {
+			FAIL(p, "undefined variable \"%s\"", names[i]);
+			return false;
+		}
+	return true;
 }
 
 /* A constant takes nothing from what stands before it. */
@@ -364,11 +390,10 @@ static struct node *pipeline(struct parser *p, const char *where, bool paren)
 		return NULL;
 	}
 	p->depth++;
-	pipe->text = paren ? NULL : assigned(p, &pipe->declares);
-	if (pipe->text && !pipe->declares && !strv_has(p->vars, pipe->text)) {
-		FAIL(p, "undefined variable \"%s\"", pipe->text);
+	if (!paren)
+		assigned(p, pipe, str_eq(where, "range"));
+	if (!known(p, pipe))
 		return NULL;
-	}
 	ok = commands(p, pipe, where, paren);
 	p->depth--;
 	if (!ok)
@@ -379,6 +404,8 @@ static struct node *pipeline(struct parser *p, const char *where, bool paren)
 	}
 	p->at += paren;
 	pipe->to = p->at;
+	if (pipe->index && pipe->declares)
+		strv_add(&p->vars, pipe->index);
 	if (pipe->text && pipe->declares)
 		strv_add(&p->vars, pipe->text);
 	return take_ptr(&pipe);
@@ -450,9 +477,9 @@ static int branch(struct parser *p, struct node *n)
 	if (!(kid = list(p, &stop)))
 		return -1;
 	add_kid(n, kid);
-	if (stop == STOP_ELSE_IF) {
+	if (stop == STOP_ELSE_IF || stop == STOP_ELSE_WITH) {
 		add_kid(n, node_new(NODE_LIST, p->at));
-		kid = node_new(NODE_IF, p->at);
+		kid = node_new(stop == STOP_ELSE_IF ? NODE_IF : NODE_WITH, p->at);
 		add_kid(n->kids[2], kid);
 		if (branch(p, kid) < 0)
 			return -1;
@@ -462,7 +489,7 @@ static int branch(struct parser *p, struct node *n)
 			return -1;
 		add_kid(n, kid);
 	}
-	if (stop == STOP_ELSE || stop == STOP_ELSE_IF)
+	if (stop != STOP_END && stop != STOP_EOF)
 		return FAIL(p, "expected end; found {{else}}");
 	if (stop == STOP_EOF)
 		return FAIL(p, "unexpected EOF");
@@ -475,11 +502,15 @@ static int branch(struct parser *p, struct node *n)
 	return 0;
 }
 
-/* {{else}}, {{else if ...}} */
+/* {{else}}, {{else if ...}}, {{else with ...}} */
 static int on_else(struct parser *p, enum stop *stop)
 {
 	if (takes(p, "if")) {
 		*stop = STOP_ELSE_IF;
+		return 1;
+	}
+	if (takes(p, "with")) {
+		*stop = STOP_ELSE_WITH;
 		return 1;
 	}
 	blanks(p);

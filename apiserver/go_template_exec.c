@@ -235,19 +235,19 @@ static json_t *eval_command(struct run *r, const struct node *cmd, json_t *dot, 
 	return eval(r, first, dot, n_args > 0); /* a method's argument is looked at by nobody */
 }
 
-static void set_var(struct run *r, const struct node *pipe, json_t *v)
+static void set_var(struct run *r, const char *name, bool declares, json_t *v)
 {
 	size_t i = r->n_vars;
 
-	while (!pipe->declares && i > 0 && strcmp(r->vars[i - 1].name, pipe->text) != 0)
+	while (!declares && i > 0 && strcmp(r->vars[i - 1].name, name) != 0)
 		i--;
-	if (!pipe->declares && i > 0) {
+	if (!declares && i > 0) {
 		json_decref(r->vars[i - 1].value);
 		r->vars[i - 1].value = json_incref(v);
 		return;
 	}
 	r->vars = xrealloc(r->vars, (r->n_vars + 1) * sizeof(*r->vars));
-	r->vars[r->n_vars++] = (struct var){ pipe->text, json_incref(v) };
+	r->vars[r->n_vars++] = (struct var){ name, json_incref(v) };
 }
 
 static void drop_vars(struct run *r, size_t to)
@@ -267,8 +267,10 @@ static json_t *eval_pipe(struct run *r, const struct node *pipe, json_t *dot)
 		if (!(v = next))
 			return NULL;
 	}
+	if (pipe->index)
+		set_var(r, pipe->index, pipe->declares, v);
 	if (pipe->text)
-		set_var(r, pipe, v);
+		set_var(r, pipe->text, pipe->declares, v);
 	return v;
 }
 
@@ -292,32 +294,55 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Of maps the values, in order of their keys. 1: there was something. */
-static int range_over(struct run *r, const struct node *n, const struct node *body, json_t *over)
+/* What a range goes over: a list, a map in the order of its keys, the numbers below one. NULL: with err. */
+static json_t *elements(struct run *r, const struct node *pipe, json_t *over, json_t *indices)
 {
-	cleanup_json json_t *list = json_array();
-	const char **keys = NULL, *key;
+	json_t *list = json_array(), *v;
+	const char **keys, *key;
 	size_t i = 0, size = json_object_size(over);
-	json_t *v;
-	int rc = 0;
 
 	if (json_is_object(over) && over != r->top) {
 		keys = xcalloc(size + 1, sizeof(*keys));
 		json_object_foreach (over, key, v)
 			keys[i++] = key;
 		qsort(keys, size, sizeof(*keys), by_name);
-		for (i = 0; i < size; i++)
+		for (i = 0; i < size; i++) {
 			json_array_append(list, json_object_get(over, keys[i]));
+			json_array_append_new(indices, json_string(keys[i]));
+		}
 		free(keys);
-	} else if (json_is_array(over)) {
-		json_array_extend(list, over);
-	} else if (!json_is_null(over)) {
-		(void)fail_at(r, n, "range can't iterate over it");
-		return -1;
+		return list;
 	}
-	json_array_foreach (list, i, v)
-		if (!step(r, n) || (rc = walk_list(r, body, v)) < 0)
+	if (json_is_array(over))
+		json_array_extend(list, over);
+	for (json_int_t n = 0; json_is_integer(over) && n < json_integer_value(over) && n < STEPS_MAX; n++)
+		json_array_append_new(list, json_integer(n));
+	for (i = 0; i < json_array_size(list); i++)
+		json_array_append_new(indices, json_integer((json_int_t)i));
+	if (json_is_array(over) || json_is_integer(over) || json_is_null(over))
+		return list;
+	json_decref(list);
+	return fail_at(r, pipe, "range can't iterate over it");
+}
+
+/* 1: there was something. */
+static int range_over(struct run *r, const struct node *pipe, const struct node *body, json_t *over)
+{
+	cleanup_json json_t *indices = json_array();
+	cleanup_json json_t *list = elements(r, pipe, over, indices);
+	size_t i;
+	json_t *v;
+
+	if (!list)
+		return -1;
+	json_array_foreach (list, i, v) {
+		if (pipe->index)
+			set_var(r, pipe->index, false, json_array_get(indices, i));
+		if (pipe->text)
+			set_var(r, pipe->text, false, v);
+		if (!step(r, pipe) || walk_list(r, body, v) < 0)
 			return -1;
+	}
 	return json_array_size(list) > 0;
 }
 
@@ -366,10 +391,9 @@ static int walk(struct run *r, const struct node *n, json_t *dot)
 int go_template_exec(const struct go_template *t, json_t *dot, struct buf *out, struct err *err)
 {
 	struct run r = { .t = t, .out = out, .err = err, .top = dot };
-	struct node top = { .text = (char[]){ "$" }, .declares = true };
 	int rc;
 
-	set_var(&r, &top, dot);
+	set_var(&r, "$", true, dot);
 	rc = walk_list(&r, t->root, dot);
 	drop_vars(&r, 0);
 	free(r.vars);

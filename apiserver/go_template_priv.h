@@ -17,7 +17,7 @@ enum node_kind {
 	NODE_IF,     /* kids: pipe, list, else list (maybe empty) */
 	NODE_WITH,
 	NODE_RANGE,
-	NODE_PIPE,  /* kids: commands; text: a variable that is set, or NULL; declares */
+	NODE_PIPE,  /* kids: commands; text: a variable that is set, or NULL; index: of {{range}}, or NULL; declares */
 	NODE_CMD,   /* kids: operands, the first may be a function */
 	NODE_DOT,   /* . */
 	NODE_FIELD, /* text: a name; kids[0]: of what; without one: of the dot */
@@ -29,7 +29,7 @@ enum node_kind {
 struct node {
 	enum node_kind kind;
 	size_t from, to; /* in the source */
-	char *text;
+	char *text, *index;
 	json_t *value;
 	bool declares;
 	struct node **kids;

@@ -136,6 +136,11 @@ static void test_tag(void **state)
 		{ "{{truncate .Name 99}} {{`raw`}} {{printf \"%q %d %%\" .Name 5}}", "web raw \"web\" 5 %" },
 		{ "{{.ContainerImageID | len | lt 70}} {{urlquery \"a b/\"}} {{(.ExtraAttributes nil).X}}.", "true a+b%2F ." },
 		{ "{{.ContainerLabels}}", "map[A:label com.a:1 com.b:2]" },
+		{ "{{range $i, $e := .ContainerArgs}}{{$i}}={{$e}};{{end}}", "0=-c;1=x;" },
+		{ "{{range $e := .ContainerArgs}}{{$e}}{{.}};{{else}}none{{end}}", "-c-c;xx;" },
+		{ "{{range $k,$v:=.ContainerLabels}}{{$k}}={{$v}} {{end}}", "A=label com.a=1 com.b=2 " },
+		{ "{{$l := \"\"}}{{range $l = .ContainerArgs}}{{end}}{{$l}} {{range $i, $n := 3}}{{$i}}{{$n}}{{end}}", "x 001122" },
+		{ "{{with .ContainerLabels.nosuch}}x{{else with .Name}}{{.}}{{else}}y{{end}}", "web" },
 	};
 	struct ct_spec s = make_spec("{}");
 	size_t i;
@@ -168,6 +173,9 @@ static void test_bad_tag(void **state)
 		{ "x\n{{\"a}}", "template: log-tag:2: unterminated quoted string", false },
 		{ "{{(.Name}}", "template: log-tag:1: unclosed left paren", false },
 		{ "{{$x}}", "template: log-tag:1: undefined variable \"$x\"", false },
+		{ "{{range $i, $e = .ContainerArgs}}{{end}}", "template: log-tag:1: undefined variable \"$i\"", false },
+		{ "{{range $i, $e := .ContainerArgs}}{{end}}{{$e}}", "template: log-tag:1: undefined variable \"$e\"", false },
+		{ "{{$i, $e := .ContainerArgs}}", "template: log-tag:1: undefined variable \"$i\"", false },
 		{ "{{.Name | 1}}", "template: log-tag:1: non executable command in pipeline stage 2", false },
 		{ "{{define \"x\"}}{{end}}", "template: log-tag:1: {{define}} is not supported", false },
 		{ "{{.Foo}}",
