@@ -15,6 +15,7 @@
 
 #include "apiserver/dockerfile.h"
 #include "apiserver/dockerfile_words.h"
+#include "apiserver/go_number.h"
 #include "apiserver/signals.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -460,7 +461,7 @@ static int health_duration(const char *name, const char *text, const char *key, 
 	if (!*text)
 		return 0;
 	if (parse_duration_ns(text, &n) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "time: invalid duration \"%s\"", text);
+		return go_err_duration(text, err);
 	if (n && n < 1000000)
 		return err_kind(err, ERR_BAD_PARAM, "Interval \"%s\" cannot be less than 1ms", name);
 	if (n)

@@ -14,11 +14,13 @@
 #define LOG_MODULE "log_opts"
 #include "apiserver/log_opts_priv.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apiserver/engine.h"
 #include "apiserver/go_json.h"
+#include "apiserver/go_number.h"
 #include "apiserver/go_regex.h"
 #include "apiserver/log_tag.h"
 #include "cleanup.h"
@@ -35,25 +37,14 @@ static int bad(struct err *err, const char *text)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* Docker's two texts for a size that is none: no number in front, or a suffix that is no unit. */
-int log_err_size(const char *value, struct err *err)
-{
-	size_t digits = strlen(value);
-
-	while (digits > 0 && !strchr("0123456789. ", value[digits - 1]))
-		digits--;
-	if (digits == 0 || value[0] == '-')
-		return err_kind(err, ERR_BAD_PARAM, "invalid size: '%s'", value);
-	return err_kind(err, ERR_BAD_PARAM, "invalid suffix: '%s'", value + digits);
-}
-
 static int check_max_size(const char *name, const char *value, struct err *err)
 {
-	int64_t n;
+	int64_t n = 0;
+	int rc;
 
 	(void)name;
-	if (parse_size(value, 1000, &n) < 0)
-		return log_err_size(value, err);
+	if ((rc = parse_size(value, 1000, &n)) < 0 && rc != -ERANGE)
+		return go_err_size(value, err);
 	return n < 1 ? bad(err, "max-size must be a positive number") : 0;
 }
 
@@ -63,8 +54,7 @@ static int check_max_file(const char *name, const char *value, struct err *err)
 
 	(void)name;
 	if (parse_i64(value[0] == '+' ? value + 1 : value, INT32_MIN, INT32_MAX, &n) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.Atoi: parsing \"%s\": invalid syntax",
-				value);
+		return go_err_int("Atoi", value, err);
 	return n < 1 ? bad(err, "max-file cannot be less than 1") : 0;
 }
 
@@ -118,7 +108,7 @@ static int check_local_size(const char *name, const char *value, struct err *err
 	int rc = check_max_size(name, value, err);
 	int64_t n;
 
-	return rc < 0 && parse_size(value, 1000, &n) < 0 ? err_wrap(err, rc, "invalid value for max-size: %s", value) : rc;
+	return rc < 0 && parse_size(value, 1000, &n) == -EINVAL ? err_wrap(err, rc, "invalid value for max-size: %s", value) : rc;
 }
 
 static int check_local_file(const char *name, const char *value, struct err *err)
@@ -268,11 +258,11 @@ static int check_common(const json_t *opts, struct err *err)
 	if (buffer && parse_size(buffer, 1024, &n) < 0) {
 		struct err why = { 0 };
 
-		log_err_size(buffer, &why);
+		go_err_size(buffer, &why);
 		return err_kind(err, ERR_BAD_PARAM, "error parsing option max-buffer-size: %s",
 				why.msg);
 	}
-	if (cache && parse_bool(cache, &b) < 0)
+	if (!str_empty(cache) && parse_bool(cache, &b) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid value for option cache-disabled: %s",
 				cache);
 	return 0;
@@ -298,8 +288,7 @@ static int check_options(const struct log_driver *d, const json_t *opts, struct 
 	return d->check ? d->check(opts, err) : 0;
 }
 
-static int check_driver(const struct conf *c, const char *driver, const json_t *opts,
-			struct err *err)
+static int check_known(const char *driver, const json_t *opts, struct err *err)
 {
 	const struct log_driver *d;
 	const char *name;
@@ -307,8 +296,6 @@ static int check_driver(const struct conf *c, const char *driver, const json_t *
 	size_t total = 0;
 	int rc;
 
-	if (!is_enabled(c, driver))
-		return err_kind(err, ERR_BAD_PARAM, "unsupported log driver: %s", driver);
 	d = find_driver(driver);
 	if (d && strcmp(driver, "none") == 0)
 		return 0;
@@ -324,6 +311,13 @@ static int check_driver(const struct conf *c, const char *driver, const json_t *
 				"error looking up logging plugin %s: plugin \"%s\" not found",
 				driver, driver);
 	return check_options(d, opts, err);
+}
+
+static int check_driver(const struct conf *c, const char *driver, const json_t *opts, struct err *err)
+{
+	if (!is_enabled(c, driver))
+		return err_kind(err, ERR_BAD_PARAM, "unsupported log driver: %s", driver);
+	return check_known(driver, opts, err);
 }
 
 int log_opts_check(const char *driver, const json_t *opts, struct err *err)
@@ -349,7 +343,8 @@ static void merge_defaults(const struct conf *c, json_t *opts, bool same_driver)
 	}
 }
 
-static int complete(const struct conf *c, json_t *log_config, struct err *err)
+/* Returns the driver's name, which is the config's. */
+static const char *complete(const struct conf *c, json_t *log_config)
 {
 	const char *def = conf_str(c, "DEFAULT_LOG_DRIVER");
 	const char *type = jget_str(log_config, "Type", "");
@@ -365,18 +360,21 @@ static int complete(const struct conf *c, json_t *log_config, struct err *err)
 	if (strcmp(type, "none") != 0)
 		merge_defaults(c, opts, strcmp(type, def) == 0);
 	json_object_set_new(log_config, "Config", go_json_sorted(json_incref(opts)));
-	return check_driver(c, type, jget_obj(log_config, "Config"), err);
+	return type;
 }
 
 int log_opts_complete(json_t *log_config, struct err *err)
 {
-	return complete(settings(), log_config, err);
+	const char *type = complete(settings(), log_config);
+
+	return check_driver(settings(), type, jget_obj(log_config, "Config"), err);
 }
 
 int log_opts_check_defaults_of(const struct conf *c, struct err *err)
 {
-	cleanup_json json_t *empty = json_object();
-	int rc = complete(c, empty, err);
+	cleanup_json json_t *config = json_object();
+	const char *type = complete(c, config);
+	int rc = check_known(type, jget_obj(config, "Config"), err);
 
 	return rc < 0 ? err_wrap(err, rc, "failed to set log opts") : 0;
 }

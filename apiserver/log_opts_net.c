@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apiserver/go_number.h"
 #include "apiserver/log_opts_priv.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -76,20 +77,24 @@ int log_check_syslog(const json_t *opts, struct err *err)
 	return 0;
 }
 
+/* An option without a value is as one that is not given: so Docker has it of fluentd's. */
+
+static int check_optional_bool(const char *name, const char *value, struct err *err)
+{
+	return *value ? log_check_bool(name, value, err) : 0;
+}
+
 static int check_duration(const char *name, const char *value, struct err *err)
 {
 	int64_t ns;
 
 	(void)name;
-	if (parse_duration_ns(value, &ns) == 0)
-		return 0;
-	if (value[0] && strspn(value, "0123456789.") == strlen(value))
-		return err_kind(err, ERR_BAD_PARAM, "time: missing unit in duration \"%s\"", value);
-	return err_kind(err, ERR_BAD_PARAM, "time: invalid duration \"%s\"", value);
+	return *value && parse_duration_ns(value, &ns) < 0 ? go_err_duration(value, err) : 0;
 }
 
 static int check_reconnect(const char *name, const char *value, struct err *err)
 {
+	char text[64];
 	int64_t ns = 0;
 	int rc;
 
@@ -97,17 +102,19 @@ static int check_reconnect(const char *name, const char *value, struct err *err)
 		return err_wrap(err, rc, "invalid value for %s", name);
 	(void)parse_duration_ns(value, &ns);
 	if (ns != 0 && (ns < 100000000 || ns > 10000000000))
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value (\"%s\") must be between 100ms and 10s",
-				name, value);
+		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value (\"%s%s\") must be between 100ms and 10s", name,
+				ns < 0 ? "-" : "", go_duration_str(ns < 0 ? -ns : ns, text, sizeof(text)));
 	return 0;
 }
 
 static int check_timeout(const char *name, const char *value, struct err *err)
 {
-	int64_t ns;
+	int64_t ns = 0;
+	int rc;
 
-	if (parse_duration_ns(value, &ns) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value must be a duration", name);
+	if ((rc = check_duration(name, value, err)) < 0)
+		return err_wrap(err, rc, "invalid value for %s: value must be a duration", name);
+	(void)parse_duration_ns(value, &ns);
 	if (ns < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid value for %s: value must be a duration that is non-negative", name);
 	return 0;
@@ -118,16 +125,17 @@ static int check_buffer(const char *name, const char *value, struct err *err)
 	int64_t n;
 
 	(void)name;
-	return parse_size(value, 1024, &n) < 0 ? log_err_size(value, err) : 0;
+	return *value && parse_size(value, 1024, &n) < 0 ? go_err_size(value, err) : 0;
 }
 
 static int check_retries(const char *name, const char *value, struct err *err)
 {
-	int64_t n;
+	int64_t n = 0;
 
-	if (parse_i64(value, 0, UINT32_MAX, &n) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "strconv.ParseUint: parsing \"%s\": %s", value,
-				*value && !value[strspn(value, "0123456789")] ? "value out of range" : "invalid syntax");
+	if (*value && (*value == '+' || parse_i64(value, 0, UINT32_MAX, &n) < 0))
+		return *value == '+' || *value == '-'
+			       ? err_kind(err, ERR_BAD_PARAM, "strconv.ParseUint: parsing \"%s\": invalid syntax", value)
+			       : go_err_int("ParseUint", value, err);
 	return n > INT32_MAX ? err_kind(err, ERR_BAD_PARAM, "invalid %s: value out of range", name) : 0;
 }
 
@@ -228,14 +236,14 @@ const struct log_option log_syslog_options[] = {
 
 const struct log_option log_fluentd_options[] = {
 	{ "fluentd-address", NULL },
-	{ "fluentd-async", log_check_bool },
-	{ "fluentd-async-connect", log_check_bool }, /* older clients */
+	{ "fluentd-async", check_optional_bool },
+	{ "fluentd-async-connect", check_optional_bool }, /* older clients */
 	{ "fluentd-async-reconnect-interval", check_reconnect },
 	{ "fluentd-buffer-limit", check_buffer },
 	{ "fluentd-retry-wait", check_duration },
 	{ "fluentd-max-retries", check_retries },
-	{ "fluentd-request-ack", log_check_bool },
-	{ "fluentd-sub-second-precision", log_check_bool },
+	{ "fluentd-request-ack", check_optional_bool },
+	{ "fluentd-sub-second-precision", check_optional_bool },
 	{ "fluentd-write-timeout", check_timeout },
 	{ "fluentd-read-timeout", check_timeout },
 	{ "fluentd-tls-ca-cert", NULL },

@@ -23,7 +23,6 @@ struct log_driver {
 int log_check_bool(const char *name, const char *value, struct err *err);
 int log_check_regex(const char *name, const char *value, struct err *err);
 int log_check_tag(const char *name, const char *value, struct err *err);
-int log_err_size(const char *value, struct err *err); /* what is wrong with a size that does not parse */
 
 const char *log_setting(const char *key); /* of the engine; without one the table's default */
 

@@ -70,11 +70,13 @@ static int check_drivers(const char *key, const char *value, struct err *err)
 
 	for (char **p = list; *p; p++) {
 		const char *const *name = log_driver_names();
+		const char *s = *p + strspn(*p, " \t");
+		size_t n = strcspn(s, " \t");
 
-		while (*name && strcmp(*name, *p) != 0)
+		while (*name && (strlen(*name) != n || memcmp(*name, s, n) != 0))
 			name++;
-		if (!*name)
-			return err_kind(err, ERR_BAD_PARAM, "%s: unknown log driver: '%s'", key, *p);
+		if (!*name || s[n + strspn(s + n, " \t")])
+			return err_kind(err, ERR_BAD_PARAM, "%s: unknown log driver: '%s'", key, s);
 	}
 	return 0;
 }
@@ -204,7 +206,7 @@ static int write_copy(const struct conf *c, struct err *err)
 		if (conf_overridden(c, k->name))
 			buf_printf(&b, "%s = \"%s\"\n", k->name, conf_overridden(c, k->name));
 	}
-	return fs_write_atomic(path, b.p, b.len, 0644, err);
+	return fs_write_atomic(path, b.p, b.len, 0600, err); /* options of drivers may hold secrets */
 }
 
 static int save(const struct conf *c, struct err *err)

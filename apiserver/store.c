@@ -20,11 +20,13 @@
 #include "apiserver/store.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "apiserver/engine.h"
 #include "cleanup.h"
@@ -201,11 +203,21 @@ static int prepare_all(struct err *err)
 	return 0;
 }
 
+/* Nobody else's to read: environments and log options hold secrets. SQLite gives its other files the mode of this one. */
+static int own(const char *path, struct err *err)
+{
+	cleanup_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd < 0 || fchmod(fd, 0600) < 0 ? err_sys(err, "%s", path) : 0;
+}
+
 static int open_locked(const char *path, struct err *err)
 {
 	char mode[32];
 	int rc;
 
+	if ((rc = own(path, err)) < 0)
+		return rc;
 	if (sqlite3_open_v2(path, &store.db,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			    NULL) != SQLITE_OK) {

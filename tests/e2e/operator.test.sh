@@ -44,7 +44,7 @@ t_values_are_checked() {
 		admin PUT "/services/$(service)" -d "{\"metadata\":{\"DEFAULT_MAX_LOG_SIZE\":$v}}" >"$T/put"; eq "$(status)" 400 "status for $v"
 		has "$(jq -r .message "$T/put")" DEFAULT_MAX_LOG_SIZE "reason for $v"
 	done
-	for v in DEFAULT_MAX_LOG_FILES:x DEFAULT_MAX_LOG_FILES:-1 ENABLED_LOG_DRIVERS:nope DEFAULT_LOG_DRIVER:nope DEFAULT_LOG_OPTS:nope=1 DEFAULT_LOG_OPTS:max-size ENABLED_LOG_DRIVERS:local NOSUCH:1 log-level:debug; do
+	for v in DEFAULT_MAX_LOG_FILES:x DEFAULT_MAX_LOG_FILES:-1 ENABLED_LOG_DRIVERS:nope DEFAULT_LOG_DRIVER:nope DEFAULT_LOG_OPTS:nope=1 DEFAULT_LOG_OPTS:max-size NOSUCH:1 log-level:debug; do
 		admin PUT "/services/$(service)" -d "{\"metadata\":{\"DEFAULT_MAX_LOG_SIZE\":\"40k\",\"${v%%:*}\":\"${v#*:}\"}}" >"$T/put"; eq "$(status)" 400 "status for $v"
 	done
 	admin PUT "/services/$(service)" -d '{' >/dev/null; eq "$(status)" 400; admin PUT "/services/$(service)" -d '{"action":"drop","metadata":{}}' >/dev/null; eq "$(status)" 400
@@ -85,6 +85,9 @@ t_drivers() {
 	put '"ENABLED_LOG_DRIVERS":"json-file,local","DEFAULT_LOG_DRIVER":"local","DEFAULT_LOG_OPTS":"max-size=1m,max-file=2"'
 	out D run --name "$C" busybox true; eq "$(i "$C" '{{json .HostConfig.LogConfig}}')" '{"Type":"local","Config":{"max-file":"2","max-size":"1m"}}'
 	eq "$(docker info -f '{{.LoggingDriver}}')" local
+	put '"ENABLED_LOG_DRIVERS":"none, json-file"' # who names no driver gets the default one, which is not among them
+	rc 125 D run --rm busybox true; has "$ERR" "unsupported log driver: local"; out D run --rm --log-driver json-file busybox true
+	eq "$(cd "$ROOT/lib" && stat -c %a state.db state.db-wal service.conf | sort -u)" 600 # all options are in them
 	forget DEFAULT_LOG_DRIVER; forget DEFAULT_LOG_OPTS; forget ENABLED_LOG_DRIVERS
 	out D run --rm --log-driver local busybox true
 }

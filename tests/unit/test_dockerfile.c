@@ -234,7 +234,7 @@ static const struct {
 	{ "HEALTHCHECK --retries=x CMD x",
 	  "strconv.ParseInt: parsing \"x\": invalid syntax", true },
 	{ "HEALTHCHECK --interval=1us CMD x", "Interval \"interval\" cannot be less than 1ms", true },
-	{ "HEALTHCHECK --interval=1 CMD x", "time: invalid duration \"1\"", true },
+	{ "HEALTHCHECK --interval=1 CMD x", "time: missing unit in duration \"1\"", true },
 	{ "HEALTHCHECK --interval CMD x", "missing a value on flag: --interval", true },
 	{ "HEALTHCHECK --retries=\"2\" CMD x",
 	  "{\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"x\"],\"Retries\":2}}", false },

@@ -64,6 +64,44 @@ static void test_log_options(void **state)
 		  "error parsing option max-buffer-size: invalid size: 'abc'" },
 		{ HOST("\"LogConfig\":{\"Config\":{\"cache-disabled\":\"x\"}}"),
 		  "invalid value for option cache-disabled: x" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-async-reconnect-interval\":\"1h\"}}"),
+		  "invalid value for fluentd-async-reconnect-interval: value (\"1h0m0s\") must be between 100ms and 10s" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-async-reconnect-interval\":\"1us\"}}"),
+		  "invalid value for fluentd-async-reconnect-interval: value (\"1µs\") must be between 100ms and 10s" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-async-reconnect-interval\":\"10.1s\"}}"),
+		  "invalid value for fluentd-async-reconnect-interval: value (\"10.1s\") must be between 100ms and 10s" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-async-reconnect-interval\":\"99ms\"}}"),
+		  "invalid value for fluentd-async-reconnect-interval: value (\"99ms\") must be between 100ms and 10s" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-retry-wait\":\"1d\"}}"),
+		  "time: unknown unit \"d\" in duration \"1d\"" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-retry-wait\":\"1s1\"}}"),
+		  "time: missing unit in duration \"1s1\"" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-retry-wait\":\".s\"}}"),
+		  "time: invalid duration \".s\"" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-write-timeout\":\"10\"}}"),
+		  "invalid value for fluentd-write-timeout: value must be a duration: time: missing unit in duration \"10\"" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-write-timeout\":\"-1s\"}}"),
+		  "invalid value for fluentd-write-timeout: value must be a duration that is non-negative" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-buffer-limit\":\"1.5.5k\"}}"),
+		  "strconv.ParseFloat: parsing \"1.5.5\": invalid syntax" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-max-retries\":\"+1\"}}"),
+		  "strconv.ParseUint: parsing \"+1\": invalid syntax" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-max-retries\":\"4294967296\"}}"),
+		  "strconv.ParseUint: parsing \"4294967296\": value out of range" },
+		{ HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-request-ack\":\"x\"}}"),
+		  "strconv.ParseBool: parsing \"x\": invalid syntax" },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"10X\"}}"),
+		  "invalid suffix: 'x'" },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"1KiBs\"}}"),
+		  "invalid suffix: 'KiBs'" },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"0x10\"}}"),
+		  "strconv.ParseFloat: parsing \"0x10\": invalid syntax" },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"10m \"}}"),
+		  "strconv.ParseFloat: parsing \"10m\": invalid syntax" },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-size\":\"99999p\"}}"),
+		  "max-size must be a positive number" },
+		{ HOST("\"LogConfig\":{\"Config\":{\"max-file\":\"99999999999\"}}"),
+		  "strconv.Atoi: parsing \"99999999999\": value out of range" },
 		/* mode is looked at before the driver */
 		{ HOST("\"LogConfig\":{\"Type\":\"foo\",\"Config\":{\"mode\":\"fast\"}}"),
 		  "logger: logging mode not supported: fast" },
@@ -78,6 +116,27 @@ static void test_log_options(void **state)
 			fail_msg("accepted: %s", rows[i].body);
 		assert_string_equal(err.msg, rows[i].text);
 		assert_int_equal(err_http_status(err.kind), 400);
+	}
+}
+
+/* A value that is empty is none, as with Docker. */
+static void test_empty_values(void **state)
+{
+	static const char *const bodies[] = {
+		HOST("\"LogConfig\":{\"Type\":\"fluentd\",\"Config\":{\"fluentd-address\":\"\",\"fluentd-async\":\"\",\"fluentd-request-ack\":"
+		     "\"\",\"fluentd-sub-second-precision\":\"\",\"fluentd-async-reconnect-interval\":\"\",\"fluentd-retry-wait\":\"\","
+		     "\"fluentd-write-timeout\":\"\",\"fluentd-read-timeout\":\"\",\"fluentd-buffer-limit\":\"\",\"fluentd-max-retries\":\"\"}}"),
+		HOST("\"LogConfig\":{\"Config\":{\"cache-disabled\":\"\",\"mode\":\"\",\"tag\":\"\",\"labels\":\"\",\"env-regex\":\"\"}}"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+		struct create_request cr = { 0 };
+		struct err err = { 0 };
+
+		if (create_request_parse(bodies[i], strlen(bodies[i]), 151, &cr, &err) < 0)
+			fail_msg("%s: %s", bodies[i], err.msg);
+		create_request_fini(&cr);
 	}
 }
 
@@ -140,7 +199,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log_options),
-		cmocka_unit_test(test_engine_defaults),
+		cmocka_unit_test(test_empty_values), cmocka_unit_test(test_engine_defaults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
