@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
  * main.c - logsvc [--root DIR] [--conf FILE] [--foreground] [--log-level LEVEL]: captures the output
- * of all zones, keeps their logs, and answers reads.
+ * of all zones, keeps their logs, and answers reads. logsvc --read-pipe FD is a process of a running one (pipe_reader.c).
  *
  * Order: one instance per run folder (a lock), threads, adoption of the zones that run, the socket,
  * READY. SIGTERM and SIGINT end it between two turns; whatever is in flight is in the rings. It can
@@ -38,9 +38,11 @@
 #include "log.h"
 #include "loop.h"
 #include "paths.h"
+#include "pipe_reader.h"
 #include "readers.h"
 #include "retention.h"
 #include "str.h"
+#include "stream_apart.h"
 #include "version.h"
 #include "zone.h"
 #include "zone_keep.h"
@@ -146,6 +148,13 @@ static void usage(FILE *to)
 	fputs("usage: logsvc [--root DIR] [--conf FILE] [--foreground] [--log-level LEVEL]\n", to);
 }
 
+static int read_pipe(const char *fd_text)
+{
+	int64_t fd;
+
+	return parse_i64(fd_text, 3, INT32_MAX, &fd) == 0 ? pipe_reader_main((int)fd) : 2;
+}
+
 static int parse_args(int argc, char **argv, const char **root, const char **conf_path)
 {
 	static const struct option options[] = {
@@ -153,6 +162,7 @@ static int parse_args(int argc, char **argv, const char **root, const char **con
 		{ "conf", required_argument, NULL, 'c' },
 		{ "foreground", no_argument, NULL, 'f' },
 		{ "log-level", required_argument, NULL, 'l' },
+		{ "read-pipe", required_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -167,6 +177,8 @@ static int parse_args(int argc, char **argv, const char **root, const char **con
 			*conf_path = optarg;
 		} else if (c == 'l' && log_parse_level(optarg, &level) == 0) {
 			log_set_level(level);
+		} else if (c == 'p') {
+			exit(read_pipe(optarg));
 		} else if (c == 'h') {
 			usage(stdout);
 			exit(0);
@@ -214,6 +226,7 @@ int main(int argc, char **argv)
 	log_info("stopping", "signal=%d", sig);
 	loop_stop(control_loop);
 	zones_stop(&zones);
+	apart_settle();
 	readers_stop();
 	compress_stop();
 	retention_stop();

@@ -18,6 +18,9 @@
  * What is committed is one of two slots; writing the other one and then flipping cur is atomic for
  * a process that dies.
  *
+ * Who reads a stream in another process (pipe_reader.c) holds a lock on the ring that the kernel takes away at his end, and not before
+ * his read is over: as long as it is there nobody decides what became of that read.
+ *
  * Invariants: tail <= head <= tail + RING_BYTES, per stream; positions only grow. Everything that is
  * read back is validated: a ring that makes no sense is taken as new (RING_DAMAGED).
  * Failure: the memory lives as long as zoneadmd or logsvc; with the machine it goes, as pipes do.
@@ -59,20 +62,29 @@ static void ring_reset(struct ring_hdr *h)
 	h->magic = RING_MAGIC;
 }
 
+static uint64_t head_of(const struct ring_stream *st)
+{
+	return atomic_load_explicit(&st->head, memory_order_acquire);
+}
+
+static void advance(struct ring_stream *st, uint64_t n)
+{
+	atomic_store_explicit(&st->head, head_of(st) + n, memory_order_release);
+}
+
 static bool hdr_sane(const struct ring_hdr *h)
 {
 	if (h->magic != RING_MAGIC || h->data_bytes != RING_BYTES || h->cur > 1)
 		return false;
 	for (int s = 0; s < RING_STREAMS; s++) {
 		const struct ring_stream *st = &h->stream[s];
-		uint64_t tail = h->slot[h->cur].tail[s];
+		uint64_t tail = h->slot[h->cur].tail[s], head = head_of(st);
 
-		if (tail > st->head || st->head - tail > RING_BYTES || st->head >> 62)
+		if (tail > head || head - tail > RING_BYTES || head >> 62)
 			return false;
 		if (st->state > RING_TTY)
 			return false;
-		if (st->state != RING_IDLE && st->intent_pos == st->head &&
-		    st->intent_len > RING_BYTES - (st->head - tail))
+		if (st->state != RING_IDLE && st->intent_pos == head && st->intent_len > RING_BYTES - (head - tail))
 			return false;
 	}
 	return h->slot[h->cur].log_off >> 62 == 0;
@@ -84,24 +96,81 @@ static void finish_interrupted_read(struct ring *r, int s)
 	const char *at = ring_at(r, s, st->intent_pos);
 	uint32_t n = st->intent_len;
 
-	if (st->intent_pos == st->head && st->state == RING_PIPE) {
+	if (st->intent_pos == head_of(st) && st->state == RING_PIPE) {
 		if ((unsigned char)*at == (unsigned char)st->first_byte)
-			st->head += n;
-	} else if (st->intent_pos == st->head && st->state == RING_TTY) {
+			advance(st, n);
+	} else if (st->intent_pos == head_of(st) && st->state == RING_TTY) {
 		while (n > 0 && (unsigned char)at[n - 1] ==
 					(unsigned char)(st->pattern >> (8 * ((n - 1) & 7))))
 			n--;
-		st->head += n;
+		advance(st, n);
 	}
 	ordered();
 	st->state = RING_IDLE;
+}
+
+/* The lock's byte is the stream's number: it is the kernel that takes it from a process that ends, when its last read is over. */
+static struct flock reader_lock(int s)
+{
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = s, .l_len = 1 };
+}
+
+bool ring_has_reader(const struct ring *r, int s)
+{
+	struct flock lock = reader_lock(s);
+
+	return fcntl(r->fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+int ring_be_reader(struct ring *r, int s)
+{
+	struct flock lock = reader_lock(s);
+
+	if (fcntl(r->fd, F_SETLK, &lock) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+int ring_finish_read(struct ring *r, int s, struct err *err)
+{
+	int rc;
+
+	if (r->hdr->stream[s].state == RING_IDLE)
+		return 0;
+	if ((rc = ring_wake(r, err)) == 0)
+		finish_interrupted_read(r, s);
+	return rc;
+}
+
+static int map_hdr(struct ring *r, struct err *err)
+{
+	void *p = mmap(NULL, RING_HEADER, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+
+	if (p == MAP_FAILED)
+		return err_sys(err, "mmap the ring");
+	r->hdr = p;
+	return 0;
+}
+
+int ring_attach(struct ring *r, int fd, struct err *err)
+{
+	struct stat sb;
+	int rc;
+
+	*r = (struct ring){ .fd = fd };
+	if (fstat(fd, &sb) < 0 || !S_ISREG(sb.st_mode) || sb.st_size != RING_FILE)
+		rc = err_sysnum(err, EINVAL, "no ring");
+	else if ((rc = map_hdr(r, err)) == 0 && !hdr_sane(r->hdr))
+		rc = err_sysnum(err, EINVAL, "the ring is damaged");
+	if (rc < 0)
+		ring_close(r);
+	return rc;
 }
 
 int ring_open(struct ring *r, int fd, enum ring_state *state, struct err *err)
 {
 	struct stat sb;
 	int rc = 0;
-	void *p;
 
 	r->fd = fd;
 	r->hdr = NULL;
@@ -119,12 +188,8 @@ int ring_open(struct ring *r, int fd, enum ring_state *state, struct err *err)
 		}
 		(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
 	}
-	p = mmap(NULL, RING_HEADER, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED) {
-		rc = err_sys(err, "mmap the ring");
+	if ((rc = map_hdr(r, err)) < 0)
 		goto fail;
-	}
-	r->hdr = p;
 	if (*state == RING_KEPT && r->hdr->magic == 0)
 		*state = RING_NEW; /* we died while making it */
 	else if (*state == RING_KEPT && !hdr_sane(r->hdr))
@@ -132,11 +197,9 @@ int ring_open(struct ring *r, int fd, enum ring_state *state, struct err *err)
 	if (*state != RING_KEPT)
 		ring_reset(r->hdr);
 	for (int s = 0; s < RING_STREAMS; s++) {
-		if (r->hdr->stream[s].state == RING_IDLE)
-			continue;
-		if ((rc = ring_wake(r, err)) < 0)
+		if (!ring_has_reader(r, s) && (rc = ring_finish_read(r, s, err)) < 0)
 			goto fail;
-		finish_interrupted_read(r, s);
+		r->head[s] = ring_head(r, s);
 	}
 	return 0;
 fail:
@@ -213,22 +276,16 @@ void ring_commit(struct ring *r, const struct ring_slot *next)
 	ordered();
 }
 
-static size_t room(const struct ring *r, int s)
-{
-	return (size_t)(RING_BYTES - ring_used(r, s));
-}
-
 int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max, bool ended,
 		   size_t *pending)
 {
 	struct ring_stream *st = &r->hdr->stream[s];
-	char *at = r->data[s] + (st->head & (RING_BYTES - 1));
+	uint64_t head = head_of(st);
+	char *at = r->data[s] + (head & (RING_BYTES - 1));
 	unsigned char first;
 	ssize_t n;
 	int have = 0;
 
-	if (max > room(r, s))
-		max = room(r, s);
 	if (!max)
 		return -EAGAIN;
 	if (ioctl(fd, FIONREAD, &have) < 0)
@@ -250,7 +307,7 @@ int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max,
 	*at = (char)~first;
 	st->first_byte = first;
 	st->intent_len = (uint32_t)max;
-	st->intent_pos = st->head;
+	st->intent_pos = head;
 	ordered();
 	st->state = RING_PIPE;
 	ordered();
@@ -261,7 +318,7 @@ int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max,
 	(void)failpoint("ring.read.done");
 	ordered();
 	if (n > 0)
-		st->head += (uint64_t)n;
+		advance(st, (uint64_t)n);
 	ordered();
 	(void)failpoint("ring.read.advanced");
 	st->state = RING_IDLE;
@@ -271,8 +328,9 @@ int ring_read_pipe(struct ring *r, int s, int fd, const int peek[2], size_t max,
 int ring_read_tty(struct ring *r, int s, int fd)
 {
 	struct ring_stream *st = &r->hdr->stream[s];
-	char *at = r->data[s] + (st->head & (RING_BYTES - 1));
-	size_t max = room(r, s) < TTY_READ ? room(r, s) : TTY_READ;
+	uint64_t head = head_of(st);
+	char *at = r->data[s] + (head & (RING_BYTES - 1));
+	size_t max = ring_room(r, s) < TTY_READ ? ring_room(r, s) : TTY_READ;
 	uint64_t pattern;
 	ssize_t n;
 
@@ -283,7 +341,7 @@ int ring_read_tty(struct ring *r, int s, int fd)
 		at[i] = (char)(pattern >> (8 * (i & 7)));
 	st->pattern = pattern;
 	st->intent_len = (uint32_t)max;
-	st->intent_pos = st->head;
+	st->intent_pos = head;
 	ordered();
 	st->state = RING_TTY;
 	ordered();
@@ -294,7 +352,7 @@ int ring_read_tty(struct ring *r, int s, int fd)
 	(void)failpoint("ring.tty.done");
 	ordered();
 	if (n > 0)
-		st->head += (uint64_t)n;
+		advance(st, (uint64_t)n);
 	ordered();
 	st->state = RING_IDLE;
 	return (int)n;

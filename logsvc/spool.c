@@ -314,8 +314,8 @@ int spool_commit(struct spool *sp, int s, bool eof, struct err *err)
 	if (sp->conf.no_file) {
 		struct ring_slot slot = *ring_slot(&sp->ring);
 
-		slot.bytes += sp->ring.hdr->stream[s].head - slot.tail[s];
-		slot.tail[s] = sp->ring.hdr->stream[s].head;
+		slot.bytes += sp->ring.head[s] - slot.tail[s];
+		slot.tail[s] = sp->ring.head[s];
 		slot.split_ns[s] = 0;
 		ring_commit(&sp->ring, &slot);
 		return 0;

@@ -118,6 +118,7 @@ struct stream *stream_new(struct capture *cap, struct logset *set, const char *d
 		st->end[s].pause.on_time = on_pause_over;
 		st->end[s].st = st;
 		st->end[s].s = s;
+		apart_init(&st->end[s]);
 	}
 	return st;
 }
@@ -225,6 +226,7 @@ static void close_end(struct end *e)
 	if (e->src.fd < 0)
 		return;
 	loop_unwatch(e->st->spool.cap->loop, &e->src);
+	apart_close(e);
 	close(e->src.fd);
 	e->src.fd = -1;
 	e->hup = false;
@@ -328,6 +330,7 @@ static void read_done(const struct reading *rd)
 	size_t pending = rd->pending;
 	int n = rd->n;
 
+	ring_took(&st->spool.ring, e->s, n);
 	if (n > 0) {
 		st->active_ns = mono_ns();
 		e->bytes += (size_t)n;
@@ -426,7 +429,7 @@ static void on_rest(struct timer *t)
 
 	if (st->spool.ring.fd < 0)
 		return;
-	if (idle < REST_NS || st->n_away || st->state == STREAM_BLOCKED || st->shedding)
+	if (idle < REST_NS || st->end[0].is_apart || st->end[1].is_apart || st->state == STREAM_BLOCKED || st->shedding)
 		loop_timer(st->spool.cap->loop, &st->rest, REST_NS - (idle < REST_NS ? idle : 0));
 	else
 		ring_rest(&st->spool.ring);
@@ -460,13 +463,14 @@ static void start_end(struct stream *st, int s, int fd)
 
 	e->src.fd = fd;
 	e->src.watched = false;
-	e->hup = e->apart = e->away = false;
+	e->hup = false;
 	e->tty = fstat(fd, &sb) < 0 || !S_ISFIFO(sb.st_mode);
 	e->last_ns = e->since_ns = 0;
 	e->bytes = e->old = 0;
 	if (flags >= 0)
 		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	e->pipe_bytes = 0;
+	apart_begin(e);
 	st->n_open++;
 }
 

@@ -7,17 +7,13 @@
 
 #include "stream_priv.h"
 
-/* One read of an end, and what came of it. */
-struct reading {
-	struct end *e;
-	struct ring *ring;
-	uint64_t at;	/* of the ring's positions */
-	size_t pending; /* in the pipe before */
-	int n;		/* as ring_read_pipe's */
-	bool hup;
-	int peek[2];
-};
-
+void apart_init(struct end *e);
+/* A run begins, and e->src is its end. */
+void apart_begin(struct end *e);
+/* The end is closed; no read is away. */
+void apart_close(struct end *e);
+/* Any thread: waits, but not for long, until no thread of this process is in a read any more: it could not end. */
+void apart_settle(void);
 /* True: it is done. False: it goes on elsewhere, and ends in stream_read_done; the caller returns at once. */
 bool stream_read(struct end *e, struct reading *rd);
 /* stream.c: a reading that went on elsewhere is done. The capture thread. */

@@ -10,14 +10,40 @@
 
 enum stream_state { STREAM_IDLE, STREAM_RUNNING, STREAM_BLOCKED, STREAM_STALLED };
 
+/* One read of an end, and what came of it. */
+struct reading {
+	struct end *e;
+	struct ring *ring;
+	uint64_t at; /* of the ring's positions */
+	size_t max;
+	size_t pending; /* in the pipe before */
+	int n;		/* as ring_read_pipe's */
+	bool hup;
+	int peek[2];
+};
+
+/* The process that reads an end, and what is done about a read that waits (stream_apart.c). */
+struct apart {
+	struct source sock; /* fd -1: there is no process */
+	bool ready;	    /* it is the ring's reader, and answers orders */
+	struct reading rd;  /* what it is asked */
+	ino_t pipe;
+	struct timer hold; /* set while a read is away */
+	struct pipe_hold *breaking;
+	pid_t holder;
+	int64_t wait_ns;   /* until it is tried again */
+	int64_t broken_ns; /* when it was tried last; 0: never */
+};
+
 struct end {
 	struct source src;
 	struct stream *st;
 	int s; /* which stream */
 	bool tty;
 	bool hup;
-	bool apart; /* read by threads of their own; away: one is at it (stream_apart.c) */
+	bool is_apart; /* read by a process of its own; away: a read is not back (stream_apart.c) */
 	bool away;
+	struct apart apart;
 	struct timer pause; /* set while pausing */
 	int64_t last_ns;    /* of the read before */
 	int64_t since_ns;   /* no byte of the pipe is older; 0: it was empty */

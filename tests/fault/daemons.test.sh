@@ -28,6 +28,22 @@ t_logsvc_killed_is_back_within_a_second() {
 	kill -9 "$(pids_of logsvc | head -1)"; sleep 1; out D logs --tail 1 "$C"; local a=$OUT; sleep 0.3; out D logs --tail 1 "$C"; [ "$OUT" -gt "$a" ] || fail "no capture"
 	docker logs "$C" >"$T/l"; eq "$(md5sum <"$T/l")" "$(seq 1 "$(wc -l <"$T/l")" | md5sum)"
 }
+# busybox cat splices from a socket into its output: that pipe is locked for as long as the socket is silent
+t_logsvc_ends_while_a_pipe_is_held() { # and the next one starts, whoever reads the pipe meanwhile
+	out D run -d --name "$C" --network none busybox sh -c 'nc -ll -p 601 -e sh -c "cat >&2"'
+	out D run -d --name "${C}b" busybox sh -c 'k=0; while :; do k=$((k+1)); echo $k; sleep 0.01; done'
+	local k=1 p sig; mkfifo "$T/f"; docker exec -i "$C" nc 127.0.0.1 601 <"$T/f" >/dev/null 2>&1 & exec 9>"$T/f"
+	echo "held 1" >&9; until_ok held_line 1 || fail "nothing is spliced"
+	for sig in KILL TERM reader KILL TERM; do
+		p=$(pgrep -f "logsvc --root $ROOT"); echo "held $((++k))" >&9
+		if [ "$sig" = reader ]; then pkill -KILL -P "$p" -f "logsvc --read-pipe" || fail "no reader"; else kill "-$sig" "$p"; UNTIL=3 until_ok replaced "$p" || fail "after SIG$sig"; fi
+		echo "held $((++k))" >&9; until_ok held_line "$k" || fail "SIG$sig: $(docker logs "$C" 2>&1 | tail -3)"
+	done
+	exec 9>&-; out D stop -t 0 "$C" "${C}b"; eq "$(docker logs "$C" 2>&1)" "$(seq -f 'held %g' "$k")"
+	docker logs "${C}b" >"$T/l"; [ "$(wc -l <"$T/l")" -gt 100 ] || fail "few lines"; eq "$(md5sum <"$T/l")" "$(seq 1 "$(wc -l <"$T/l")" | md5sum)"
+}
+held_line() { docker logs --tail 3 "$C" 2>&1 | grep -qx "held $1"; }
+replaced() { [ ! -e "/proc/$1" ] && timeout 3 docker logs --tail 1 "${C}b" >"$T/r" 2>&1; }
 t_zoneadmd_killed() {
 	out D run -d --name "$C" busybox sh -c 'echo up; sleep 300'; local pid; pid=$(i "$C" '{{.State.Pid}}'); until_ok sh -c "docker logs $C | grep -q up" || fail "no log"
 	kill -9 "$(pids_of zoneadmd | head -1)"; until_ok is "$C" exited || fail "$(state "$C")"; until_ok gone "$pid" || fail "its process is left"

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -38,6 +40,15 @@ static void open_ring(struct ring *r, int fd, enum ring_state want)
 	assert_int_equal(ring_wake(r, &err), 0);
 }
 
+/* As the owner reads himself. */
+static int take(struct ring *r, int s, int fd, size_t max, size_t *pending)
+{
+	int n = ring_read_pipe(r, s, fd, peek, max < ring_room(r, s) ? max : ring_room(r, s), true, pending);
+
+	ring_took(r, s, n);
+	return n;
+}
+
 static void test_read_and_commit(void **state)
 {
 	int fd = new_memfd(), p[2];
@@ -48,11 +59,11 @@ static void test_read_and_commit(void **state)
 	(void)state;
 	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
 	open_ring(&r, fd, RING_NEW);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, true, &pending), -EAGAIN);
+	assert_int_equal(take(&r, 0, p[0], 4096, &pending), -EAGAIN);
 	assert_int_equal(write(p[1], "hello\nwor", 9), 9);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 5, true, &pending), 5);
+	assert_int_equal(take(&r, 0, p[0], 5, &pending), 5);
 	assert_int_equal(pending, 9);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, true, &pending), 4);
+	assert_int_equal(take(&r, 0, p[0], 4096, &pending), 4);
 	assert_int_equal(ring_used(&r, 0), 9);
 	assert_memory_equal(ring_at(&r, 0, 0), "hello\nwor", 9);
 	slot = *ring_slot(&r);
@@ -66,7 +77,7 @@ static void test_read_and_commit(void **state)
 	assert_memory_equal(ring_at(&r, 0, 6), "wor", 3);
 	assert_int_equal(ring_slot(&r)->log_off, 77);
 	close(p[1]);
-	assert_int_equal(ring_read_pipe(&r, 0, p[0], peek, 4096, true, &pending), 0);
+	assert_int_equal(take(&r, 0, p[0], 4096, &pending), 0);
 	close(p[0]);
 	ring_close(&r);
 	close(fd);
@@ -88,7 +99,7 @@ static void test_wraps(void **state)
 
 		memset(in, 'a' + i % 26, sizeof(in));
 		assert_int_equal(write(p[1], in, sizeof(in)), sizeof(in));
-		assert_int_equal(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, true, &pending), sizeof(in));
+		assert_int_equal(take(&r, 1, p[0], 1 << 20, &pending), sizeof(in));
 		at = (char *)(uintptr_t)ring_at(&r, 1, slot.tail[1]);
 		assert_memory_equal(at, in, sizeof(in));
 		slot.tail[1] += sizeof(in);
@@ -102,10 +113,10 @@ static void test_wraps(void **state)
 	memset(in, 'x', sizeof(in));
 	while (ring_used(&r, 1) < RING_BYTES) {
 		assert_true(write(p[1], in, sizeof(in)) > 0);
-		assert_true(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, true, &pending) > 0);
+		assert_true(take(&r, 1, p[0], 1 << 20, &pending) > 0);
 	}
 	assert_int_equal(write(p[1], in, 10), 10);
-	assert_int_equal(ring_read_pipe(&r, 1, p[0], peek, 1 << 20, true, &pending), -EAGAIN);
+	assert_int_equal(take(&r, 1, p[0], 1 << 20, &pending), -EAGAIN);
 	ring_close(&r);
 	close(p[0]);
 	close(p[1]);
@@ -135,6 +146,55 @@ static void test_interrupted_read(void **state)
 		ring_close(&r);
 		close(fd);
 	}
+}
+
+/* The reader is another process, and interrupted: as long as it lives nobody decides what became of its read. */
+static void test_reader_apart(void **state)
+{
+	int fd = new_memfd(), go[2], status;
+	struct err err = { 0 };
+	struct ring r, other;
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(go), 0);
+	open_ring(&r, fd, RING_NEW);
+	assert_false(ring_has_reader(&r, 0));
+	pid = fork();
+	if (pid == 0) {
+		if (ring_attach(&other, dup(fd), &err) < 0 || ring_wake(&other, &err) < 0 || ring_be_reader(&other, 0) < 0)
+			_exit(1);
+		other.hdr->stream[0].intent_len = 5;
+		other.hdr->stream[0].first_byte = 'h';
+		other.hdr->stream[0].state = RING_PIPE;
+		memcpy(other.data[0], "hello", 5);
+		if (write(go[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(go[0], &c, 1), 1);
+	assert_true(ring_has_reader(&r, 0));
+	assert_false(ring_has_reader(&r, 1));
+	assert_int_equal(ring_be_reader(&r, 0), -EAGAIN);
+	ring_close(&r);
+	open_ring(&r, fd, RING_KEPT);
+	assert_int_equal(r.hdr->stream[0].state, RING_PIPE);
+	assert_int_equal(ring_used(&r, 0), 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_false(ring_has_reader(&r, 0));
+	assert_int_equal(ring_be_reader(&r, 0), 0);
+	assert_int_equal(ring_finish_read(&r, 0, &err), 0);
+	assert_int_equal(ring_head(&r, 0), 5);
+	assert_int_equal(ring_used(&r, 0), 0); /* the owner has not been told */
+	ring_took(&r, 0, 5);
+	assert_int_equal(ring_used(&r, 0), 5);
+	ring_close(&r);
+	close(go[0]);
+	close(go[1]);
+	close(fd);
 }
 
 static void test_interrupted_tty(void **state)
@@ -194,7 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_and_commit), cmocka_unit_test(test_wraps),
-		cmocka_unit_test(test_interrupted_read), cmocka_unit_test(test_interrupted_tty),
+		cmocka_unit_test(test_interrupted_read), cmocka_unit_test(test_reader_apart), cmocka_unit_test(test_interrupted_tty),
 		cmocka_unit_test(test_damage),
 	};
 
