@@ -12,7 +12,9 @@
 #include <string.h>
 
 #include "apiserver/cgroup.h"
+#include "apiserver/body_fields.h"
 #include "apiserver/container.h"
+#include "apiserver/ct_fields.h"
 #include "apiserver/dockerfile_change.h"
 #include "apiserver/engine.h"
 #include "apiserver/events.h"
@@ -145,8 +147,8 @@ static void commit_turn(struct container *ct, void *arg, bool cancelled)
 	job_submit(LANE_TRANSFER, &cj->job);
 }
 
-/* The image's config: the body's (usually nothing) or the container's, the changes, and from the
- * container what the body lacks. */
+/* The image's config: the body's (usually nothing; as of a create) or the container's, the changes,
+ * and from the container what the body lacks. */
 static int image_config(struct req *r, const struct container *ct, json_t **out, struct err *err)
 {
 	cleanup_json json_t *config = NULL;
@@ -154,18 +156,19 @@ static int image_config(struct req *r, const struct container *ct, json_t **out,
 	const struct buf *body = req_body(r);
 	int rc;
 
-	if (body && body->len && strspn(body->p, " \r\n\t") < body->len &&
-	    (rc = jparse(body->p, body->len, &config, err)) < 0) {
-		err->kind = ERR_BAD_PARAM;
-		return rc;
-	}
-	if (!json_is_object(config) || !json_object_size(config)) {
-		json_decref(config);
+	if (strspn(buf_str(body), " \r\n\t") < body->len) {
+		if ((rc = body_decode(&ct_fields_create, body, &config, err)) < 0)
+			return rc;
+		json_object_del(config, "HostConfig");
+		json_object_del(config, "NetworkingConfig");
+	} else {
 		config = json_deep_copy(ct->config);
 	}
 	if ((rc = dockerfile_changes_apply(config, changes, err)) < 0)
 		return rc;
 	image_config_merge(config, ct->config);
+	if (!json_object_size(jget_obj(config, "Labels")))
+		json_object_set_new(config, "Labels", json_null());
 	*out = take_ptr(&config);
 	return 0;
 }

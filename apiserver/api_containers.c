@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apiserver/body_fields.h"
 #include "apiserver/cgroup.h"
+#include "apiserver/ct_fields.h"
 #include "apiserver/ct_json.h"
 #include "apiserver/ct_ops.h"
 #include "apiserver/engine.h"
@@ -26,6 +28,7 @@
 #include "apiserver/signals.h"
 #include "cleanup.h"
 #include "fs.h"
+#include "jget.h"
 #include "jw.h"
 #include "log.h"
 #include "str.h"
@@ -430,11 +433,17 @@ static void on_update_op(struct container *ct, void *arg, bool cancelled)
 
 void handle_container_update(struct req *r)
 {
-	struct container *ct = find_or_reply(r);
 	const struct buf *body = req_body(r);
+	cleanup_json json_t *typed = NULL;
+	struct err err = { 0 };
+	struct container *ct;
 	struct ct_req *cr;
 
-	if (!ct)
+	if (body_decode(&ct_fields_update, body, &typed, &err) < 0) { /* before the name, as Docker */
+		reply_error(req_id(r), &err);
+		return;
+	}
+	if (!(ct = find_or_reply(r)))
 		return;
 	cr = ct_req_new(r);
 	cr->text = xstrndup(body ? buf_str(body) : "", body ? body->len : 0);

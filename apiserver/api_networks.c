@@ -169,13 +169,31 @@ void handle_network_list(struct req *r)
 	buf_fini(&out);
 }
 
+/* Go's strconv.ParseBool. */
+static bool is_go_bool(const char *s)
+{
+	static const char *const words[] = { "1", "t", "T", "TRUE", "true", "True",
+					     "0", "f", "F", "FALSE", "false", "False" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_eq(s, words[i]))
+			return true;
+	return false;
+}
+
+/* verbose adds what swarm's other nodes know: nothing here. */
 void handle_network_inspect(struct req *r)
 {
-	const char *scope = req_query(r, "scope");
+	const char *scope = req_query(r, "scope"), *verbose = req_query(r, "verbose");
 	struct buf out = BUF_INIT;
 	struct err err = { 0 };
 
-	if (!str_empty(scope) && !str_eq(scope, "local")) {
+	if (!str_empty(verbose) && !is_go_bool(verbose)) {
+		err_kind(&err, ERR_BAD_PARAM,
+			 "invalid value for verbose: %s: strconv.ParseBool: parsing \"%s\": invalid syntax", verbose,
+			 verbose);
+		reply_error(req_id(r), &err);
+	} else if (!str_empty(scope) && !str_eq(scope, "local")) {
 		err_kind(&err, ERR_NOT_FOUND, "network %s not found", req_var(r, "name"));
 		reply_error(req_id(r), &err);
 	} else if (network_inspect(req_var(r, "name"), name_of, &out, &err) < 0) {

@@ -99,6 +99,7 @@ static int pull_ref(const char *image, const char *tag, struct image_ref *out, s
 {
 	cleanup_free char *name = xstrdup(image), *whole = NULL, *bare = NULL;
 	size_t len = strlen(name);
+	struct err ignored = { 0 };
 	struct image_ref ref;
 	int rc;
 
@@ -110,7 +111,9 @@ static int pull_ref(const char *image, const char *tag, struct image_ref *out, s
 	}
 	bare = image_ref_name(&ref);
 	whole = xasprintf("%s%s%s", bare, strchr(tag, ':') ? "@" : ":", tag);
-	return image_ref_parse(whole, out, err);
+	if (image_ref_parse(whole, out, &ignored) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid tag format");
+	return 0;
 }
 
 void handle_image_pull(struct req *r)

@@ -334,8 +334,12 @@ void handle_container_attach(struct req *r)
 
 void handle_container_attach_ws(struct req *r)
 {
+	struct err err = { 0 };
+
 	if (req_is_websocket(r))
 		attach_begin(r);
+	else if (!container_find(req_var(r, "name"), &err))
+		reply_error(req_id(r), &err);
 	else
 		reply_error_status(req_id(r), 400, "not websocket protocol");
 }

@@ -50,7 +50,7 @@ struct req {
 		uint32_t name, value;
 	} query[REQ_MAX_QUERY];
 	unsigned n_query;
-	bool query_parsed;
+	bool query_parsed, query_overflow; /* there were more than REQ_MAX_QUERY */
 	struct buf body;
 	bool body_done, body_too_large;
 	struct body_stream *bs; /* until the loop's end is closed */
@@ -130,6 +130,7 @@ char *client_io_buf(void); /* CLIENT_IO_CHUNK bytes, for the current callback on
 void req_table_init(struct client **table); /* CLIENT_MAX slots */
 void req_begin(struct req *r, struct client *c);
 void req_fini(struct req *r);
+bool req_query_overflows(struct req *r); /* more parameters than are kept */
 /* Decodes path and version; on failure answers and returns -1. */
 int req_parse_target(struct req *r);
 

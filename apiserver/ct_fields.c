@@ -177,37 +177,37 @@ static const struct go_struct networking = { "NetworkingConfig", "network.Networ
 
 /* container.Resources, which HostConfig and UpdateConfig embed */
 #define RESOURCES_FIELDS \
-	{ "CpuShares", GO_INT64, false, NULL, NULL }, \
-	{ "Memory", GO_INT64, false, NULL, NULL }, \
-	{ "NanoCpus", GO_INT64, false, NULL, NULL }, \
-	{ "CgroupParent", GO_STR, false, NULL, NULL }, \
-	{ "BlkioWeight", GO_UINT16, false, NULL, NULL }, \
-	{ "BlkioWeightDevice", GO_PTR_LIST, false, NULL, &weight_device }, \
-	{ "BlkioDeviceReadBps", GO_PTR_LIST, false, NULL, &throttle_device }, \
-	{ "BlkioDeviceWriteBps", GO_PTR_LIST, false, NULL, &throttle_device }, \
-	{ "BlkioDeviceReadIOps", GO_PTR_LIST, false, NULL, &throttle_device }, \
-	{ "BlkioDeviceWriteIOps", GO_PTR_LIST, false, NULL, &throttle_device }, \
-	{ "CpuPeriod", GO_INT64, false, NULL, NULL }, \
-	{ "CpuQuota", GO_INT64, false, NULL, NULL }, \
-	{ "CpuRealtimePeriod", GO_INT64, false, NULL, NULL }, \
-	{ "CpuRealtimeRuntime", GO_INT64, false, NULL, NULL }, \
-	{ "CpusetCpus", GO_STR, false, NULL, NULL }, \
-	{ "CpusetMems", GO_STR, false, NULL, NULL }, \
-	{ "Devices", GO_LIST, false, NULL, &device_mapping }, \
-	{ "DeviceCgroupRules", GO_STRS, false, NULL, NULL }, \
-	{ "DeviceRequests", GO_LIST, false, NULL, &device_request }, \
-	{ "KernelMemory", GO_INT64, true, NULL, NULL }, \
-	{ "KernelMemoryTCP", GO_INT64, true, NULL, NULL }, \
-	{ "MemoryReservation", GO_INT64, false, NULL, NULL }, \
-	{ "MemorySwap", GO_INT64, false, NULL, NULL }, \
-	{ "MemorySwappiness", GO_PTR_INT64, false, NULL, NULL }, \
-	{ "OomKillDisable", GO_PTR_BOOL, false, NULL, NULL }, \
-	{ "PidsLimit", GO_PTR_INT64, false, NULL, NULL }, \
-	{ "Ulimits", GO_PTR_LIST, false, NULL, &ulimit }, \
-	{ "CpuCount", GO_INT64, false, NULL, NULL }, \
-	{ "CpuPercent", GO_INT64, false, NULL, NULL }, \
-	{ "IOMaximumIOps", GO_UINT64, false, NULL, NULL }, \
-	{ "IOMaximumBandwidth", GO_UINT64, false, NULL, NULL },
+	{ "CpuShares", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "Memory", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "NanoCpus", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "CgroupParent", GO_STR, false, NULL, NULL, "Resources" }, \
+	{ "BlkioWeight", GO_UINT16, false, NULL, NULL, "Resources" }, \
+	{ "BlkioWeightDevice", GO_PTR_LIST, false, NULL, &weight_device, "Resources" }, \
+	{ "BlkioDeviceReadBps", GO_PTR_LIST, false, NULL, &throttle_device, "Resources" }, \
+	{ "BlkioDeviceWriteBps", GO_PTR_LIST, false, NULL, &throttle_device, "Resources" }, \
+	{ "BlkioDeviceReadIOps", GO_PTR_LIST, false, NULL, &throttle_device, "Resources" }, \
+	{ "BlkioDeviceWriteIOps", GO_PTR_LIST, false, NULL, &throttle_device, "Resources" }, \
+	{ "CpuPeriod", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "CpuQuota", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "CpuRealtimePeriod", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "CpuRealtimeRuntime", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "CpusetCpus", GO_STR, false, NULL, NULL, "Resources" }, \
+	{ "CpusetMems", GO_STR, false, NULL, NULL, "Resources" }, \
+	{ "Devices", GO_LIST, false, NULL, &device_mapping, "Resources" }, \
+	{ "DeviceCgroupRules", GO_STRS, false, NULL, NULL, "Resources" }, \
+	{ "DeviceRequests", GO_LIST, false, NULL, &device_request, "Resources" }, \
+	{ "KernelMemory", GO_INT64, true, NULL, NULL, "Resources" }, \
+	{ "KernelMemoryTCP", GO_INT64, true, NULL, NULL, "Resources" }, \
+	{ "MemoryReservation", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "MemorySwap", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "MemorySwappiness", GO_PTR_INT64, false, NULL, NULL, "Resources" }, \
+	{ "OomKillDisable", GO_PTR_BOOL, false, NULL, NULL, "Resources" }, \
+	{ "PidsLimit", GO_PTR_INT64, false, NULL, NULL, "Resources" }, \
+	{ "Ulimits", GO_PTR_LIST, false, NULL, &ulimit, "Resources" }, \
+	{ "CpuCount", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "CpuPercent", GO_INT64, false, NULL, NULL, "Resources" }, \
+	{ "IOMaximumIOps", GO_UINT64, false, NULL, NULL, "Resources" }, \
+	{ "IOMaximumBandwidth", GO_UINT64, false, NULL, NULL, "Resources" },
 
 static const struct go_field host_config_fields[] = {
 	{ "Binds", GO_STRS, false, NULL, NULL },
@@ -255,41 +255,42 @@ static const struct go_field host_config_fields[] = {
 };
 static const struct go_struct host_config = { "HostConfig", "container.HostConfig", host_config_fields };
 
-#define CONFIG_FIELDS \
-	{ "Hostname", GO_STR, false, NULL, NULL }, \
-	{ "Domainname", GO_STR, false, NULL, NULL }, \
-	{ "User", GO_STR, false, NULL, NULL }, \
-	{ "AttachStdin", GO_BOOL, false, NULL, NULL }, \
-	{ "AttachStdout", GO_BOOL, false, NULL, NULL }, \
-	{ "AttachStderr", GO_BOOL, false, NULL, NULL }, \
-	{ "ExposedPorts", GO_SET, true, "nat.PortSet", NULL }, \
-	{ "Tty", GO_BOOL, false, NULL, NULL }, \
-	{ "OpenStdin", GO_BOOL, false, NULL, NULL }, \
-	{ "StdinOnce", GO_BOOL, false, NULL, NULL }, \
-	{ "Env", GO_STRS, false, NULL, NULL }, \
-	{ "Cmd", GO_STRSLICE, false, NULL, NULL }, \
-	{ "Healthcheck", GO_PTR_STRUCT, true, NULL, &health }, \
-	{ "ArgsEscaped", GO_BOOL, true, NULL, NULL }, \
-	{ "Image", GO_STR, false, NULL, NULL }, \
-	{ "Volumes", GO_SET, false, NULL, NULL }, \
-	{ "WorkingDir", GO_STR, false, NULL, NULL }, \
-	{ "Entrypoint", GO_STRSLICE, false, NULL, NULL }, \
-	{ "NetworkDisabled", GO_BOOL, true, NULL, NULL }, \
-	{ "MacAddress", GO_STR, true, NULL, NULL }, \
-	{ "OnBuild", GO_STRS, false, NULL, NULL }, \
-	{ "Labels", GO_STR_MAP, false, NULL, NULL }, \
-	{ "StopSignal", GO_STR, true, NULL, NULL }, \
-	{ "StopTimeout", GO_PTR_INT, true, NULL, NULL }, \
-	{ "Shell", GO_STRSLICE, true, NULL, NULL },
+/* in: NULL, or the struct by which CreateRequest embeds it */
+#define CONFIG_FIELDS(in) \
+	{ "Hostname", GO_STR, false, NULL, NULL, in }, \
+	{ "Domainname", GO_STR, false, NULL, NULL, in }, \
+	{ "User", GO_STR, false, NULL, NULL, in }, \
+	{ "AttachStdin", GO_BOOL, false, NULL, NULL, in }, \
+	{ "AttachStdout", GO_BOOL, false, NULL, NULL, in }, \
+	{ "AttachStderr", GO_BOOL, false, NULL, NULL, in }, \
+	{ "ExposedPorts", GO_SET, true, "nat.PortSet", NULL, in }, \
+	{ "Tty", GO_BOOL, false, NULL, NULL, in }, \
+	{ "OpenStdin", GO_BOOL, false, NULL, NULL, in }, \
+	{ "StdinOnce", GO_BOOL, false, NULL, NULL, in }, \
+	{ "Env", GO_STRS, false, NULL, NULL, in }, \
+	{ "Cmd", GO_STRSLICE, false, NULL, NULL, in }, \
+	{ "Healthcheck", GO_PTR_STRUCT, true, NULL, &health, in }, \
+	{ "ArgsEscaped", GO_BOOL, true, NULL, NULL, in }, \
+	{ "Image", GO_STR, false, NULL, NULL, in }, \
+	{ "Volumes", GO_SET, false, NULL, NULL, in }, \
+	{ "WorkingDir", GO_STR, false, NULL, NULL, in }, \
+	{ "Entrypoint", GO_STRSLICE, false, NULL, NULL, in }, \
+	{ "NetworkDisabled", GO_BOOL, true, NULL, NULL, in }, \
+	{ "MacAddress", GO_STR, true, NULL, NULL, in }, \
+	{ "OnBuild", GO_STRS, false, NULL, NULL, in }, \
+	{ "Labels", GO_STR_MAP, false, NULL, NULL, in }, \
+	{ "StopSignal", GO_STR, true, NULL, NULL, in }, \
+	{ "StopTimeout", GO_PTR_INT, true, NULL, NULL, in }, \
+	{ "Shell", GO_STRSLICE, true, NULL, NULL, in },
 
 static const struct go_field config_fields[] = {
-	CONFIG_FIELDS
+	CONFIG_FIELDS(NULL)
 	{ .name = NULL },
 };
 const struct go_struct ct_fields_config = { "Config", "container.Config", config_fields };
 
 static const struct go_field create_fields[] = {
-	CONFIG_FIELDS
+	CONFIG_FIELDS("Config")
 	{ "HostConfig", GO_PTR_STRUCT, false, NULL, &host_config },
 	{ "NetworkingConfig", GO_PTR_STRUCT, false, NULL, &networking },
 	{ .name = NULL },

@@ -4,8 +4,8 @@
  *
  * Design: jansson parses; the tables say what each member must be. A member of a wrong type is an
  * error that names value, struct, path and type: "json: cannot unmarshal string into Go struct
- * field HostConfig.HostConfig.Memory of type int64" (the struct is the innermost one, the path
- * starts at the top). As Go does, the first such member in the order of the body is the one
+ * field HostConfig.HostConfig.Resources.Memory of type int64" (the struct is the innermost one, the
+ * path starts at the top and names embedded structs, as of Go 1.24). As Go does, the first such member in the order of the body is the one
  * reported. What is not well-formed goes through go_syntax.c for the text.
  */
 #include "apiserver/go_json.h"
@@ -127,19 +127,14 @@ static int decode_number(const struct place *at, const json_t *v, int64_t min, u
 	return 0;
 }
 
-static int decode_strs(const struct place *at, const json_t *v, const char *type_name,
-		       bool one_is_fine, json_t **out, struct err *err)
+static int decode_strs(const struct place *at, const json_t *v, json_t **out, struct err *err)
 {
 	cleanup_json json_t *list = NULL;
 	json_t *item;
 	size_t i;
 
-	if (one_is_fine && json_is_string(v)) {
-		*out = json_pack("[O]", v);
-		return 0;
-	}
 	if (!json_is_array(v))
-		return err_value(at, v, type_name, err);
+		return err_value(at, v, "[]string", err);
 	list = json_array();
 	json_array_foreach (v, i, item) {
 		if (json_is_null(item))
@@ -151,6 +146,18 @@ static int decode_strs(const struct place *at, const json_t *v, const char *type
 	}
 	*out = take_ptr(&list);
 	return 0;
+}
+
+/* What is no list of strings is then taken for a string, and the error is of that. */
+static int decode_strslice(const struct place *at, const json_t *v, json_t **out, struct err *err)
+{
+	struct err ignored = { 0 };
+
+	if (json_is_string(v)) {
+		*out = json_pack("[O]", v);
+		return 0;
+	}
+	return decode_strs(at, v, out, &ignored) < 0 ? err_value(at, v, "string", err) : 0;
 }
 
 static int decode_strs_list(const struct place *at, const json_t *v, json_t **out, struct err *err)
@@ -168,7 +175,7 @@ static int decode_strs_list(const struct place *at, const json_t *v, json_t **ou
 
 		if (json_is_null(item))
 			one = json_null();
-		else if ((rc = decode_strs(at, item, "[]string", false, &one, err)) < 0)
+		else if ((rc = decode_strs(at, item, &one, err)) < 0)
 			return rc;
 		json_array_append_new(list, one);
 	}
@@ -360,9 +367,9 @@ static int decode_field(const struct place *at, const struct go_field *f, const 
 	case GO_UINT64:
 		return decode_number(at, v, 0, INT64_MAX, "uint64", out, err);
 	case GO_STRS:
-		return decode_strs(at, v, "[]string", false, out, err);
+		return decode_strs(at, v, out, err);
 	case GO_STRSLICE:
-		return decode_strs(at, v, "[]string", true, out, err);
+		return decode_strslice(at, v, out, err);
 	case GO_STR_MAP:
 		return decode_str_map(at, v, "map[string]string", out, err);
 	case GO_SET:
@@ -489,6 +496,7 @@ static int decode_members(const struct go_struct *s, size_t n, const json_t *in,
 	json_object_foreach ((json_t *)in, key, v) {
 		struct place at = { s->name, sub_path };
 		size_t i = find_field(s, n, key, hint);
+		const char *in_struct = i < n ? s->fields[i].embedded : NULL;
 		json_t *decoded = NULL;
 
 		if (i == n)
@@ -496,8 +504,8 @@ static int decode_members(const struct go_struct *s, size_t n, const json_t *in,
 		hint = i + 1;
 		if (json_is_null(v))
 			continue; /* no effect in Go */
-		if (str_fmt(sub_path, sizeof(sub_path), "%s%s%s", path, path[0] ? "." : "",
-			    s->fields[i].name) < 0)
+		if (str_fmt(sub_path, sizeof(sub_path), "%s%s%s%s%s", path, path[0] ? "." : "",
+			    in_struct ? in_struct : "", in_struct ? "." : "", s->fields[i].name) < 0)
 			return err_kind(err, ERR_BAD_PARAM, "invalid JSON: nested too deeply");
 		if ((rc = decode_field(&at, &s->fields[i], v, &decoded, err)) < 0)
 			return rc;

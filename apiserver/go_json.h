@@ -24,7 +24,7 @@ enum go_type {
 	GO_PTR_INT64,
 	GO_PTR_BOOL,
 	GO_STRS,       /* []string: null */
-	GO_STRSLICE,   /* the same, and one string is taken as an array of one */
+	GO_STRSLICE,   /* the same, and one string is taken as an array of one; of type string in errors */
 	GO_STR_MAP,    /* map[string]string: null */
 	GO_SET,	       /* map[string]struct{}: null */
 	GO_STRUCT,     /* sub; zero value: all fields zero */
@@ -44,6 +44,7 @@ struct go_field {
 	bool omit_empty;       /* left out where it has its zero value */
 	const char *type_name; /* as Go prints it; NULL: the plain type's name */
 	const struct go_struct *sub;
+	const char *embedded; /* the struct inside this one that it is a member of, as the paths in errors have it */
 };
 
 struct go_struct {

@@ -215,7 +215,7 @@ static bool scan_value(struct scan *s)
 			continue;
 		}
 		if (depth == MAX_DEPTH) {
-			str_copy(s->why, 160, "exceeded max depth");
+			snprintf(s->why, 160, "invalid character '%c' exceeded max depth", open);
 			return false;
 		}
 		stack[depth++] = open == '{' ? '}' : ']';

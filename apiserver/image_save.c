@@ -84,6 +84,16 @@ static bool add_repository(struct image_save *s, const struct image_ref *ref)
 	return any;
 }
 
+/* Docker's words here, where no tag is made up. */
+static int err_no_image(const char *text, const struct image_ref *ref, struct err *err)
+{
+	cleanup_free char *name = image_ref_is_id(ref) ? xstrdup(text) : image_ref_familiar_name(ref);
+
+	if (ref->tag[0] || (ref->digest[0] && !image_ref_is_id(ref)))
+		return err_kind(err, ERR_NOT_FOUND, "reference does not exist");
+	return err_kind(err, ERR_NOT_FOUND, "No such image: %s", name);
+}
+
 static int add_name(struct image_save *s, const char *text, struct err *err)
 {
 	cleanup_free char *name = NULL;
@@ -96,7 +106,7 @@ static int add_name(struct image_save *s, const char *text, struct err *err)
 	if (!image_ref_is_id(&ref) && !ref.tag[0] && !ref.digest[0] && add_repository(s, &ref))
 		return 0;
 	if ((rc = image_resolve(text, &img, &name, err)) < 0)
-		return rc;
+		return err->kind == ERR_NOT_FOUND ? err_no_image(text, &ref, err) : rc;
 	saved_ref(saved_add(s, img), name ? &ref : &(struct image_ref){ 0 });
 	image_unref(img);
 	return 0;

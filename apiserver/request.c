@@ -37,7 +37,7 @@ void req_begin(struct req *r, struct client *c)
 	buf_reset(&r->path);
 	buf_reset(&r->var);
 	r->n_query = 0;
-	r->query_parsed = false;
+	r->query_parsed = r->query_overflow = false;
 	buf_reset(&r->body);
 	if (r->body.cap > 256 * 1024)
 		buf_fini(&r->body);
@@ -258,9 +258,13 @@ static void add_pair(struct req *r, const char *p, size_t len)
 	const char *eq = memchr(p, '=', len);
 	size_t n_name = eq ? (size_t)(eq - p) : len, start = r->qtext.len, value;
 
-	if (len == 0 || r->n_query == REQ_MAX_QUERY)
+	/* as Go: a pair that cannot be decoded is left out, and one with a semicolon */
+	if (len == 0 || memchr(p, ';', len))
 		return;
-	/* as Go: a pair that cannot be decoded is left out */
+	if (r->n_query == REQ_MAX_QUERY) {
+		r->query_overflow = true;
+		return;
+	}
 	if (http_unescape(&r->qtext, p, n_name, true) < 0)
 		goto bad;
 	buf_addch(&r->qtext, '\0');
@@ -275,18 +279,45 @@ bad:
 	r->qtext.len = start;
 }
 
+static void add_pairs(struct req *r, const char *q, size_t len)
+{
+	for (size_t n; len; q += n, len -= n) {
+		const char *amp = memchr(q, '&', len);
+
+		n = amp ? (size_t)(amp - q) : len;
+		add_pair(r, q, n);
+		n += amp != NULL;
+	}
+}
+
+/* Parameters in the body, as Go's Request.ParseForm takes them. */
+static bool has_form(const struct req *r)
+{
+	static const char form[] = "application/x-www-form-urlencoded";
+	const char *type = req_header(r, "content-type"), *method = req_method(r);
+
+	return type && r->body.len && !(route_flags(r->route) & BODY_STREAM) &&
+	       strncasecmp(type, form, strlen(form)) == 0 && strchr("; \t", type[strlen(form)]) &&
+	       (str_eq(method, "POST") || str_eq(method, "PUT") || str_eq(method, "PATCH"));
+}
+
 static void parse_query(struct req *r)
 {
 	const char *q = strchr(r->client->parse.head.text.p, '?');
 
 	r->query_parsed = true;
 	buf_reset(&r->qtext);
-	while (q && *q++) {
-		size_t n = strcspn(q, "&");
+	if (has_form(r)) /* before those of the URL */
+		add_pairs(r, r->body.p, r->body.len);
+	if (q)
+		add_pairs(r, q + 1, strlen(q + 1));
+}
 
-		add_pair(r, q, n);
-		q = q[n] ? q + n : NULL;
-	}
+bool req_query_overflows(struct req *r)
+{
+	if (!r->query_parsed)
+		parse_query(r);
+	return r->query_overflow;
 }
 
 const char *req_query(const struct req *cr, const char *name)

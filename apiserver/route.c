@@ -4,7 +4,8 @@
  *
  * Paths are matched after decoding and without /vX.Y. {name} takes any non-empty text, slashes
  * included, up to what follows it in the pattern (Docker's {name:.*}: image names have slashes), so
- * fixed paths stand before those with a variable. No pattern has more than one variable.
+ * fixed paths stand before those with a variable. No pattern has more than one variable. With
+ * NAME_CAN_BE_EMPTY the handler says what is wrong with an empty name, as Docker's do.
  *
  * What is not here is 404 "page not found", also a wrong method, as with Docker.
  *
@@ -72,7 +73,7 @@ static const struct route routes[] = {
 	{ "POST",   "/containers/{name}/exec",       handle_exec_create, BODY_JSON },
 	{ "GET",    "/containers/{name}/checkpoints", handle_checkpoint, 0 },
 	{ "POST",   "/containers/{name}/checkpoints", handle_checkpoint, 0 },
-	{ "DELETE", "/containers/{name}",            handle_container_remove, 0 },
+	{ "DELETE", "/containers/{name}",            handle_container_remove, NAME_CAN_BE_EMPTY },
 
 	{ "POST",   "/exec/{name}/start",            handle_exec_start, BODY_JSON },
 	{ "POST",   "/exec/{name}/resize",           handle_exec_resize, 0 },
@@ -89,7 +90,7 @@ static const struct route routes[] = {
 	{ "POST",   "/images/prune",                 handle_image_prune, 0 },
 	{ "POST",   "/images/{name}/push",           handle_image_push, 0 },
 	{ "POST",   "/images/{name}/tag",            handle_image_tag, 0 },
-	{ "DELETE", "/images/{name}",                handle_image_remove, 0 },
+	{ "DELETE", "/images/{name}",                handle_image_remove, NAME_CAN_BE_EMPTY },
 	{ "POST",   "/commit",                       handle_commit, BODY_JSON },
 	{ "POST",   "/build",                        handle_build, BODY_STREAM },
 	{ "POST",   "/session",                      handle_buildkit, 0 },
@@ -108,11 +109,11 @@ static const struct route routes[] = {
 	{ "DELETE", "/networks/{name}",              handle_network_remove, 0 },
 
 	{ "GET",    "/volumes",                      handle_volume_list, 0 },
-	{ "GET",    "/volumes/{name}",               handle_volume_inspect, 0 },
+	{ "GET",    "/volumes/{name}",               handle_volume_inspect, NAME_CAN_BE_EMPTY },
 	{ "POST",   "/volumes/create",               handle_volume_create, BODY_JSON },
 	{ "POST",   "/volumes/prune",                handle_volume_prune, 0 },
-	{ "PUT",    "/volumes/{name}",               handle_volume_update, 0 },
-	{ "DELETE", "/volumes/{name}",               handle_volume_remove, 0 },
+	{ "PUT",    "/volumes/{name}",               handle_volume_update, NAME_CAN_BE_EMPTY },
+	{ "DELETE", "/volumes/{name}",               handle_volume_remove, NAME_CAN_BE_EMPTY },
 
 	{ "GET",    "/plugins",                      handle_plugin_list, 0 },
 	{ "GET",    "/plugins/privileges",           handle_plugin_install, 0 },
@@ -124,7 +125,7 @@ static const struct route routes[] = {
 	{ "POST",   "/plugins/{name}/push",          handle_plugin_named, 0 },
 	{ "POST",   "/plugins/{name}/upgrade",       handle_plugin_named, 0 },
 	{ "POST",   "/plugins/{name}/set",           handle_plugin_named, 0 },
-	{ "DELETE", "/plugins/{name}",               handle_plugin_named, 0 },
+	{ "DELETE", "/plugins/{name}",               handle_plugin_named, NAME_CAN_BE_EMPTY },
 
 	{ "GET",    "/swarm",                        handle_swarm_inactive, 0 },
 	{ "POST",   "/swarm/init",                   handle_swarm_join, 0 },
@@ -249,7 +250,9 @@ static bool matches(const struct table *t, size_t i, const char *path, size_t le
 	*n_var = len - sh->n_prefix - sh->n_suffix;
 	if (!sh->suffix)
 		return *n_var == 0;
-	return *n_var > 0 && memcmp(path + len - sh->n_suffix, sh->suffix, sh->n_suffix) == 0;
+	if (*n_var == 0 && !(t->rows[i].flags & NAME_CAN_BE_EMPTY))
+		return false;
+	return memcmp(path + len - sh->n_suffix, sh->suffix, sh->n_suffix) == 0;
 }
 
 int route_match(struct req *r)
@@ -282,6 +285,43 @@ unsigned route_flags(const struct route *rt)
 	return rt ? rt->flags : 0;
 }
 
+static size_t token_len(const char *s)
+{
+	return strcspn(s, " \t()<>@,;:\\\"/[]?=");
+}
+
+/* What follows the media type: "; name=value", the value a token or in quotes (RFC 2045, 5.1); an end with
+ * ";" passes, as with Go. */
+static bool has_good_params(const char *s)
+{
+	for (;;) {
+		size_t n;
+
+		s += strspn(s, " \t");
+		if (!*s)
+			return true;
+		if (*s++ != ';')
+			return false;
+		s += strspn(s, " \t");
+		if (!*s)
+			return true;
+		if ((n = token_len(s)) == 0 || s[n] != '=')
+			return false;
+		s += n + 1;
+		if (*s == '"') {
+			for (s++; *s && *s != '"'; s++)
+				if (*s == '\\' && s[1])
+					s++;
+			if (*s++ != '"')
+				return false;
+		} else if ((n = token_len(s)) == 0) {
+			return false;
+		} else {
+			s += n;
+		}
+	}
+}
+
 /* As Docker: a body is JSON and says so. */
 static bool is_json_or_replied(struct req *r)
 {
@@ -290,10 +330,14 @@ static bool is_json_or_replied(struct req *r)
 	size_t len = strcspn(word, "; \t");
 	cleanup_free char *text = NULL;
 
-	if (!r->body.len || (len == strlen(JSON_TYPE) && strncasecmp(word, JSON_TYPE, len) == 0))
+	if (!r->body.len)
 		return true;
 	if (len == 0)
 		text = xasprintf("malformed Content-Type header (%s): mime: no media type", word);
+	else if (!has_good_params(word + len))
+		text = xasprintf("malformed Content-Type header (%s): mime: invalid media parameter", word);
+	else if (len == strlen(JSON_TYPE) && strncasecmp(word, JSON_TYPE, len) == 0)
+		return true;
 	else
 		text = xasprintf("unsupported Content-Type header (%s): must be '" JSON_TYPE "'", word);
 	reply_error_status(r->id, 400, text);
@@ -324,7 +368,9 @@ static bool parses_or_replied(struct req *r)
 
 void route_call(struct req *r)
 {
-	if (!(r->route->flags & BODY_JSON) || (is_json_or_replied(r) && parses_or_replied(r)))
+	if (req_query_overflows(r))
+		reply_error_status(r->id, 400, "too many query parameters");
+	else if (!(r->route->flags & BODY_JSON) || (is_json_or_replied(r) && parses_or_replied(r)))
 		r->route->handler(r);
 }
 

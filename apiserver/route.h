@@ -10,8 +10,8 @@
 
 enum route_flags {
 	BODY_STREAM = 1, /* the handler is called when the headers are there and takes the body stream */
-	NO_VERSION_CHECK = 2,
-	BODY_JSON = 4, /* a body must say that it is application/json */
+	BODY_JSON = 2, /* a body must say that it is application/json */
+	NAME_CAN_BE_EMPTY = 4, /* the pattern's variable */
 };
 
 typedef void route_handler(struct req *r);

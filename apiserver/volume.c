@@ -86,7 +86,7 @@ static char *object_text(const json_t *o)
 
 static int not_found(const char *name, struct err *err)
 {
-	return err_kind(err, ERR_NOT_FOUND, "get %s: no such volume", name);
+	return err_kind(err, ERR_NOT_FOUND, "get%s%s: no such volume", *name ? " " : "", name);
 }
 
 /* ---- persisted form ---- */

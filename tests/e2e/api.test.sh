@@ -50,6 +50,11 @@ paths() {
 	refused 404 "No such container: ..x" GET /containers/..x/json
 	refused 400 "malformed request URI" GET /containers/a%00b/json
 	refused 404 "page not found" GET /containers/json/
+	refused 400 'invalid name or ID supplied: ""' DELETE /containers/
+	refused 400 "image name cannot be blank" DELETE /images/
+	refused 404 "get: no such volume" GET /volumes/
+	refused 404 "get: no such volume" DELETE /volumes/
+	refused 404 'plugin "" not found' DELETE /plugins/
 }
 bodies() {
 	local p b
@@ -71,6 +76,9 @@ bodies() {
 	refused 400 'invalid name or ID supplied: ""' POST /commit
 	refused 400 "invalid JSON: json: cannot unmarshal string into Go struct field ExecOptions.Cmd of type []string" POST /containers/x/exec -H "$J" -d '{"Cmd":"a"}'
 	refused 400 "invalid JSON: got EOF while reading request body" POST /auth
+	refused 400 "malformed Content-Type header (application/json; x): mime: invalid media parameter" POST /volumes/create -H "$J; x" -d '{}'
+	refused 400 "invalid name: name is empty" POST /networks/create -H "$J; charset=\"utf-8\"" -d '{}'
+	refused 400 "invalid JSON: json: cannot unmarshal bool into Go struct field UpdateConfig.Resources.CpuShares of type int64" POST /containers/nosuch/update -H "$J" -d '{"CpuShares":true}'
 	out docker create --name "$C" busybox
 	refused 400 "No exec command specified" POST "/containers/$C/exec"
 	api POST "/containers/$C/update" >"$T/o"; eq "$(cat "$T/o")" '{"Warnings":null}'
@@ -105,6 +113,16 @@ values() {
 	refused 400 "cannot kill container: $C: invalid signal: FOO" POST "/containers/$C/kill?signal=FOO"
 	refused 404 "cannot kill container: nosuch: No such container: nosuch" POST /containers/nosuch/kill
 	refused 400 "not websocket protocol" GET "/containers/$C/attach/ws"
+	refused 404 "No such container: nosuch" GET /containers/nosuch/attach/ws
+	refused 400 'invalid value for verbose: x: strconv.ParseBool: parsing "x": invalid syntax' GET '/networks/bridge?verbose=x'
+	refused 400 "invalid tag format" POST '/images/create?fromImage=busybox&tag=a:b'
+	refused 404 "No such image: nosuch" GET '/images/get?names=nosuch'
+	refused 404 "reference does not exist" GET '/images/nosuch:tag/get'
+	refused 400 "invalid JSON: json: cannot unmarshal number into Go struct field CreateRequest.Config.Cmd of type string" POST "/commit?container=$C" -H "$J" -d '{"Cmd":1}'
+	# parameters in the body of a form, before those of the URL; a pair with a semicolon counts not
+	refused 400 "cannot kill container: $C: invalid signal: FOO" POST "/containers/$C/kill?signal=BAR" -d "signal=FOO"
+	refused 400 "Neither old nor new names may be empty" POST "/containers/$C/rename?name=x;y" -d "a=b"
+	refused 400 "too many query parameters" GET "/containers/json?$(seq -s '&' 300)"
 	refused 400 "BOGUS is not a valid change command" POST "/commit?container=$C&changes=BOGUS"
 	refused 400 "failed to parse platform: invalid character 'x' looking for beginning of value" GET "/images/busybox/json?platform=x"
 	refused 503 "volume update only valid for cluster volumes, but swarm is unavailable" PUT /volumes/x

@@ -210,7 +210,7 @@ E
 	rc 1 D pull scratch; has "$ERR" "'scratch' is a reserved name"
 }
 t_nothing_is_null() { # as Docker shows and commits what a client says nothing of
-	D create --name "$C" busybox x >/dev/null; eq "$(i "$C" '{{json .Config.Volumes}} {{json .Config.ExposedPorts}} {{json .Config.Labels}}')" 'null null {}'; D commit "$C" "$C" >/dev/null; eq "$(img "$C" '{{json .Config.Volumes}}')" null
+	D create --name "$C" busybox x >/dev/null; eq "$(i "$C" '{{json .Config.Volumes}} {{json .Config.ExposedPorts}} {{json .Config.Labels}}')" 'null null {}'; D commit "$C" "$C" >/dev/null; eq "$(img "$C" '{{json .Config.Volumes}} {{json .Config.Labels}}')" "null null"
 }
 t_lines() { # a line stays a line, in whatever pieces it was written
 	local i; ctx <<<$'FROM busybox\nRUN for i in 1 2 3; do printf "a$i " >&2; printf "x$i "; printf "b$i" >&2; printf "y$i\\n"; printf "\\n" >&2; done; printf end'

@@ -20,7 +20,7 @@ bodies() {
 	refused '{"Image":"busybox"' 'invalid JSON: unexpected EOF'
 	refused '{}' 'config cannot be empty in order to create a container'
 	refused '{"Image":"busybox","HostConfig":{"Memory":"1g"}}' \
-		'invalid JSON: json: cannot unmarshal string into Go struct field HostConfig.HostConfig.Memory of type int64'
+		'invalid JSON: json: cannot unmarshal string into Go struct field HostConfig.HostConfig.Resources.Memory of type int64'
 	refused '{"Image":"busybox","HostConfig":{"Memory":4096}}' 'Minimum memory limit allowed is 6MB'
 	refused '{"Image":"busybox","HostConfig":{"LogConfig":{"Config":{"max-size":"0"}}}}' 'max-size must be a positive number'
 	refused '{"Image":"no-such-image"}' 'No such image: no-such-image:latest' 404
