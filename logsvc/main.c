@@ -145,7 +145,7 @@ static int start(struct conf *conf, struct err *err)
 
 static void usage(FILE *to)
 {
-	fputs("usage: logsvc [--root DIR] [--conf FILE] [--foreground] [--log-level LEVEL]\n", to);
+	fputs("usage: logsvc [--root DIR] [--conf FILE] [--foreground] [--log-level LEVEL] [--help] [--version]\n", to);
 }
 
 static int read_pipe(const char *fd_text)

@@ -24,6 +24,12 @@ for m in man/*.[578]; do
 	n=$(basename "$m"); x=".Xr ${n%.*} ${n##*.}"
 	[ "$(grep -lF -- "$x" man/*.[1-8] | grep -cvxF "$m")" -gt 0 ] || { echo "no page names $m"; bad=1; }
 done
+# the options of programs
+for p in apiserver:apiserver/main.c logsvc:logsvc/main.c sdc-dockeradm:logsvc/dockeradm.c; do
+	for o in $(sed -n 's/^.*{ "\([a-z-]*\)", \(no\|required\|optional\)_argument.*/\1/p' "${p#*:}"); do
+		grep -qE "Fl (H , Fl )?-$o\b" "man/${p%%:*}.8" || { echo "${p%%:*}(8) lacks --$o"; bad=1; }
+	done
+done
 # the commands of sdc-dockeradm
 for k in $(sed -n 's/.*usage: //; s/^.*sdc-dockeradm \[--root DIR\] \([a-z]*\) \{0,1\}\([a-z]*\).*/\1_\2/p' logsvc/dockeradm.c | sort -u); do
 	k=$(echo "$k" | tr _ ' ' | sed 's/ $//')
