@@ -15,7 +15,7 @@ JOBS=${JOBS:-$(nproc)}
 [ -n "${CI:-}" ] && STRICT=${STRICT:-1}
 [ -n "${STRICT:-}" ] && export STRICT # a file of tests may have parts that need more than others
 passed=0 failed=0 skipped=0
-bad= unsteady=
+bad=
 
 build() { # build VARIANT TARGET...: a failed build is a failed test
 	v=$1; shift
@@ -45,24 +45,6 @@ run() { # run TIMEOUT NAME COMMAND...
 	result "$name" $? "$logs/$name.log" $(($(date +%s) - start))
 }
 
-# Whole engines against deadlines: a file that fails is run once more, and named at the end if it passes then. The log of
-# the run that failed stays, as NAME.1.log.
-run_engine() { # run_engine TIMEOUT NAME COMMAND...
-	t=$1 name=$2; shift 2
-	start=$(date +%s)
-	timeout -k 10 "$t" "$@" >"$logs/$name.log" 2>&1 </dev/null
-	rc=$?
-	if [ $rc -ne 0 ] && [ $rc -ne 77 ]; then
-		echo "# $name failed (status $rc); once more"
-		sed 's/^/#    /' "$logs/$name.log" | grep -v '^#    ok' | head -30
-		mv "$logs/$name.log" "$logs/$name.1.log"
-		timeout -k 10 "$t" "$@" >"$logs/$name.log" 2>&1 </dev/null
-		rc=$?
-		[ $rc -eq 0 ] && unsteady="$unsteady $name"
-	fi
-	result "$name" $rc "$logs/$name.log" $(($(date +%s) - start))
-}
-
 do_unit() {
 	build asan unit-bins || return
 	for t in build/asan/tests/test_*; do
@@ -79,7 +61,7 @@ do_tsan() {
 	done
 	for t in logs lifecycle; do
 		export VARIANT=tsan
-		run_engine 600 "tsan-e2e-$t" bash "tests/e2e/$t.test.sh"
+		run 600 "tsan-e2e-$t" bash "tests/e2e/$t.test.sh"
 		unset VARIANT
 	done
 }
@@ -88,14 +70,14 @@ do_e2e() {
 	build asan all || return
 	for t in tests/e2e/[a-z]*.test.sh; do
 		[ -e "$t" ] || continue
-		run_engine 600 "e2e-$(basename "$t" .test.sh)" bash "$t"
+		run 600 "e2e-$(basename "$t" .test.sh)" bash "$t"
 	done
 }
 do_fault() {
 	build asan all || return
 	for t in tests/fault/[a-z]*.test.sh; do
 		[ -e "$t" ] || continue
-		run_engine "${FAULT_TIMEOUT:-600}" "fault-$(basename "$t" .test.sh)" bash "$t"
+		run "${FAULT_TIMEOUT:-600}" "fault-$(basename "$t" .test.sh)" bash "$t"
 	done
 }
 do_fuzz() {
@@ -129,7 +111,6 @@ for kind in "$@"; do
 	*) echo "usage: check.sh [unit|e2e|fault|fuzz|lint|tsan|torture ...]" >&2; exit 2 ;;
 	esac
 done
-[ -n "$unsteady" ] && echo "passed only the second time:$unsteady"
 [ -n "$bad" ] && echo "failed:$bad"
 if [ $skipped -gt 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
 [ $failed -eq 0 ] && [ $passed -gt 0 ]
