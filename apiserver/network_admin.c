@@ -447,6 +447,8 @@ static int parse_request(const struct buf *body, struct net *n, struct err *err)
 	n->internal = jget_bool(o, "Internal", false);
 	n->attachable = jget_bool(o, "Attachable", false);
 	n->labels = object_text(o, "Labels");
+	if ((rc = net_options_check(jget_obj(o, "Options"), err)) < 0)
+		return rc;
 	n->options = object_text(o, "Options");
 	return parse_ipam(n, o, jget_bool(o, "EnableIPv6", false), err);
 }

@@ -57,7 +57,7 @@ static int apply_options(struct net *n, const json_t *o, struct err *err)
 		n->mtu = (int)mtu;
 	s = jget_str(o, OPT_BRIDGE "host_binding_ipv4", NULL);
 	if (s && ip4_parse(s, &ip) < 0)
-		return err_kind(err, ERR_BAD_PARAM, "invalid host binding address: %s", s);
+		return err_kind(err, ERR_BAD_PARAM, "failed to parse " OPT_BRIDGE "host_binding_ipv4 value: %s (nil ip)", s);
 	str_copy(n->host_ip, sizeof(n->host_ip), s ? s : "0.0.0.0");
 	s = jget_str(o, OPT_BRIDGE "name", NULL);
 	if (s && !n->bridge[0]) {

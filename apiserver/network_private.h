@@ -89,6 +89,10 @@ bool net_is_shared(const char *network); /* "container:ID": the namespace of ano
 void net_ports_release(const struct endpoint *ep);
 void net_endpoint_reset(struct endpoint *ep);
 
+/* network_options.c: of a create request (NULL: none): refuses what has no effect here; BAD_PARAM,
+ * NOT_IMPLEMENTED. Any thread. */
+int net_options_check(const json_t *options, struct err *err);
+
 /* any thread, on a net that is not in the list yet (or with net_lock) */
 int net_settings_apply(struct net *n,
 		       struct err *err); /* options -> bridge, icc, mtu ...; range, aux -> ipam */

@@ -51,6 +51,25 @@ t_ipam_options_as_sent() {
 	api POST /networks/create -H 'Content-Type: application/json' -d '{"Name":"'"$C"'"}' >/dev/null; eq "$(D network inspect -f '{{json .IPAM.Options}}' "$C")" null; D network rm "$C" >/dev/null
 	out D network create "$C"; eq "$(D network inspect -f '{{json .IPAM.Options}}' "$C")" "{}"; D network rm "$C" >/dev/null
 }
+t_driver_options() { # what has no effect is refused by name; what Docker does not know is a note
+	local p=com.docker.network o rest
+	while read -r o rest; do
+		rc 1 D network create -o "$p.$o" opts; has "$ERR" "${rest//@/$p}"
+	done <<-'X'
+		bridge.gateway_mode_ipv4=routed network option @.bridge.gateway_mode_ipv4=routed is not supported
+		bridge.gateway_mode_ipv6=bogus failed to parse @.bridge.gateway_mode_ipv6 value: bogus (unknown gateway mode bogus)
+		bridge.inhibit_ipv4=true network option @.bridge.inhibit_ipv4=true is not supported
+		bridge.inhibit_ipv4=x failed to parse @.bridge.inhibit_ipv4 value: x (strconv.ParseBool: parsing "x": invalid syntax)
+		bridge.trusted_host_interfaces=eth0 network option @.bridge.trusted_host_interfaces=eth0 is not supported
+		advertise_addr_nmsgs=2 network option @.advertise_addr_nmsgs=2 is not supported
+		advertise_addr_nmsgs=5 @.advertise_addr_nmsgs must be in the range 0 to 3
+		advertise_addr_ms=x value for option @.advertise_addr_ms "x" must be an integer
+		host_ipv4=192.0.2.1 network option @.host_ipv4=192.0.2.1 is not supported
+		bridge.host_binding_ipv4=x failed to parse @.bridge.host_binding_ipv4 value: x (nil ip)
+	X
+	out D network create -o $p.bridge.gateway_mode_ipv4=nat -o $p.bridge.inhibit_ipv4=false -o $p.advertise_addr_nmsgs=0 -o note=kept opts
+	eq "$(D network inspect -f '{{.Options.note}}' opts)" kept; D network rm opts >/dev/null
+}
 t_port_forms() {
 	out D run -d --name "$C" -p 127.0.0.1:47000-47002:7000-7002 -p 127.0.0.1::5353/udp --expose 99 -P busybox sleep 300
 	out D port "$C"; has "$OUT" "7001/tcp -> 127.0.0.1:47001"; has "$OUT" "5353/udp -> 127.0.0.1:"; like "$OUT" '99/tcp -> 0.0.0.0:[0-9]+'
