@@ -8,7 +8,8 @@
  *
  * The end of the output and the end of the program reach us by two ways. Clients ask for the exit
  * code when the output has ended, so inspect waits a moment for the second; and when a program has
- * ended whose children hold its output open, the connection ends two seconds later, as with Docker.
+ * ended whose children hold its output open, the connection ends two seconds later, as with Docker, with all that was
+ * written until then.
  */
 #define LOG_MODULE "exec"
 #include <fcntl.h>
@@ -38,6 +39,7 @@
 
 #define INSPECT_WAIT_MS	  1000
 #define STREAMS_LINGER_MS 2000
+#define STREAMS_DRAIN_MS  500
 
 /* ---- create --------------------------------------------------------------------------------- */
 
@@ -179,7 +181,10 @@ static void on_linger(uv_timer_t *t)
 {
 	struct exec_client *c = container_of(t, struct exec_client, linger);
 
-	reply_hijack_end(c->req); /* on_end follows */
+	if (reply_hijack_drain(c->req))
+		uv_timer_start(t, on_linger, STREAMS_DRAIN_MS, 0);
+	else
+		reply_hijack_end(c->req); /* on_end follows */
 }
 
 /* The program has ended; its output may be held open by its children. */

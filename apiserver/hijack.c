@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -41,6 +42,7 @@
 #define GAP	  32 /* for a websocket head and a stream header */
 #define READ_SIZE (128 * 1024)
 #define HOLD_MS	  40 /* for which outs wait at most until the client has the head */
+#define DRAIN_NS  1000000000LL
 
 struct hijack {
 	struct pump base;
@@ -50,6 +52,7 @@ struct hijack {
 	bool in_eof;	    /* the client's bytes are all here */
 	bool client_closed; /* websocket: closing frames were exchanged */
 	bool held;	    /* the client has not got the head yet: outs wait */
+	int64_t last_out_ns; /* when outs gave something */
 	struct buf to_in;
 	size_t to_in_off;
 	unsigned n_matched; /* bytes of the detach sequence seen last */
@@ -399,6 +402,7 @@ static void on_out(struct hijack *h, int i)
 		out_end(h, i);
 		return;
 	}
+	h->last_out_ns = mono_ns();
 	if (h->ws && h->opts.framed)
 		emit_unframed(h, r->client, i, buf + GAP, (size_t)n);
 	else
@@ -449,6 +453,21 @@ void reply_hijack_end(uint64_t req)
 
 	if (h)
 		finish(h, END_DONE);
+}
+
+bool reply_hijack_drain(uint64_t req)
+{
+	struct req *r = req_by_id(req);
+	struct hijack *h = hijack_of(r);
+	int64_t idle_ns;
+
+	if (!h)
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (h->out[i])
+			(void)shutdown(pump_fd_get(h->out[i]), SHUT_WR); /* the relay's sign; a tty has its end without */
+	idle_ns = client_pending(r->client) || h->held ? 0 : mono_ns() - h->last_out_ns;
+	return idle_ns < DRAIN_NS;
 }
 
 /* ---- the head goes first -------------------------------------------------------------------- */

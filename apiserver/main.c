@@ -42,6 +42,7 @@
 #include "network.h"
 #include "resolver.h"
 #include "service_meta.h"
+#include "stdio_relay.h"
 #include "store.h"
 #include "str.h"
 #include "tar_unpack.h"
@@ -386,6 +387,8 @@ int main(int argc, char **argv)
 		return git_child_main(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], RESOLVER_OPTION))
 		return resolver_main();
+	if (argc > 1 && !strcmp(argv[1], RELAY_OPTION))
+		return stdio_relay_main();
 	if (parse_args(argc, argv, &args) < 0) {
 		usage(stderr);
 		return 2;

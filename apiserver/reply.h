@@ -67,6 +67,10 @@ struct hijack_opts {
 void reply_hijack(uint64_t req, const struct hijack_opts *opts);
 /* Ends one from this side, its outs not at EOF (on_end follows, client_gone false). */
 void reply_hijack_end(uint64_t req);
+/* The program that wrote its outs has ended, but others hold them open: what they have now goes to the client, and then they
+ * are at EOF, where they are the stdio relay's (stdio_relay.h). False: there is none (any more), or nothing has come for a second that
+ * the client did not take: it may be ended. */
+bool reply_hijack_drain(uint64_t req);
 /* The head alone, ahead of reply_hijack or reply_hijack_message, one of which must follow: for clients that
  * time out where it takes long until there is a stream. */
 void reply_hijack_head(uint64_t req, const struct hijack_opts *opts);

@@ -22,6 +22,7 @@
  * dies with the server, the server ends with the engine. A stream that the engine gives up just
  * ends; the child's word does not count then.
  */
+#include "apiserver/child_server.h"
 #include "apiserver/tar_unpack.h"
 
 #include <archive.h>
@@ -45,6 +46,7 @@
 
 #include "apiserver/layer_split.h"
 #include "apiserver/unpack_entry.h"
+#include "apiserver/child_server.h"
 #include "apiserver/unpack_server.h"
 #include "apiserver/zone_files.h"
 #include "cleanup.h"
@@ -347,7 +349,7 @@ static void __attribute__((noreturn)) child(const struct unpack_request *rq, con
 	struct unpack *u = xcalloc(1, sizeof(*u));
 	int rc;
 
-	close(UNPACK_SOCKET);
+	close(CHILD_SERVER_SOCKET);
 	unpack_init(u, fds[UNPACK_SPLIT]);
 	u->in_fd = fds[UNPACK_TAR];
 	u->layer_fd = fds[UNPACK_DIR];
@@ -375,7 +377,7 @@ static void serve(const struct frame *f)
 	if (rq.kind == UNPACK_LAYER && f->n_fds == UNPACK_FDS && fork() == 0)
 		child(&rq, f->fds);
 	if (rq.kind == UNPACK_ZONE && (f->n_fds == 1 || f->n_fds == 2) && fork() == 0) {
-		close(UNPACK_SOCKET);
+		close(CHILD_SERVER_SOCKET);
 		zone_files_child(f->fds[0], f->n_fds > 1 ? f->fds[1] : -1);
 	}
 }
@@ -389,13 +391,13 @@ int tar_unpack_main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, 0); /* the worker that started us may end: our sign is the socket */
 	signal(SIGCHLD, SIG_IGN);   /* children need no reaping */
 	for (;;) {
-		struct pollfd p = { .fd = UNPACK_SOCKET, .events = POLLIN };
+		struct pollfd p = { .fd = CHILD_SERVER_SOCKET, .events = POLLIN };
 		cleanup_frame struct frame f = FRAME_INIT;
 		int rc;
 
 		if (poll(&p, 1, -1) < 0 && errno == EINTR)
 			continue;
-		rc = frame_recv(UNPACK_SOCKET, &f, 0);
+		rc = frame_recv(CHILD_SERVER_SOCKET, &f, 0);
 		if (rc == -EAGAIN)
 			continue;
 		if (rc <= 0)

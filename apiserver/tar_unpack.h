@@ -2,7 +2,7 @@
  *
  * tar_unpack.h - `apiserver --unpack-layer`: the unpacking server and its children.
  *
- * The server has a SOCK_SEQPACKET socket as descriptor 3. Each packet is a struct unpack_request; for a
+ * A child_server.h. Each packet is a struct unpack_request; for a
  * layer with the descriptors of enum unpack_fd: the tar (uncompressed) on a pipe; the layer's temp directory,
  * which holds an empty diff/; the recipe's file (layer_split.h) and the moves' file, to write; a pipe
  * that takes one struct unpack_result. main() hands over before it does anything else.
@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #define UNPACK_OPTION "--unpack-layer"
-#define UNPACK_SOCKET 3
 
 struct unpack_result {
 	uint32_t magic;

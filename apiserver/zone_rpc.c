@@ -27,6 +27,7 @@
 
 #include "apiserver/engine.h"
 #include "apiserver/child.h"
+#include "apiserver/stdio_relay.h"
 #include "cleanup.h"
 #include "failpoint.h"
 #include "frame.h"
@@ -443,6 +444,9 @@ int zone_get_stdin(const char *uuid, int *out_fd, struct err *err)
 		return rc;
 	if ((fd = frame_take_fd(&f, 0)) < 0)
 		return err_kind(err, ERR_SYSTEM, "the zone has no standard input");
+	/* a terminal's master is no pipe */
+	if (!isatty(fd) && (rc = stdio_relay(&(struct relay_stream){ &fd, true }, 1, err)) < 0)
+		return rc;
 	*out_fd = fd;
 	return 0;
 }
@@ -578,7 +582,7 @@ int zone_exec(const char *uuid, const char *exec_id, const char *spec_json, bool
 		out->in = frame_take_fd(&f, i++);
 	out->out = frame_take_fd(&f, i++);
 	out->err = frame_take_fd(&f, i);
-	return 0;
+	return stdio_relay((struct relay_stream[]){ { &out->in, true }, { &out->out, false }, { &out->err, false } }, 3, err);
 }
 
 /* ---- root file systems of zones that do not run --------------------------------------------- */

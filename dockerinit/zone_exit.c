@@ -13,9 +13,9 @@
  * unmount the overlay before it can be reaped, and that syncs the upper layer's file system.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -156,11 +156,12 @@ static void send_exited(struct zone *z)
 
 /* ---- what the end waits for ---------------------------------------------------------------- */
 
-static int unread(int fd)
+/* By poll: whoever holds the pipe's lock (splice(2)) would make FIONREAD wait. */
+static bool unread(int fd)
 {
-	int n = 0;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return fd >= 0 && ioctl(fd, FIONREAD, &n) == 0 ? n : 0;
+	return fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
 /* logsvc said so; or it never took this zone on and there is nothing to take. */
@@ -264,9 +265,9 @@ void zone_exit_begin(struct zone *z, int status)
 	z->will_restart = restart_next(&z->restart, z->exit_code, ran_ms, &z->restart_delay_ms);
 	z->init_pid = 0;
 	zone_close(&z->init_pidfd);
-	zone_close(&z->in_w);
 	zone_run_unwatch();
 	zone_cgroup_kill(z->cgroup);
+	zone_close(&z->in_w); /* after it: a program that holds its lock is on its way out */
 	x.cgroup_gone = zone_cgroup_remove(z->cgroup) == 0;
 	fs_remove_tree(AT_FDCWD, z->runtime_state, &ignored);
 	write_exit(z);

@@ -7,9 +7,8 @@
  * full disk) and sit in one unsorted list with the earliest time kept aside; those due within
  * TIMER_SLACK_NS are taken along. An idle thread has no timer set and sleeps without end.
  *
- * A callback that enters what may block says so (loop_risk). A watchman looks after it, and when it takes too long, makes another
- * thread that goes on where the blocked one was; that one ends when it comes back. risk is odd inside of it, and whoever raises
- * it from that value has the loop: the thread that comes back, or the new one. The watchman sleeps while no loop enters anything.
+ * A callback that enters what may block says so (loop_risk). A watchman (watchman.h) looks after it, and when it takes too long,
+ * makes another thread that goes on where the blocked one was; that one ends when it comes back.
  *
  * Threads: everything but loop_new, _post and _stop belongs to the loop's own thread.
  */
@@ -17,21 +16,19 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "str.h"
 #include "task.h"
+#include "thread.h"
 
 #define N_EVENTS       64
 #define TIMER_SLACK_NS 100000
@@ -47,16 +44,13 @@ struct loop {
 	size_t n_dead, cap_dead;
 	atomic_bool stopping;
 	/* loop_risk */
-	bool watched;
-	_Atomic uint32_t risk; /* odd: inside */
-	_Atomic uint32_t asleep; /* the watchman; a futex */
+	struct watchman watchman;
 	void (*taken)(void *arg);
 	void *taken_arg;
-	char name[16];
 };
 
 static _Thread_local bool lost; /* another thread runs this one's loop */
-static _Thread_local uint32_t my_risk; /* risk as this thread made it */
+static _Thread_local uint32_t my_risk; /* watchman_enter's */
 
 int loop_watch(struct loop *loop, struct source *src, uint32_t events)
 {
@@ -200,99 +194,37 @@ static void go(struct loop *loop)
 
 static void *run(void *arg)
 {
-	go(arg);
+	struct loop *loop = arg;
+
+	(void)pthread_setname_np(pthread_self(), loop->watchman.name);
+	go(loop);
 	return NULL;
 }
 
 /* ---- what may block ----------------------------------------------------------------------------- */
 
-struct heir {
-	struct loop *loop;
-	uint32_t risk;
-};
-
-/* Takes the loop over, unless its thread has come back meanwhile. */
-static void *inherit(void *arg)
+static void inherit(void *arg)
 {
-	struct heir h = *(struct heir *)arg;
-	struct loop *loop = h.loop;
+	struct loop *loop = arg;
 
-	free(arg);
-	if (!atomic_compare_exchange_strong(&loop->risk, &h.risk, h.risk + 1))
-		return NULL;
 	loop->taken(loop->taken_arg);
 	run_due(loop);
 	if (!lost)
 		go(loop);
-	return NULL;
-}
-
-static int start_thread(const char *name, void *(*fn)(void *arg), void *arg)
-{
-	pthread_t thread;
-	int rc = pthread_create(&thread, NULL, fn, arg);
-
-	if (rc != 0)
-		return -rc;
-	(void)pthread_setname_np(thread, name);
-	(void)pthread_detach(thread);
-	return 0;
-}
-
-static int take_over(struct loop *loop, uint32_t risk)
-{
-	struct heir *h = xmalloc(sizeof(*h));
-	int rc;
-
-	*h = (struct heir){ loop, risk };
-	if ((rc = start_thread(loop->name, inherit, h)) < 0)
-		free(h);
-	return rc;
-}
-
-static void *watchman(void *arg)
-{
-	struct loop *loop = arg;
-	const struct timespec span = { .tv_nsec = RISK_NS };
-	uint32_t tried = 0, seen, now;
-
-	for (;;) {
-		seen = atomic_load(&loop->risk);
-		(void)nanosleep(&span, NULL);
-		now = atomic_load(&loop->risk);
-		if (now == seen && (now & 1) && now != tried) {
-			if (take_over(loop, now) == 0)
-				tried = now;
-		} else if (now == seen && !(now & 1)) {
-			atomic_store(&loop->asleep, 1);
-			if (atomic_load(&loop->risk) == now)
-				(void)syscall(SYS_futex, &loop->asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
-			atomic_store(&loop->asleep, 0);
-		}
-	}
-	return NULL;
 }
 
 void loop_risk(struct loop *loop, void (*taken)(void *arg), void *arg)
 {
 	loop->taken = taken;
 	loop->taken_arg = arg;
-	if (!loop->watched)
-		loop->watched = start_thread("watchman", watchman, loop) == 0;
-	my_risk = atomic_fetch_add(&loop->risk, 1) + 1;
-	if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, 0))
-		(void)syscall(SYS_futex, &loop->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	my_risk = watchman_enter(&loop->watchman);
 }
 
 bool loop_risk_over(struct loop *loop)
 {
-	uint32_t inside = atomic_load(&loop->risk);
-
-	/* whoever took it over has raised it at least once: then it is another value than this thread's own */
-	if (inside == my_risk && atomic_compare_exchange_strong(&loop->risk, &inside, inside + 1))
-		return true;
-	lost = true;
-	return false;
+	if (!watchman_leave(&loop->watchman, my_risk))
+		lost = true;
+	return !lost;
 }
 
 static void on_tasks(struct source *src, uint32_t events)
@@ -310,7 +242,9 @@ struct loop *loop_new(const char *name, struct err *err)
 
 	loop->next_ns = INT64_MAX;
 	(void)sem_init(&loop->ended, 0, 0);
-	str_copy(loop->name, sizeof(loop->name), name);
+	str_copy(loop->watchman.name, sizeof(loop->watchman.name), name);
+	loop->watchman.inherit = inherit;
+	loop->watchman.arg = loop;
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0) {
 		err_sys(err, "make the %s thread", name);
@@ -321,7 +255,7 @@ struct loop *loop_new(const char *name, struct err *err)
 	loop->tasks_src.fd = loop->tasks.event_fd;
 	loop->tasks_src.on_event = on_tasks;
 	if ((rc = loop_watch(loop, &loop->tasks_src, EPOLLIN)) == 0)
-		rc = start_thread(name, run, loop);
+		rc = thread_start(NULL, 0, run, loop);
 	if (rc < 0) {
 		err_sysnum(err, rc, "start the %s thread", name);
 		return NULL;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "watchman.h"
 
 struct loop;
 
@@ -42,7 +43,7 @@ void loop_timer_stop(struct timer *t);
 /* Around what may block for as long as somebody else likes; from on_event and on_time only, not nested. Once it has taken
  * RISK_NS, another thread runs the loop, and taken(arg) first. False: that has happened; the caller may touch nothing of the
  * loop's any more but loop_post, and returns at once. */
-#define RISK_NS 20000000
+#define RISK_NS WATCHMAN_NS
 void loop_risk(struct loop *loop, void (*taken)(void *arg), void *arg);
 bool loop_risk_over(struct loop *loop);
 /* Frees when no event in hand can name it any more. */
