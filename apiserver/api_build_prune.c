@@ -97,19 +97,20 @@ static int bytes_param(struct req *r, const char *name, int64_t *out, struct err
 	return 0;
 }
 
-/* What is to be kept: the old name, the new one, or the ceiling, which is the same here. */
+/* keep-storage is the name that reserved-space had before 1.48. */
 static int params(struct req *r, struct prune_job *pj, struct err *err)
 {
-	static const char *const keep[] = { "reserved-space", "keep-storage", "max-used-space" };
+	struct build_prune_opts *o = &pj->opts;
 	int rc;
 
-	for (size_t i = 0; i < ARRAY_SIZE(keep) && !pj->opts.keep_bytes; i++)
-		if ((rc = bytes_param(r, keep[i], &pj->opts.keep_bytes, err)) < 0)
-			return rc;
-	pj->opts.all = req_query_bool(r, "all", false);
+	o->all = req_query_bool(r, "all", false);
 	pj->filters = xstrdup(req_query(r, "filters"));
-	pj->opts.filters = pj->filters;
-	return bytes_param(r, "min-free-space", &pj->opts.free_bytes, err);
+	o->filters = pj->filters;
+	if ((rc = bytes_param(r, "keep-storage", &o->reserved, err)) < 0 ||
+	    (rc = bytes_param(r, "reserved-space", &o->reserved, err)) < 0 ||
+	    (rc = bytes_param(r, "max-used-space", &o->max_used, err)) < 0)
+		return rc;
+	return bytes_param(r, "min-free-space", &o->min_free, err);
 }
 
 void handle_build_prune(struct req *r)

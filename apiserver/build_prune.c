@@ -171,6 +171,16 @@ static bool disk_has(int64_t bytes)
 	       (int64_t)(st.f_bavail * st.f_frsize) >= bytes;
 }
 
+/* The limits are kept with that many bytes of cache left; without a limit they never are. */
+static bool is_enough(const struct build_prune_opts *o, int64_t left)
+{
+	if (o->reserved && left <= o->reserved)
+		return true;
+	if (!o->max_used && !o->min_free)
+		return false;
+	return (!o->max_used || left <= o->max_used) && (!o->min_free || disk_has(o->min_free));
+}
+
 static int64_t bytes_of(const struct build_records *r)
 {
 	int64_t sum = 0;
@@ -192,8 +202,7 @@ static void remove_them(const struct build_prune_opts *o, const struct wanted *w
 	while ((b = next_one(r, w, gone))) {
 		struct err err = { 0 };
 
-		if ((o->keep_bytes && left <= o->keep_bytes) ||
-		    (o->free_bytes && disk_has(o->free_bytes)))
+		if (is_enough(o, left))
 			return;
 		gone[b - r->v] = true;
 		if (image_remove(b->id + strlen("sha256:"), &how, out, ev, &err) < 0) {

@@ -43,8 +43,10 @@ int64_t build_records_json(const struct build_records *r, int api_version, struc
 struct build_prune_opts {
 	const char *filters; /* JSON text or NULL */
 	bool all;	     /* also what images with names were built on: they stay */
-	int64_t keep_bytes;  /* the most recently used ones stay, as many as are that much; 0: none */
-	int64_t free_bytes;  /* nothing goes while the disk has that much free; 0: not asked */
+	/* Limits in bytes, 0: not given. With any of them the longest unused go until all are kept. */
+	int64_t reserved; /* so much of the cache stays in any case */
+	int64_t max_used; /* the cache is at most that large */
+	int64_t min_free; /* the disk has at least that much free */
 	const struct image_use *uses;
 	size_t n_uses;
 };

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Building: limits and networks of the steps, --squash, --cache-from, the cache's accounting and pruning, many builds at once.
 . "$(dirname "$0")/lib.sh"
-need docker curl busybox python3 tar
+need docker curl busybox python3 tar jq
 engine_start; busybox_image
 
 ctx() { mkdir -p "$T/ctx"; cat >"$T/ctx/Dockerfile"; } # a context with the Dockerfile on standard input
@@ -95,6 +95,21 @@ t_df_and_prune() {
 	D tag busybox "$C"; eq "$(cache_is 'not InUse')" 4; engine_term; engine_start; eq "$(cache_is 'not InUse')" 4 "after a restart"
 	rc 1 D builder prune -f --filter nope=1; has "$ERR" "invalid filter"; out D system prune -f; has "$OUT" "Total reclaimed space"; eq "$(cache_is True)" 0
 	api POST /build/prune >"$T/o"; eq "$(cat "$T/o")" '{"CachesDeleted":null,"SpaceReclaimed":0}'; api POST '/build/prune?keep-storage=x' >"$T/o"; eq "$(status)" 400
+}
+t_prune_sizes() { # what was not used for the longest time goes, until the limits are kept
+	local n query want huge=1000000000000000; D builder prune -af >/dev/null; D image prune -f >/dev/null
+	for n in 1 2 3; do ctx <<<$'FROM busybox\nRUN head -c '$n$'00000 /dev/zero >/f'; D build -q "$T/ctx" >/dev/null || fail build; done; eq "$(cache_is 'not InUse')" 3
+	while read -r query want; do eq "$(api POST "/build/prune?$query" | jq .SpaceReclaimed) $(status)" "$want 200" "$query"; done <<E
+max-used-space=600000 0
+min-free-space=1 0
+reserved-space=1000000&min-free-space=$huge 0
+min-free-space=1&max-used-space=550000 100000
+reserved-space=500000&max-used-space=1 0
+reserved-space=200000&max-used-space=400000 200000
+keep-storage=300000 0
+min-free-space=$huge 300000
+E
+	eq "$(cache_is True)" 0; for n in max-used-space min-free-space reserved-space; do api POST "/build/prune?$n=1k" >"$T/o"; eq "$(status)" 400; has "$(cat "$T/o")" "$n is in bytes and expects an integer, got 1k"; done
 }
 t_prune_meanwhile() { # what a build stands on stays, whoever cleans up
 	D run --name "$C" busybox sh -c 'echo base >/base'; D commit "$C" "$C:base" >/dev/null; D rm "$C" >/dev/null
