@@ -139,7 +139,7 @@ static int write_block(struct unpack *u, int fd, const void *p, size_t len, int6
 
 int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size, bool sparse)
 {
-	int64_t pos = 0, offset;
+	int64_t pos = 0, got = 0, offset;
 	const void *p;
 	size_t len;
 	int rc;
@@ -150,9 +150,12 @@ int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size,
 			return err_kind(&u->err, ERR_BAD_PARAM, "%s: data beyond its size", u->path);
 		if ((rc = write_block(u, fd, p, len, offset, &pos)) < 0)
 			return rc;
+		got += (int64_t)len;
 	}
 	if (rc != ARCHIVE_EOF)
 		return unpack_archive_error(u, a);
+	if (!sparse && got != size) /* a size of a sparse file whose map makes no sense */
+		return err_kind(&u->err, ERR_BAD_PARAM, "archive/tar: invalid tar header");
 	if (sparse && ftruncate(fd, size) < 0)
 		return err_sys(&u->err, "truncate %s", u->path);
 	return 0;

@@ -121,6 +121,8 @@ def hostile(d):
     open(f'{d}/no-gzip-cut.tar', 'wb').write(gzip.compress(open(f'{d}/no-hardlink-missing.tar', 'rb').read() * 20)[:-40])
     open(f'{d}/no-owner.tar', 'wb').write(pax([(b'uid', b'99999999999')]) + block(b'f') + END)
     open(f'{d}/no-long-name.tar', 'wb').write(pax([(b'path', b'a/' * 5000)]) + block(b'f') + END)
+    for name, m in ('negative', b'-1,5'), ('huge', b'0,99999999999999999999'), ('junk', b'a,b,c'):
+        open(f'{d}/no-sparse-{name}.tar', 'wb').write(pax([(b'GNU.sparse.major', b'0'), (b'GNU.sparse.minor', b'1'), (b'GNU.sparse.map', m), (b'GNU.sparse.size', b'1000000')]) + block(b'f', size=512) + b'x' * 512 + END)
     # taken, but tamed
     make(f'{d}/ok-absolute.tar', [('/tmp/sdc-escape', canary)])
     make(f'{d}/ok-symlink-abs.tar', [('l', b'', link('/tmp')), ('tmp', b'', DIRT), ('l/sdc-escape', canary)])
