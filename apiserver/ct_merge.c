@@ -12,6 +12,7 @@
 #include "apiserver/ct_mountspec.h"
 #include "cleanup.h"
 #include "jget.h"
+#include "map.h"
 #include "str.h"
 
 static bool is_absent(const json_t *o, const char *key)
@@ -42,32 +43,37 @@ static void merge_map(json_t *user, const json_t *image, const char *key)
 	json_object_update_missing(to, jget_obj(image, key));
 }
 
-static bool same_key(const char *a, const char *b)
+static char *env_key(const json_t *item)
 {
-	size_t n = strcspn(a, "=");
+	const char *kv = json_string_value(item);
 
-	return n == strcspn(b, "=") && strncmp(a, b, n) == 0;
+	return xstrndup(kv ? kv : "", kv ? strcspn(kv, "=") : 0);
 }
 
 static void merge_env(json_t *user, const json_t *image)
 {
-	json_t *to = jget_arr(user, "Env");
-	json_t *item, *have;
-	size_t i, k;
+	json_t *to = jget_arr(user, "Env"), *item;
+	struct map keys;
+	size_t i;
 
 	if (json_array_size(to) == 0) {
 		if (jget_arr(image, "Env"))
 			json_object_set(user, "Env", json_object_get(image, "Env"));
 		return;
 	}
-	json_array_foreach (jget_arr(image, "Env"), i, item) {
-		bool found = false;
+	map_init(&keys);
+	json_array_foreach (to, i, item) {
+		cleanup_free char *key = env_key(item);
 
-		json_array_foreach (to, k, have)
-			found = found || same_key(json_string_value(item), json_string_value(have));
-		if (!found)
+		map_set(&keys, key, to);
+	}
+	json_array_foreach (jget_arr(image, "Env"), i, item) {
+		cleanup_free char *key = env_key(item);
+
+		if (!map_get(&keys, key))
 			json_array_append(to, item);
 	}
+	map_fini(&keys, NULL);
 }
 
 /* A command of the image belongs to its entrypoint: one that the user replaced takes it away. */

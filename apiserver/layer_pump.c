@@ -274,8 +274,12 @@ static int pump_inflated(struct pump *p, struct archive *a)
 	int64_t offset;
 	int rc, ar;
 
-	if (archive_read_open(a, p, NULL, on_raw_read, NULL) != ARCHIVE_OK)
+	/* a stream that cannot be inflated from its start looks empty but for the error */
+	if (archive_read_open(a, p, NULL, on_raw_read, NULL) != ARCHIVE_OK || archive_errno(a))
 		return inflate_error(p, a);
+	/* one filter and the stream itself: what is compressed once more, or not at all, is no tar */
+	if (archive_filter_count(a) != 2)
+		return err_kind(p->err, ERR_SYSTEM, "archive/tar: invalid tar header");
 	ar = archive_read_next_header(a, &e);
 	if (ar == ARCHIVE_EOF)
 		return 0;

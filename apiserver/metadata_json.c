@@ -90,7 +90,7 @@ static bool env_has(char *const *env, const char *key)
 static char **command_env(const struct oci_ctx *o)
 {
 	const json_t *conf = jget_arr(o->cfg, "Env");
-	char **env = oci_env(o);
+	char **env = oci_env(o, NULL);
 	const char *s;
 
 	for (size_t i = 0; i < json_array_size(conf); i++) {

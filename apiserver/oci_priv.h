@@ -58,10 +58,9 @@ void oci_process_members(const struct oci_ctx *o, struct jw *w);
 
 /* <cgroup> of zone.json: absolute, in each hierarchy. */
 void oci_cgroup_path(const struct ct_spec *spec, char *out, size_t size);
-/* Environment: PATH, HOSTNAME, TERM, then the container's. Owned vector. */
-char **oci_env(const struct oci_ctx *o);
-/* Sets K=V, in place where K is there; "K" alone removes it. */
-void oci_env_set(char ***env, const char *kv);
+/* Environment: PATH, HOSTNAME, TERM, then the container's, then more's (NULL: none); of each key the last, in the first one's
+ * place; a "K" without a value removes K. Owned vector. */
+char **oci_env(const struct oci_ctx *o, const json_t *more);
 /* A key of the configuration where the table has it. */
 const char *oci_conf(const char *key, const char *def);
 

@@ -14,6 +14,7 @@
 #include "fs.h"
 #include "jget.h"
 #include "log.h"
+#include "map.h"
 #include "oci_priv.h"
 #include "str.h"
 
@@ -41,48 +42,75 @@ static const struct {
 	{ "stack", RLIMIT_STACK },
 };
 
-void oci_env_set(char ***env, const char *kv)
-{
-	size_t key_len = strcspn(kv, "="), i, n;
-	char **v = *env;
+/* An environment as it grows; an image may have a hundred thousand of them. */
+struct env {
+	char **v; /* with gaps where one was removed */
+	size_t n, cap;
+	struct map at; /* key -> its place in v, counted from 1 */
+};
 
-	for (i = 0; v && v[i]; i++) {
-		if (strncmp(v[i], kv, key_len) != 0 || v[i][key_len] != '=')
-			continue;
-		free(v[i]);
-		if (kv[key_len] == '=') {
-			v[i] = xstrdup(kv);
-			return;
-		}
-		n = strv_len(v + i + 1);
-		memmove(v + i, v + i + 1, (n + 1) * sizeof(*v));
+/* Sets K=V, in place where K is there; "K" alone removes it. */
+static void env_set(struct env *e, const char *kv)
+{
+	size_t key_len = strcspn(kv, "=");
+	cleanup_free char *key = xstrndup(kv, key_len);
+	size_t at = (size_t)map_get(&e->at, key);
+
+	if (at)
+		free(take_ptr(&e->v[at - 1]));
+	if (kv[key_len] != '=') {
+		map_del(&e->at, key);
 		return;
 	}
-	if (kv[key_len] == '=')
-		strv_add(env, kv);
+	if (!at) {
+		if (e->n == e->cap) {
+			e->cap = e->cap ? e->cap * 2 : 32;
+			e->v = xrealloc(e->v, e->cap * sizeof(*e->v));
+		}
+		at = ++e->n;
+		map_set(&e->at, key, (void *)at);
+	}
+	e->v[at - 1] = xstrdup(kv);
 }
 
-char **oci_env(const struct oci_ctx *o)
+static void env_set_all(struct env *e, const json_t *list)
 {
-	const json_t *conf = jget_arr(o->cfg, "Env"), *links = jget_arr(o->spec->extra, "link_env");
-	char **env = NULL;
 	const char *kv;
-	char *host;
 	size_t i;
 
-	strv_add(&env, DEFAULT_PATH);
-	host = xasprintf("HOSTNAME=%s", o->hostname);
-	strv_add(&env, host);
-	free(host);
+	for (i = 0; i < json_array_size(list); i++)
+		if ((kv = json_string_value(json_array_get(list, i))))
+			env_set(e, kv);
+}
+
+/* Without the gaps. */
+static char **env_take(struct env *e)
+{
+	char **out = xcalloc(e->n + 1, sizeof(*out));
+	size_t i, n = 0;
+
+	for (i = 0; i < e->n; i++)
+		if (e->v[i])
+			out[n++] = e->v[i];
+	free(e->v);
+	map_fini(&e->at, NULL);
+	return out;
+}
+
+char **oci_env(const struct oci_ctx *o, const json_t *more)
+{
+	cleanup_free char *host = xasprintf("HOSTNAME=%s", o->hostname);
+	struct env e = { 0 };
+
+	map_init(&e.at);
+	env_set(&e, DEFAULT_PATH);
+	env_set(&e, host);
 	if (o->tty)
-		strv_add(&env, "TERM=xterm");
-	for (i = 0; i < json_array_size(links); i++)
-		if ((kv = json_string_value(json_array_get(links, i))))
-			oci_env_set(&env, kv);
-	for (i = 0; i < json_array_size(conf); i++)
-		if ((kv = json_string_value(json_array_get(conf, i))))
-			oci_env_set(&env, kv);
-	return env;
+		env_set(&e, "TERM=xterm");
+	env_set_all(&e, jget_arr(o->spec->extra, "link_env"));
+	env_set_all(&e, jget_arr(o->cfg, "Env"));
+	env_set_all(&e, more);
+	return env_take(&e);
 }
 
 void oci_process_members(const struct oci_ctx *o, struct jw *w)

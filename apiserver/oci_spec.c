@@ -460,10 +460,7 @@ int oci_exec_spec(const struct ct_spec *spec, const json_t *exec_config, struct 
 		if ((s = json_string_value(json_array_get(cmd, i))))
 			jw_str(&w, NULL, s);
 	jw_end(&w);
-	env = oci_env(&o);
-	for (i = 0; i < json_array_size(add); i++)
-		if ((s = json_string_value(json_array_get(add, i))))
-			oci_env_set(&env, s);
+	env = oci_env(&o, add);
 	jw_arr(&w, "env");
 	for (i = 0; env && env[i]; i++)
 		jw_str(&w, NULL, env[i]);

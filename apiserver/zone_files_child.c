@@ -218,7 +218,8 @@ static int extract_all(struct extract *x)
 	archive_read_support_filter_bzip2(a);
 	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);
-	if (archive_read_open(a, x, NULL, on_read, NULL) != ARCHIVE_OK)
+	/* a stream that cannot be inflated from its start looks empty but for the error */
+	if (archive_read_open(a, x, NULL, on_read, NULL) != ARCHIVE_OK || archive_errno(a))
 		rc = unpack_archive_error(&x->u, a);
 	while (rc >= 0 && !x->ended && (ar = archive_read_next_header(a, &e)) != ARCHIVE_EOF)
 		rc = ar < ARCHIVE_WARN ? unpack_archive_error(&x->u, a) : extract_one(x, a, e);

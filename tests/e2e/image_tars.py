@@ -119,6 +119,9 @@ def hostile(d):
     open(f'{d}/no-garbage.tar', 'wb').write(os.urandom(4096))
     open(f'{d}/no-gzip-garbage.tar', 'wb').write(b'\x1f\x8b\x08' + b'junk' * 500)
     open(f'{d}/no-gzip-cut.tar', 'wb').write(gzip.compress(open(f'{d}/no-hardlink-missing.tar', 'rb').read() * 20)[:-40])
+    open(f'{d}/no-gzip-twice.tar', 'wb').write(gzip.compress(gzip.compress(open(f'{d}/no-hardlink-missing.tar', 'rb').read())))
+    # a window of 2 GiB is asked for
+    open(f'{d}/no-zstd-window.tar', 'wb').write(bytes.fromhex('28b52ffd00a8010000'))
     open(f'{d}/no-owner.tar', 'wb').write(pax([(b'uid', b'99999999999')]) + block(b'f') + END)
     open(f'{d}/no-long-name.tar', 'wb').write(pax([(b'path', b'a/' * 5000)]) + block(b'f') + END)
     for name, m in ('negative', b'-1,5'), ('huge', b'0,99999999999999999999'), ('junk', b'a,b,c'):
