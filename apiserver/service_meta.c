@@ -175,6 +175,17 @@ int service_meta_check(const char *key, const char *value, struct err *err)
 	return 0;
 }
 
+int service_meta_check_conf(const struct conf *c, struct err *err)
+{
+	struct log_store store;
+	int rc;
+
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if (conf_is_metadata(k->name) && (rc = service_meta_check(k->name, conf_str(c, k->name), err)) < 0)
+			return rc;
+	return log_store_of_conf(c, &store, err);
+}
+
 /* ---- keeping -------------------------------------------------------------------------------- */
 
 /* The record of a configuration's overrides: {"uuid", "metadata": {...}}. */

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "buf.h"
+#include "conf.h"
 #include "err.h"
 
 /* Takes up what was set before. After store_open, before logsvc is asked for anything. */
@@ -37,5 +38,8 @@ void service_meta_json(struct buf *out);
 
 /* Whether a value can be this key's; the part of the check that looks at nothing else. Pure. */
 int service_meta_check(const char *key, const char *value, struct err *err);
+
+/* The same of all values that hold in a configuration, and of the object store's together. */
+int service_meta_check_conf(const struct conf *c, struct err *err);
 
 #endif
