@@ -144,11 +144,7 @@ static const struct log_option file_options[] = {
 	{ "max-size", check_max_size },
 	{ "max-file", check_max_file },
 	{ "compress", log_check_bool },
-	{ "labels", NULL },
-	{ "labels-regex", log_check_regex },
-	{ "env", NULL },
-	{ "env-regex", log_check_regex },
-	{ "tag", log_check_tag },
+	LOG_ATTR_OPTIONS,
 	{ NULL, NULL },
 };
 
@@ -156,11 +152,7 @@ static const struct log_option local_options[] = {
 	{ "max-size", check_local_size },
 	{ "max-file", check_local_file },
 	{ "compress", check_local_compress },
-	{ "labels", NULL },
-	{ "labels-regex", log_check_regex },
-	{ "env", NULL },
-	{ "env-regex", log_check_regex },
-	{ "tag", log_check_tag },
+	LOG_ATTR_OPTIONS,
 	{ NULL, NULL },
 };
 

@@ -221,9 +221,7 @@ int log_check_otlp(const json_t *opts, struct err *err)
 
 /* ---- the tables ------------------------------------------------------------------------------ */
 
-#define COMMON_OPTIONS                                                                              \
-	{ "spool-full", check_spool_full }, { "tag", log_check_tag }, { "labels", NULL }, { "labels-regex", log_check_regex }, { "env", NULL },  \
-	{ "env-regex", log_check_regex }, { NULL, NULL }
+#define COMMON_OPTIONS { "spool-full", check_spool_full }, LOG_ATTR_OPTIONS, { NULL, NULL }
 
 const struct log_option log_syslog_options[] = {
 	{ "syslog-address", NULL },	{ "syslog-facility", NULL },

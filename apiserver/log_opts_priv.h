@@ -24,6 +24,14 @@ int log_check_bool(const char *name, const char *value, struct err *err);
 int log_check_regex(const char *name, const char *value, struct err *err);
 int log_check_tag(const char *name, const char *value, struct err *err);
 
+/* What drivers put beside each line: rows of an option table. */
+#define LOG_ATTR_OPTIONS                      \
+	{ "tag", log_check_tag },             \
+	{ "labels", NULL },                   \
+	{ "labels-regex", log_check_regex },  \
+	{ "env", NULL },                      \
+	{ "env-regex", log_check_regex }
+
 const char *log_setting(const char *key); /* of the engine; without one the table's default */
 
 /* The drivers that forward. */

@@ -43,7 +43,7 @@ done
 for k in $(sed -n 's/^#\{0,1\}\([A-Za-z_-]*\) =.*/\1/p' etc/sdc-docker.conf); do
 	grep -qF "\"$k\"" lib/conf_keys.c || { echo "etc/sdc-docker.conf has $k, which no code knows"; bad=1; }
 done
-for k in $(sed -n 's/^.*{ "\([a-z-]*\)", \(NULL\|log_check_[a-z]*\|check_[a-z_]*\) }.*/\1/p' apiserver/log_opts.c apiserver/log_opts_net.c); do
+for k in $(sed -n 's/^.*{ "\([a-z-]*\)", \(NULL\|log_check_[a-z]*\|check_[a-z_]*\) }.*/\1/p' apiserver/log_opts.c apiserver/log_opts_net.c apiserver/log_opts_priv.h); do
 	grep -qF -- "$k" man/sdc-docker-log-drivers.7 || { echo "sdc-docker-log-drivers(7) lacks $k"; bad=1; }
 done
 # the two paths of ARCHITECTURE.md name functions that exist
