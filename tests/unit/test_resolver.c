@@ -145,17 +145,29 @@ static struct net_member *member(struct net *n, const char *ct_id, const char *n
 }
 
 /* Answers everything with 9.9.9.9, on UDP and TCP port 53 of the address inside the zone. */
-static void *upstream(void *arg)
+struct upstream {
+	int type, fd;
+};
+
+static void upstream_open(struct upstream *u, int type)
 {
-	int type = *(int *)arg, fd = netns_socket(upstream_ns, AF_INET, type, 0, &err), on = 1;
+	int fd = netns_socket(upstream_ns, AF_INET, type, 0, &err), on = 1;
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(53) };
-	uint8_t msg[1024], out[DNS_REPLY_MAX + 2];
 
 	inet_pton(AF_INET, "127.9.9.9", &sa.sin_addr);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
 	    (type == SOCK_STREAM && listen(fd, 5) < 0))
 		abort();
+	*u = (struct upstream){ type, fd };
+}
+
+static void *upstream_serve(void *arg)
+{
+	int type = ((struct upstream *)arg)->type, fd = ((struct upstream *)arg)->fd;
+	uint8_t msg[1024], out[DNS_REPLY_MAX + 2];
+	struct sockaddr_in sa;
+
 	for (;;) {
 		socklen_t len = sizeof(sa);
 		int c = type == SOCK_STREAM ? accept(fd, NULL, NULL) : fd;
@@ -294,6 +306,7 @@ static void test_no_upstream(void **state)
 
 static void test_forward(void **state)
 {
+	static struct upstream servers_up[2]; /* the threads outlive this function */
 	static char *servers[] = { (char *)"127.9.9.9", NULL };
 	static int types[2] = { SOCK_DGRAM, SOCK_STREAM };
 	static pthread_t threads[2];
@@ -307,9 +320,10 @@ static void test_forward(void **state)
 	 */
 	upstream_ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(nl_link_up(1, &err), 0);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, upstream, &types[i]), 0);
-	usleep(200000);
+	for (int i = 0; i < 2; i++) {
+		upstream_open(&servers_up[i], types[i]); /* whoever asks from here on is heard */
+		assert_int_equal(pthread_create(&threads[i], NULL, upstream_serve, &servers_up[i]), 0);
+	}
 	assert_int_equal(rs_zone_start("self", zone_ns, servers, &err), 0);
 	assert_int_equal(ask("example.test", DNS_A, SOCK_DGRAM, &ip, &rcode), 1);
 	assert_int_equal(ip, 0x09090909);
