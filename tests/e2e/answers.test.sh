@@ -99,8 +99,8 @@ sizes_are_of_files() {
 }
 events_of_top_and_commit() {
 	local since; since=$(date +%s)
-	out docker run -d --name "$C" busybox sleep 1000; out docker top "$C"; out docker commit "$C" "img$C"; sleep 1
-	eq "$(docker events --since "$since" --until "$(date +%s)" --filter container="$C" --filter event=top --filter event=pause --filter event=commit --filter event=unpause --format '{{.Action}}' | tr '\n' ' ')" \
+	out docker run -d --name "$C" busybox sleep 1000; out docker top "$C"; out docker commit "$C" "img$C"
+	eq "$(docker events --since "$since" --until "$(date +%s.%N)" --filter container="$C" --filter event=top --filter event=pause --filter event=commit --filter event=unpause --format '{{.Action}}' | tr '\n' ' ')" \
 		"top pause commit unpause "
 	docker rmi "img$C" >/dev/null
 }

@@ -30,10 +30,10 @@ t_api_statuses() {
 }
 t_wait_conditions() {
 	out D create --name "$C" busybox sh -c 'exit 4'
-	curl -s -m 30 --unix-socket "$SOCK" -X POST "http://d/containers/$C/wait?condition=next-exit" >"$T/w" & local p=$!
-	sleep 0.3; out D start "$C"; wait $p; eq "$(tr -d '\n' <"$T/w")" '{"StatusCode":4}'
-	curl -s -m 30 --unix-socket "$SOCK" -X POST "http://d/containers/$C/wait?condition=removed" >"$T/w" & p=$!
-	sleep 0.3; out D rm "$C"; wait $p; has "$(cat "$T/w")" '"StatusCode":4'
+	curl -s -m 30 --unix-socket "$SOCK" -X POST "http://d/containers/$C/wait?condition=next-exit" -D "$T/h" >"$T/w" & local p=$!
+	until_ok test -s "$T/h"; out D start "$C"; wait $p; eq "$(tr -d '\n' <"$T/w")" '{"StatusCode":4}'
+	curl -s -m 30 --unix-socket "$SOCK" -X POST "http://d/containers/$C/wait?condition=removed" -D "$T/h2" >"$T/w" & p=$!
+	until_ok test -s "$T/h2"; out D rm "$C"; wait $p; has "$(cat "$T/w")" '"StatusCode":4'
 }
 t_resize_event() {
 	out D run -dt --name "$C" busybox sleep 300; api POST "/containers/$C/resize?h=33&w=44" >/dev/null; eq "$(status)" 200

@@ -10,6 +10,8 @@ adm() { "$BIN/sdc-dockeradm" --root "$ROOT" "$@"; }
 update() { api POST "/containers/$1/update" -H 'Content-Type: application/json' -d "{\"LogConfig\":$2}" >"$T/u"; eq "$(status)" "${3:-200}" "$(cat "$T/u")"; }
 refused() { update "$1" "$2" 400; eq "$(jq -r .message "$T/u")" "$3"; }
 log_config() { i "$1" '{{json .HostConfig.LogConfig}}'; }
+n_logs_is() { [ "$(n_logs "$1")" = "$2" ]; }
+logged() { [ "$(stat -c %s "$(log_of "$1")")" -ge "$2" ]; } # bytes
 n_logs() { ls "$(dirname "$(log_of "$1")")" | grep -c '^stdio\.log'; }
 n_logs_ge() { [ "$(n_logs "$1")" -ge "$2" ]; }
 talker() { out D run -d --network host "$@" busybox sh -c 'k=0; while :; do k=$((k+1)); echo "line-$k"; [ $((k % 20)) != 0 ] || usleep 20000; done'; }
@@ -20,13 +22,13 @@ no_gap() { # the log as docker logs shows it
 running_max() { jq -r .max_size "$ROOT/zones/$(uuid_of "$1")/config/log.json"; }
 
 t_size_at_once() {
-	talker --name "$C" --log-opt max-size=50m --log-opt max-file=1000; sleep 0.3; eq "$(n_logs "$C")" 1
+	talker --name "$C" --log-opt max-size=50m --log-opt max-file=1000; until_ok logged "$C" 1; eq "$(n_logs "$C")" 1
 	update "$C" '{"Config":{"max-size":"20k"}}'; eq "$(jq -c . "$T/u")" '{"Warnings":null}'
 	until_ok n_logs_ge "$C" 4 || fail "not rotated"
 	eq "$(log_config "$C")" '{"Type":"json-file","Config":{"max-file":"1000","max-size":"20k"}}'
 	update "$C" '{"Type":"json-file","Config":{"max-size":"50m"}}'; sleep 0.3; local n; n=$(n_logs "$C"); sleep 1; eq "$(n_logs "$C")" "$n" "files after the change back"
 	D pause "$C" >/dev/null; no_gap "$C"; D unpause "$C" >/dev/null
-	update "$C" '{"Config":{"max-file":"2","max-size":"20k"}}'; sleep 0.5; eq "$(n_logs "$C")" 2
+	update "$C" '{"Config":{"max-file":"2","max-size":"20k"}}'; until_ok n_logs_is "$C" 2 || fail "files: $(n_logs "$C")"
 	update "$C" '{"Config":{"max-size":"","max-file":null}}'; eq "$(log_config "$C")" '{"Type":"json-file","Config":{}}'; eq "$(running_max "$C")" null
 }
 t_refused() {

@@ -18,6 +18,8 @@ service() { admin GET '/services?name=docker' | jq -r '.[0].uuid'; }
 put() { admin PUT "/services/$(service)" -d "{\"metadata\":{$1}}" >"$T/put"; eq "$(status)" 200 "$(cat "$T/put")"; }
 forget() { admin PUT "/services/$(service)" -d "{\"action\":\"delete\",\"metadata\":{\"$1\":\"\"}}" >"$T/put"; eq "$(status)" 200; }
 effective() { admin GET '/services?name=docker' | jq -r ".[0].effective.$1"; }
+n_logs_is() { [ "$(n_logs "$1")" = "$2" ]; }
+logged() { [ "$(stat -c %s "$(log_of "$1")")" -ge "$2" ]; } # bytes
 n_logs() { ls "$(dirname "$(log_of "$1")")" | grep -c '^stdio\.log'; }
 n_logs_ge() { [ "$(n_logs "$1")" -ge "$2" ]; }
 talker() { out D run -d "$@" busybox sh -c 'k=0; while :; do k=$((k+1)); echo "line $k"; [ $((k % 50)) != 0 ] || usleep 20000; done'; }
@@ -52,14 +54,14 @@ t_values_are_checked() {
 	put '"DEFAULT_MAX_LOG_SIZE":"10m"'; put '"DEFAULT_MAX_LOG_SIZE":10000000'; put '"DEFAULT_MAX_LOG_SIZE":"10000000"'; forget DEFAULT_MAX_LOG_SIZE
 }
 t_rotation_at_once() {
-	talker --name "$C"; talker --name "${C}b" --log-opt max-size=50m; sleep 1
+	talker --name "$C"; talker --name "${C}b" --log-opt max-size=50m; until_ok logged "$C" 40000; until_ok logged "${C}b" 40000
 	eq "$(n_logs "$C")" 1
 	put '"DEFAULT_MAX_LOG_SIZE":"20k","DEFAULT_MAX_LOG_FILES":"1000"'
 	until_ok n_logs_ge "$C" 4 || fail "not rotated"
 	eq "$(n_logs "${C}b")" 1 "the user's own size"; no_hole "$C"
 	out D logs "$C"; like "$OUT" '^line 1
 ' # nothing has gone
-	put '"DEFAULT_MAX_LOG_FILES":3'; sleep 0.5; eq "$(n_logs "$C")" 3; no_hole "$C"
+	put '"DEFAULT_MAX_LOG_FILES":3'; until_ok n_logs_is "$C" 3 || fail "files: $(n_logs "$C")"; no_hole "$C"
 	talker --name "${C}c"; until_ok n_logs_ge "${C}c" 3 || fail "a new one is not rotated"
 	forget DEFAULT_MAX_LOG_SIZE; forget DEFAULT_MAX_LOG_FILES
 }
@@ -69,7 +71,7 @@ t_kill_keeps() {
 	engine_kill; kill -9 $(pids_of logsvc); start
 	eq "$(effective DEFAULT_MAX_LOG_SIZE)" 20k
 	local n; n=$(n_logs "$C"); until_ok n_logs_ge "$C" $((n + 3)) || fail "not rotated after both were killed"
-	kill -9 $(pids_of logsvc); sleep 0.5
+	kill -9 $(pids_of logsvc)
 	n=$(n_logs "$C"); until_ok n_logs_ge "$C" $((n + 3)) || fail "not rotated after logsvc was killed"
 	engine_kill; start
 	n=$(n_logs "$C"); until_ok n_logs_ge "$C" $((n + 3)) || fail "not rotated after apiserver was killed"
@@ -183,7 +185,7 @@ t_forwarders() { # what an operator sees of a sink that is away, comes, goes, an
 	shown "${C}b" "^$since, [0-9]+ lines behind, [0-9]+ dropped: "; until_ok adds_up "${C}b" 2000 || fail "$(forwarder "${C}b")"
 }
 t_adm_rotate() {
-	talker --name "$C"; out D run --name "${C}b" busybox echo x; sleep 0.5
+	talker --name "$C"; out D run --name "${C}b" busybox echo x; until_ok logged "$C" 1
 	out adm logs rotate "$C"; eq "$(n_logs "$C")" 2; out adm logs rotate "$(D inspect -f '{{slice .Id 0 12}}' "$C")"; eq "$(n_logs "$C")" 3; out adm logs rotate "$(uuid_of "$C")"; eq "$(n_logs "$C")" 4
 	out adm logs rotate --all; eq "$(n_logs "$C") $(n_logs "${C}b")" "5 2"; eq "$(D logs "${C}b")" x; no_hole "$C"
 	rc 1 adm logs rotate nosuch; has "$ERR" "No such container: nosuch"; rc 2 adm logs rotate; rc 2 adm logs rotate --all x

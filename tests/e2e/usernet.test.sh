@@ -44,8 +44,8 @@ t_names() {
 	out D rm -f "$C" "${C}b"; out D network rm "${C}n"
 }
 t_own_port_53() { # a zone can have a name server of its own
-	net "${C}n"; out D run -d --name "$C" --network "${C}n" busybox sh -c 'nc -lp 53 -e true & nc -u -lp 53 & sleep 300'; sleep 0.3
-	out D exec "$C" netstat -lnut; like "$OUT" '(0.0.0.0|::):53 '; names "$C" "$(ip_in "$C" "${C}n")"; out D rm -f "$C"; out D network rm "${C}n"
+	net "${C}n"; out D run -d --name "$C" --network "${C}n" busybox sh -c 'nc -lp 53 -e true & nc -u -lp 53 & sleep 300'
+	until_ok D exec "$C" sh -c 'netstat -lnut | grep -q ":53 "'; out D exec "$C" netstat -lnut; like "$OUT" '(0.0.0.0|::):53 '; names "$C" "$(ip_in "$C" "${C}n")"; out D rm -f "$C"; out D network rm "${C}n"
 }
 t_survives() { # names are there while apiserver is dead, and again when the resolver was killed
 	net "${C}n"; out D run -d --name "${C}b" --network "${C}n" --network-alias db -p 8091:80 busybox httpd -f -p 80 -h /etc
