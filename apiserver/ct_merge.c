@@ -174,6 +174,8 @@ int create_request_merge_image(struct create_request *cr, const char *image_conf
 
 /* ---- references ------------------------------------------------------------------------------ */
 
+/* "container:NAME" as "container:ID": the other may be renamed, the record must not mind. One that is not there is for the start to tell,
+ * but where it must_exist. Such a container has no endpoints that would name it, too (endpoints_make). */
 static int resolve_mode(json_t *host, const char *key, bool must_exist, struct err *err)
 {
 	const char *mode = jget_str(host, key, "");

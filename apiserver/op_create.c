@@ -325,29 +325,6 @@ static int find_volumes_from(struct create_job *cj, struct err *err)
 	return 0;
 }
 
-/* "container:NAME" as "container:ID": the other may be renamed, the record must not mind. */
-static void name_joined(struct create_job *cj, const char *key)
-{
-	const char *mode = jget_str(cj->cr.host_config, key, "");
-	struct err ignored = { 0 };
-	struct container *other;
-	cleanup_free char *by_id = NULL;
-
-	if (!str_starts(mode, "container:") ||
-	    !(other = container_find(mode + strlen("container:"), &ignored)))
-		return; /* the start will say so */
-	by_id = xasprintf("container:%s", other->id);
-	for (size_t i = 0; i < cj->cr.n_endpoints; i++) {
-		struct endpoint *ep = &cj->cr.endpoints[i];
-
-		if (str_eq(ep->network, mode)) {
-			free(ep->network);
-			ep->network = xstrdup(by_id);
-		}
-	}
-	json_object_set_new(cj->cr.host_config, key, json_string(by_id));
-}
-
 static int begin(struct create_job *cj, const char *body, size_t len, int version,
 		 const char *name, struct err *err)
 {
@@ -362,9 +339,6 @@ static int begin(struct create_job *cj, const char *body, size_t len, int versio
 	image = jget_str(cj->cr.config, "Image", "");
 	spec->image_ref = xstrdup(image);
 	spec->created_ns = now_ns();
-	name_joined(cj, "NetworkMode");
-	name_joined(cj, "PidMode");
-	name_joined(cj, "IpcMode");
 	if ((rc = find_volumes_from(cj, err)) < 0)
 		return rc;
 	return reserve_name(cj, name, err);
