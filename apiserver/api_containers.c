@@ -245,17 +245,28 @@ void handle_container_stop(struct req *r)
 	begin_or_reply(ct, OP_STOP, on_stop_op, cr);
 }
 
+static void restart_failed(struct container *ct, struct ct_req *cr, const struct err *err)
+{
+	struct err e = *err;
+
+	err_wrap(&e, e.code, "Cannot restart container %s", cr->text);
+	on_done(ct, cr, &e);
+}
+
 static void on_restarted(struct container *ct, void *arg, const struct err *err)
 {
-	if (!err)
-		event_container(ct, "restart", NULL);
-	on_done(ct, arg, err);
+	if (err) {
+		restart_failed(ct, arg, err);
+		return;
+	}
+	event_container(ct, "restart", NULL);
+	on_done(ct, arg, NULL);
 }
 
 static void on_stopped_for_restart(struct container *ct, void *arg, const struct err *err)
 {
 	if (err) {
-		on_done(ct, arg, err);
+		restart_failed(ct, arg, err);
 		return;
 	}
 	event_container(ct, "stop", NULL);
@@ -284,6 +295,7 @@ void handle_container_restart(struct req *r)
 	if (!ct)
 		return;
 	cr = ct_req_new(r);
+	cr->text = xstrdup(req_var(r, "name"));
 	if (parse_stop(r, "restart", ct, cr, &err) < 0) {
 		reply_error(cr->req, &err);
 		ct_req_free(cr);
@@ -311,10 +323,11 @@ void handle_container_kill(struct req *r)
 	struct err err = { 0 };
 	int signo, rc = 0;
 
-	if (!(ct = container_find(req_var(r, "name"), &err)))
+	if ((rc = parse_signal(req_query(r, "signal"), SIGKILL, &signo, &err)) < 0)
+		;
+	else if (!(ct = container_find(req_var(r, "name"), &err)))
 		rc = err.code;
-	else if ((rc = parse_signal(req_query(r, "signal"), SIGKILL, &signo, &err)) >= 0 &&
-		 !container_is_running(ct))
+	else if (!container_is_running(ct))
 		rc = err_kind(&err, ERR_CONFLICT, "container %s is not running", ct->id);
 	if (rc < 0) {
 		err_wrap(&err, rc, "cannot kill container: %s", req_var(r, "name"));

@@ -112,6 +112,8 @@ values() {
 	refused 400 'invalid resize width "99999999999": value out of range' POST "/containers/$C/resize?h=1&w=99999999999"
 	refused 400 "cannot kill container: $C: invalid signal: FOO" POST "/containers/$C/kill?signal=FOO"
 	refused 404 "cannot kill container: nosuch: No such container: nosuch" POST /containers/nosuch/kill
+	refused 400 "cannot kill container: nosuch: invalid signal: FOO" POST "/containers/nosuch/kill?signal=FOO"
+	out docker create --name "${C}b" busybox /nosuch; rc 1 docker restart "${C}b"; has "$ERR" "Cannot restart container ${C}b: failed to create task for container"
 	refused 400 "not websocket protocol" GET "/containers/$C/attach/ws"
 	refused 404 "No such container: nosuch" GET /containers/nosuch/attach/ws
 	refused 400 'invalid value for verbose: x: strconv.ParseBool: parsing "x": invalid syntax' GET '/networks/bridge?verbose=x'
