@@ -88,8 +88,7 @@ static ssize_t read_text(const char *path, char *out, size_t size)
 	return n;
 }
 
-/* Whoever waits for the lock himself does not: he sleeps uninterruptibly. */
-static bool sleeps(pid_t tid)
+static char state_of(pid_t tid)
 {
 	char path[64], text[512];
 	const char *p;
@@ -97,7 +96,12 @@ static bool sleeps(pid_t tid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tid);
 	(void)read_text(path, text, sizeof(text));
 	p = strrchr(text, ')');
-	return p && str_starts(p, ") S");
+	return p && p[1] == ' ' ? p[2] : '\0';
+}
+
+bool pipe_hold_waits(pid_t tid)
+{
+	return state_of(tid) == 'D';
 }
 
 /* syscall is "NR ARG0 ARG1 ...", or "running" */
@@ -127,7 +131,8 @@ static bool holds(pid_t tid, ino_t pipe)
 		n = readlink(path, link, sizeof(link) - 1);
 		link[n > 0 ? n : 0] = '\0';
 		if (str_eq(link, want))
-			return sleeps(tid);
+			return state_of(tid) ==
+			       'S'; /* who waits for the lock himself sleeps otherwise */
 	}
 	return false;
 }

@@ -5,9 +5,13 @@
 #ifndef LIB_PIPE_HOLD_H
 #define LIB_PIPE_HOLD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct pipe_hold;
+
+/* Whether a thread, or a process of one, waits for what no signal ends; one that is only slow does not. */
+bool pipe_hold_waits(pid_t tid);
 
 /* Any thread; does not wait. pipe: the inode number of a pipe that somebody waits for. In a thread of its own the programs that
  * splice into it are stopped, until pipe_hold_over or for PIPE_HOLD_MS: whoever waits goes on, and their calls begin anew after it.

@@ -5,10 +5,13 @@
  * Design. Whoever splices into a pipe (sendfile(2), splice(2); `nc -l | cat`) holds its lock for as long as his source has nothing
  * to give, and every call on the pipe waits for it, whatever O_NONBLOCK says, and no signal ends it. A container can do that
  * to its own stdout; it may hold up its own log by it, but no other's, nor the end of logsvc. So each read is one that the loop watches
- * (loop_risk): when it takes too long, another thread has the loop, and this one comes back with a task of it. From then on the
- * end is only read by a process of its own (pipe_reader.c), until the run ends; the ring says so to a successor.
+ * (loop_risk): when it takes too long, another thread has the loop, and this one comes back with a task of it. If it has been seen to
+ * wait for the lock, and not for its turn on a busy machine, the end is read by a process of its own from then on (pipe_reader.c),
+ * until the run ends; the ring says so to a successor.
  *
- *	IN TURN --read takes RISK_NS--> AWAY (a thread) --back--> APART --order--> AWAY (the process) --answer--> APART
+ *	IN TURN --read takes RISK_NS--> AWAY (a thread) --back, had waited--> APART --order--> AWAY (the process) --answer--> APART
+ *	   ^                               |
+ *	   +-----------back, was slow------+
  *
  * A read that is away is helped: whoever splices is made to let go for a moment (pipe_hold.c), so that the zone's lines do not wait for
  * the program's next word. That is tried after RISK_NS, not more often than every BREAK_NS, and ever less where nobody is found.
@@ -52,6 +55,7 @@
 
 static atomic_uint n_readers; /* processes */
 static atomic_uint n_stuck;   /* threads of ours in a read whose loop has gone on */
+static _Thread_local pid_t my_tid;
 
 static void on_hold(struct timer *t);
 static void on_answer(struct source *src, uint32_t events);
@@ -103,11 +107,32 @@ void apart_settle(void)
 
 /* ---- a read that is away ------------------------------------------------------------------------ */
 
+static void stays_apart(struct end *e)
+{
+	e->is_apart = true;
+	e->st->spool.ring.hdr->stream[e->s].apart = e->st->run;
+	log_warn("a program of the zone holds its output's pipe: it is read apart", "zone=%s stream=%d", e->st->spool.set->uuid, e->s);
+}
+
+/* The reader, or the one before it whose end it awaits. */
+static bool waits_for_lock(const struct end *e)
+{
+	const struct apart *a = &e->apart;
+
+	return pipe_hold_waits(a->tid) || (a->sock.fd >= 0 && !a->ready && ring_has_reader(&e->st->spool.ring, e->s));
+}
+
 static void on_hold(struct timer *t)
 {
 	struct apart *a = container_of(t, struct apart, hold);
 	struct end *e = container_of(a, struct end, apart);
 
+	if (!waits_for_lock(e)) { /* a machine that is busy */
+		loop_timer(e->st->spool.cap->loop, t, RISK_NS);
+		return;
+	}
+	if (!e->is_apart)
+		stays_apart(e);
 	if (a->breaking)
 		a->holder = pipe_hold_over(a->breaking);
 	a->breaking = pipe_hold_break(a->pipe, a->holder);
@@ -178,13 +203,10 @@ static void on_taken(void *arg)
 	struct capture *cap = e->st->spool.cap;
 
 	atomic_fetch_add(&n_stuck, 1);
-	e->is_apart = true;
-	e->st->spool.ring.hdr->stream[e->s].apart = e->st->run;
 	if (pipe2(cap->peek, O_CLOEXEC | O_NONBLOCK) < 0) { /* the old one is in use; a successor loses nothing */
 		log_err("no pipe to peek with", "zone=%s", e->st->spool.set->uuid);
 		_exit(1);
 	}
-	log_warn("a program of the zone holds its output's pipe: it is read apart", "zone=%s stream=%d", e->st->spool.set->uuid, e->s);
 	goes_away(e, 0);
 	on_hold(&e->apart.hold);
 }
@@ -221,6 +243,7 @@ static int start_process(struct end *e)
 	}
 	atomic_fetch_add(&n_readers, 1);
 	a->ready = false;
+	a->tid = pid;
 	a->sock.fd = sv[0];
 	a->sock.watched = false;
 	return loop_watch(e->st->spool.cap->loop, &a->sock, EPOLLIN);
@@ -259,11 +282,13 @@ static void process_died(struct end *e)
 	struct apart *a = &e->apart;
 	struct ring *ring = &e->st->spool.ring;
 	struct err err = { 0 };
+	unsigned missed;
 
 	let_process_go(e);
 	if (!e->away)
 		return;
-	log_warn("the process that read a zone's output has died", "zone=%s stream=%d", e->st->spool.set->uuid, e->s);
+	if (log_limit_ok(&e->st->complaint, 10000, &missed))
+		log_warn("the process that read a zone's output has died", "zone=%s stream=%d", e->st->spool.set->uuid, e->s);
 	a->rd.n = -EAGAIN;
 	if (!ring_has_reader(ring, e->s) && ring_finish_read(ring, e->s, &err) == 0 && ring_head(ring, e->s) > a->rd.at)
 		a->rd.n = (int)(ring_head(ring, e->s) - a->rd.at);
@@ -336,6 +361,9 @@ bool stream_read(struct end *e, struct reading *rd)
 	}
 	rd->peek[0] = st->spool.cap->peek[0];
 	rd->peek[1] = st->spool.cap->peek[1];
+	if (!my_tid)
+		my_tid = gettid();
+	e->apart.tid = my_tid;
 	loop_risk(st->spool.cap->loop, on_taken, e);
 	read_it(rd);
 	if (loop_risk_over(st->spool.cap->loop))

@@ -28,6 +28,7 @@ struct apart {
 	bool ready;	    /* it is the ring's reader, and answers orders */
 	struct reading rd;  /* what it is asked */
 	ino_t pipe;
+	pid_t tid;	   /* who reads */
 	struct timer hold; /* set while a read is away */
 	struct pipe_hold *breaking;
 	pid_t holder;
