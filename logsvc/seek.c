@@ -9,9 +9,10 @@
  * place where the count is full, the search goes on at most TAIL_EXTRA bytes for the first pieces
  * of the other stream's line.
  *
- * --since passes over rotated files by their names (the time of rotation, or later) and bisects the
- * first one that can matter, unless times go back around the one that is looked for (clock_steps.h): then that file is read
- * from its start. Every record is compared again when it is sent. A name is never older than a record in its file.
+ * --since passes over rotated files by their names (the time of rotation, or later: where they come faster than one a second, names
+ * run ahead by hours), then bisects the others by their first records, of which a .gz gives up little, and last the
+ * one that it begins with. Where times go back around the one that is looked for (clock_steps.h) only names are looked at, and the first
+ * file is read from its start. Every record is compared again when it is sent. A name is never older than a record in its file.
  *
  * Failure: what cannot be decoded is not counted; what cannot be read is as if it were not there.
  */
@@ -265,7 +266,28 @@ static int seek_tail(struct logset *set, int64_t tail, bool may_unpack, struct s
 
 /* ---- since ------------------------------------------------------------------------------------ */
 
-/* The newest time of the few records from off on; *next: where the first starts. 0: none. */
+/* The first n bytes of a .gz's text, or fewer. */
+static ssize_t inflate_head(int fd, char *out, size_t n)
+{
+	cleanup_free unsigned char *in = xmalloc(BLOCK);
+	z_stream z = { .next_out = (unsigned char *)out, .avail_out = (unsigned)n };
+	off_t off = 0;
+	int zrc = Z_OK;
+	ssize_t got;
+
+	if (inflateInit2(&z, 15 + 16) != Z_OK)
+		return -1;
+	while (zrc == Z_OK && z.avail_out && (got = pread(fd, in, BLOCK, off)) > 0) {
+		off += got;
+		z.next_in = in;
+		z.avail_in = (unsigned)got;
+		zrc = inflate(&z, Z_NO_FLUSH);
+	}
+	inflateEnd(&z);
+	return (ssize_t)(n - z.avail_out);
+}
+
+/* The newest time of the few records from off on (0 in a .gz); *next: where the first starts. 0: none. */
 static int64_t time_after(const struct log_view *view, int64_t off, int64_t *next,
 			  struct record_clock *clock)
 {
@@ -280,11 +302,11 @@ static int64_t time_after(const struct log_view *view, int64_t off, int64_t *nex
 		struct record r;
 		ssize_t got;
 
-		if ((int64_t)n > view->limit - off)
+		if (!view->gz && (int64_t)n > view->limit - off)
 			n = (size_t)(view->limit - off);
 		buf = xmalloc(n + RECORD_SLACK);
 		text = xmalloc(n + RECORD_SLACK);
-		got = pread(view->fd, buf, n, off);
+		got = view->gz ? inflate_head(view->fd, buf, n) : pread(view->fd, buf, n, off);
 		if (got <= 0)
 			return 0;
 		p = buf;
@@ -305,7 +327,7 @@ static int64_t time_after(const struct log_view *view, int64_t off, int64_t *nex
 		}
 		if (found)
 			return newest;
-		if (off + got >= view->limit)
+		if (view->gz ? got < (ssize_t)n : off + got >= view->limit)
 			return 0;
 	}
 	return 0;
@@ -330,17 +352,45 @@ int64_t seek_since_in(struct logset *set, const struct log_view *view, int64_t s
 	return lo;
 }
 
+/* The last file from first on whose beginning is older: nothing before it can matter. */
+static uint64_t last_begun_before(struct logset *set, uint64_t first, uint64_t live, int64_t target)
+{
+	struct record_clock clock = { { 0 }, 0 };
+	uint64_t lo = first, hi = live + 1;
+
+	while (hi - lo > 1) {
+		uint64_t mid = lo + (hi - lo) / 2;
+		struct log_view view;
+		int64_t at, t = 0;
+
+		if (logset_open(set, mid, &view)) {
+			if (view.fd >= 0 && view.seq < hi)
+				t = time_after(&view, 0, &at, &clock);
+			if (view.fd >= 0)
+				close(view.fd);
+		}
+		if (t && t < target)
+			lo = view.seq;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 static int seek_since(struct logset *set, int64_t since_ns, bool may_unpack, struct seek_result *out)
 {
 	struct seek_pos from = { 0, 0 };
 	int64_t since_s = since_ns / 1000000000;
+	uint64_t live;
 	int rc;
 
 	pthread_mutex_lock(&set->lock);
-	from.seq = set->live_seq;
+	from.seq = live = set->live_seq;
 	for (size_t i = set->n_files; i > 0 && set->files[i - 1].time_s + 1 >= since_s; i--)
 		from.seq = set->files[i - 1].seq;
 	pthread_mutex_unlock(&set->lock);
+	if (!logset_is_disordered(set, since_ns))
+		from.seq = last_begun_before(set, from.seq, live, since_ns - SINCE_MARGIN_NS);
 	if ((rc = open_at(set, from, may_unpack, out)) < 0)
 		return rc;
 	if (out->view.fd >= 0)
