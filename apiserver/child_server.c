@@ -75,7 +75,8 @@ static int start(struct child_server *s, struct err *err)
 	return 0;
 }
 
-int child_server_send(struct child_server *s, const void *p, size_t len, const int *fds, size_t n_fds, struct err *err)
+int child_server_send(struct child_server *s, const void *p, size_t len, const int *fds,
+		      size_t n_fds, struct err *err)
 {
 	int rc = 0;
 

@@ -27,6 +27,7 @@ struct child_server {
 	}
 
 /* Worker. One packet; the descriptors stay the caller's. Starts the server when there is none (any more). */
-int child_server_send(struct child_server *s, const void *p, size_t len, const int *fds, size_t n_fds, struct err *err);
+int child_server_send(struct child_server *s, const void *p, size_t len, const int *fds,
+		      size_t n_fds, struct err *err);
 
 #endif

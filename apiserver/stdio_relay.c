@@ -21,7 +21,8 @@ static void close_all(int *fds, size_t n)
 
 int stdio_relay(const struct relay_stream *streams, size_t n, struct err *err)
 {
-	int theirs[2 * RELAY_STREAMS_MAX], ours[RELAY_STREAMS_MAX] = { -1, -1, -1 }, pair[2], rc = 0;
+	int theirs[2 * RELAY_STREAMS_MAX], ours[RELAY_STREAMS_MAX] = { -1, -1, -1 }, pair[2],
+					   rc = 0;
 	struct relay_request rq = { 0 };
 
 	for (size_t i = 0; i < n; i++) {
@@ -41,7 +42,9 @@ int stdio_relay(const struct relay_stream *streams, size_t n, struct err *err)
 	}
 	if (rc == 0 && rq.n > 0)
 		rc = child_server_send(&server, &rq, sizeof(rq), theirs, 2 * rq.n, err);
-	close_all(theirs, 2 * rq.n); /* the relay has them: no end of a pipe is closed by this, which could wait */
+	close_all(
+		theirs,
+		2 * rq.n); /* the relay has them: no end of a pipe is closed by this, which could wait */
 	if (rc < 0)
 		close_all(ours, RELAY_STREAMS_MAX);
 	for (size_t i = 0; i < n; i++)

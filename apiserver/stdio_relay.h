@@ -24,7 +24,8 @@
 /* The request; each stream brings two descriptors: the pipe's end, the socket. */
 struct relay_request {
 	uint32_t n;
-	bool to_pipe[RELAY_STREAMS_MAX]; /* from the socket into the pipe, which is its reader's input */
+	bool to_pipe
+		[RELAY_STREAMS_MAX]; /* from the socket into the pipe, which is its reader's input */
 };
 
 struct relay_stream {

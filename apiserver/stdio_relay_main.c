@@ -94,7 +94,8 @@ static void choose_side(struct stream *s)
 
 static void move(struct stream *s)
 {
-	int from = s->end[s->to_pipe ? SOCK : PIPE].fd, to = s->end[s->to_pipe ? PIPE : SOCK].fd, n_pending = 0;
+	int from = s->end[s->to_pipe ? SOCK : PIPE].fd, to = s->end[s->to_pipe ? PIPE : SOCK].fd,
+	    n_pending = 0;
 	ssize_t n;
 
 	if (s->ending && s->left == UNKNOWN) {
@@ -103,7 +104,8 @@ static void move(struct stream *s)
 		s->over = s->left == 0;
 	}
 	for (int i = 0; i < MOVES && !s->over; i++) {
-		n = splice(from, NULL, to, NULL, s->ending && s->left < MOVE_MAX ? s->left : MOVE_MAX, SPLICE_F_NONBLOCK);
+		n = splice(from, NULL, to, NULL,
+			   s->ending && s->left < MOVE_MAX ? s->left : MOVE_MAX, SPLICE_F_NONBLOCK);
 		if (n > 0) {
 			s->left -= s->ending ? (size_t)n : 0;
 			s->over = s->ending && s->left == 0;
@@ -162,7 +164,8 @@ static void run_alone(struct stream *s)
 		for (int i = 0; i < 2; i++) {
 			int events = wanted(s, i);
 
-			p[i] = (struct pollfd){ .fd = events == NONE ? -1 : s->end[i].fd, .events = (short)events };
+			p[i] = (struct pollfd){ .fd = events == NONE ? -1 : s->end[i].fd,
+						.events = (short)events };
 		}
 		if (poll(p, 2, -1) < 0)
 			continue;
@@ -226,7 +229,8 @@ static void inherit(void *arg)
 	(void)arg;
 	if (r->s) {
 		unwatch(r->s);
-		log_info("a program holds its stream's pipe: a thread waits for it", "held=%u", atomic_fetch_add(&n_alone, 1) + 1);
+		log_info("a program holds its stream's pipe: a thread waits for it", "held=%u",
+			 atomic_fetch_add(&n_alone, 1) + 1);
 	}
 	sem_post(&r->handed);
 	go();
@@ -292,7 +296,8 @@ static bool on_control(void)
 	}
 	if (atomic_load(&n_alone) >= ALONE_MAX) {
 		if (log_limit_ok(&limit, 10000, &more))
-			log_err("too many streams are held by their programs: new ones are closed", "held=%d more=%u", ALONE_MAX, more);
+			log_err("too many streams are held by their programs: new ones are closed",
+				"held=%d more=%u", ALONE_MAX, more);
 		return at_risk(NULL, refuse, &f);
 	}
 	memcpy(&rq, f.data.p, sizeof(rq));

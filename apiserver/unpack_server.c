@@ -7,7 +7,8 @@
 #include "apiserver/child_server.h"
 #include "apiserver/tar_unpack.h"
 
-int unpack_server_ask(const struct unpack_request *rq, const int *fds, size_t n_fds, struct err *err)
+int unpack_server_ask(const struct unpack_request *rq, const int *fds, size_t n_fds,
+		      struct err *err)
 {
 	static struct child_server server = CHILD_SERVER(UNPACK_OPTION, "unpacking server");
 

@@ -63,7 +63,8 @@ static void *watch(void *arg)
 		} else if (now == seen && !(now & 1)) {
 			atomic_store(&w->asleep, 1);
 			if (atomic_load(&w->risk) == now)
-				(void)syscall(SYS_futex, &w->asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+				(void)syscall(SYS_futex, &w->asleep, FUTEX_WAIT_PRIVATE, 1, NULL,
+					      NULL, 0);
 			atomic_store(&w->asleep, 0);
 		}
 	}

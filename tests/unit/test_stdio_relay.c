@@ -241,8 +241,10 @@ static void test_held(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_output, begin, end),	cmocka_unit_test_setup_teardown(test_input, begin, end),
-		cmocka_unit_test_setup_teardown(test_input_given_up, begin, end), cmocka_unit_test_setup_teardown(test_drain, begin, end),
+		cmocka_unit_test_setup_teardown(test_output, begin, end),
+		cmocka_unit_test_setup_teardown(test_input, begin, end),
+		cmocka_unit_test_setup_teardown(test_input_given_up, begin, end),
+		cmocka_unit_test_setup_teardown(test_drain, begin, end),
 		cmocka_unit_test_setup_teardown(test_held, begin, end),
 	};
 
