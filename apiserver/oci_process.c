@@ -287,6 +287,7 @@ int oci_process(const struct oci_ctx *o, struct jw *w, struct err *err)
 	jw_end(w);
 	jw_arr(w, "env");
 	jw_str(w, NULL, DEFAULT_PATH);
+	jw_str(w, NULL, "HOME=/"); /* without one crun looks into the zone's /etc/passwd, and waits where that is a FIFO */
 	jw_end(w);
 	jw_str(w, "cwd", "/");
 	jw_obj(w, "capabilities");

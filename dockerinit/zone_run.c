@@ -86,6 +86,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "failpoint.h"
 #include "fs.h"
 #include "json.h"
 #include "loop.h"
@@ -102,6 +103,7 @@
 #define EXIT_START_FAILED                                                                          \
 	128 /* Docker's, for a start that fails for other reasons than the command */
 #define EARLY_MAX 32
+#define START_MS  100000 /* for the runtime and dockerinit, whatever they meet in the zone; apiserver waits longer */
 
 /* Docker's words before what the runtime or dockerinit says; clients look for parts of them. */
 #define PREFIX                                                                                     \
@@ -288,12 +290,16 @@ static void close_pipes(struct zone *z)
 	zone_close(&z->err_r);
 }
 
+static void on_late(struct timer *t);
+static struct timer late = { .on_due = on_late };
+
 static void start_failed(const struct err *err, int exit_code)
 {
 	Zone__Exited e = ZONE__EXITED__INIT;
 	Zone__Message m = ZONE__MESSAGE__INIT;
 	struct zone *z = l.z;
 
+	timer_stop(&late);
 	log_info("start failed", "run=%u error=%s", z->run, log_q(err->msg));
 	zone_close(&l.err_pipe);
 	zone_close(&z->init_pidfd);
@@ -420,6 +426,7 @@ static void started(void)
 	Zone__Message m = ZONE__MESSAGE__INIT;
 	struct zone *z = l.z;
 
+	timer_stop(&late);
 	zone_close(&l.err_pipe);
 	hold_mounts(z);
 	z->phase = PHASE_RUNNING;
@@ -474,6 +481,24 @@ static void check(void)
 	}
 }
 
+/* The runtime's end, or the first process's, comes to check(). */
+static void on_late(struct timer *t)
+{
+	struct zone *z = l.z;
+
+	(void)t;
+	if (z->phase != PHASE_LAUNCHING || l.failed)
+		return;
+	err_kind(&l.err, ERR_SYSTEM, PREFIX "the zone did not start within %d seconds: unknown", START_MS / 1000);
+	l.exit_code = EXIT_START_FAILED;
+	l.failed = true;
+	if (l.runtime_pid > 0)
+		kill(l.runtime_pid, SIGKILL);
+	if (z->cgroup)
+		zone_cgroup_kill(z->cgroup);
+	check();
+}
+
 void zone_run_start(struct zone *z, struct asker who)
 {
 	memset(&l.early, 0, sizeof(l.early));
@@ -486,6 +511,7 @@ void zone_run_start(struct zone *z, struct asker who)
 	l.exit_code = 0;
 	z->phase = PHASE_LAUNCHING;
 	z->run++;
+	timer_set(&late, failpoint("zone.late") ? 300 : START_MS);
 	if (launch(z, &l.err) < 0)
 		start_failed(&l.err, EXIT_START_FAILED);
 }

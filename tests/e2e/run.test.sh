@@ -131,6 +131,12 @@ t_scratch() { # no /etc/passwd, no shell, no /var/log
 	out D run --rm --read-only -u 5 scr id -u; eq "$OUT" 5
 	out D run --name "$C" scr echo x; out D diff "$C"; eq "$OUT" ""
 }
+t_passwd_is_a_fifo() { # nobody waits for what a container has put there
+	out D run --name "$C" busybox sh -c 'rm -f /etc/passwd /etc/group; mkfifo /etc/passwd /etc/group'
+	out timeout 20 docker start -a "$C"; eq "$(i "$C" "{{.State.ExitCode}}")" 0
+	out D commit -c 'CMD ["echo","runs"]' "$C" fifo; out timeout 20 docker run --rm fifo; eq "$OUT" runs
+	rc 125 timeout 20 docker run --rm -u nobody fifo; has "$ERR" "unable to find user nobody"; out D rmi fifo
+}
 t_nothing_of_ours_shows() {
 	out D run --name "$C" busybox sh -c 'ls -la /native >/dev/null; echo x >/made'
 	out D diff "$C"; eq "$OUT" "A /made"

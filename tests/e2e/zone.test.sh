@@ -54,6 +54,9 @@ go 'cmd=["/bin/badformat"]'; ok "bad format" "$RC" 255; has "bad format" "$ERR" 
 go 'user="nobody"'; ok "no user" "$RC" 128; has "no user" "$ERR" "unable to find user nobody: no matching entries in passwd file"
 go 'cmd=["true"]' 'mounts=[{"destination":"/x","type":"bind","source":"/nonexistent","options":["rbind"]}]'
 ok "runtime error" "$RC" 127; has "runtime error" "$ERR" "/nonexistent"
+printf '#!/bin/sh\nexec sleep 300\n' >"$T/late"; chmod +x "$T/late"; export SDC_FAILPOINTS="zone.late=fail"
+go 'cmd=["true"]' "runtime=\"$T/late\""; ok "a runtime that waits" "$RC" 128; has "a runtime that waits" "$ERR" "the zone did not start within 100 seconds"
+unset SDC_FAILPOINTS
 go scratch=true 'cmd=["/native/usr/sbin/mdata-get","sdc:uuid"]'; ok "scratch image" "$OUT" "$U"
 go 'cmd=["sh","-c","kill -9 $$; exec 1>&-; sleep 0.05; exit 4"]'; ok "kill oneself as PID 1" "$RC" 4
 
