@@ -21,11 +21,9 @@
 
 #include "apiserver/ct_check.h"
 #include "apiserver/ct_fields.h"
-#include "apiserver/engine.h"
 #include "apiserver/container_private.h"
 #include "apiserver/log_opts.h"
 #include "apiserver/mount_parse.h"
-#include "apiserver/service_meta.h"
 #include "apiserver/signals.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -257,7 +255,5 @@ int config_check_engine(struct err *err)
 {
 	int rc = hostconfig_check_engine(err);
 
-	if (rc < 0 || (rc = service_meta_check_conf(engine->conf, err)) < 0)
-		return rc;
-	return log_opts_check_defaults(err);
+	return rc < 0 ? rc : log_opts_check_defaults(err);
 }

@@ -305,7 +305,7 @@ static int load_conf(const struct args *a, struct err *err)
 		return err_kind(err, ERR_BAD_PARAM,
 				"log-level: not one of error, warn, info, debug: %s",
 				conf_str(e->conf, "log-level"));
-	if ((rc = config_check_engine(err)) < 0)
+	if ((rc = config_check_engine(err)) < 0 || (rc = service_meta_check_conf(e->conf, err)) < 0)
 		return rc;
 	log_set_level(level);
 	return paths_init(&e->paths, a->root, err);

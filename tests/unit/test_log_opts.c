@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "apiserver/service_meta.h"
 #include "apiserver/ct_config.h"
 #include "apiserver/engine_init.h"
 #include "cleanup.h"
@@ -177,6 +178,8 @@ static void test_engine_defaults(void **state)
 		assert_int_equal(conf_load(&e->conf, path, &err), 0);
 		unlink(path);
 		rc = config_check_engine(&err);
+		if (rc == 0)
+			rc = service_meta_check_conf(e->conf, &err);
 		if (rows[i].text) {
 			assert_true(rc < 0);
 			if (!str_starts(err.msg, rows[i].text))

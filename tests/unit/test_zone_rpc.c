@@ -19,6 +19,7 @@
 
 #include "apiserver/engine_init.h"
 #include "apiserver/logclient.h"
+#include "apiserver/stdio_relay.h"
 #include "apiserver/zone_rpc.h"
 #include "cleanup.h"
 #include "frame.h"
@@ -335,6 +336,10 @@ static int setup(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(root));
 	assert_int_equal(paths_init(&e->paths, root, &err), 0);
+	/* the stdio relay that an exec starts is this program, called as it */
+	if (str_fmt(e->bin_dir, sizeof(e->bin_dir), "%s/bin", root) < 0 || mkdir(e->bin_dir, 0700) < 0 ||
+	    str_fmt(dir, sizeof(dir), "%s/apiserver", e->bin_dir) < 0 || symlink("/proc/self/exe", dir) < 0)
+		return -1;
 	return fs_mkdir_p(paths_zone_run(&e->paths, UUID, "", dir), 0700, &err);
 }
 
@@ -346,7 +351,7 @@ static int teardown(void **state)
 	return fs_remove_tree(AT_FDCWD, root, &err);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zone_calls),
@@ -355,5 +360,7 @@ int main(void)
 		cmocka_unit_test(test_log_retries),
 	};
 
+	if (argc > 1 && strcmp(argv[1], RELAY_OPTION) == 0)
+		return stdio_relay_main();
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
