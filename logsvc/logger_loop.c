@@ -56,6 +56,7 @@ struct state {
 	int64_t saved_ns, looked_ns;
 	int64_t resolved_ns; /* when the sink's name was last looked up */
 	unsigned errors;     /* in a row: since the sink last had something */
+	int64_t behind;	     /* bytes, at the last look */
 	unsigned over;	     /* looks in a row at which too much waited */
 	int64_t ended_ns; /* since when the zone does not run; 0: it does */
 	struct log_limit complaint;
@@ -278,12 +279,17 @@ static void drop_oldest(struct state *st, int64_t keep, const char *why)
 /* The oldest is given up once too much waits; of a sink that takes lines, not for a burst. Between batches. */
 static void bound_backlog(struct state *st)
 {
+	int64_t n;
+
 	if (!st->connected && tail_removed(&st->tail, &st->cursor)) {
 		st->dirty = true;
 		save(st);
 		tail_seek(&st->tail, &st->cursor);
 	}
-	st->over = look_behind(st) > backlog_limit(st) ? st->over + 1 : 0;
+	if ((n = look_behind(st)) >= 0 && st->connected)
+		sink_adapt(st->l->sink, n > st->behind);
+	st->behind = n;
+	st->over = n > backlog_limit(st) ? st->over + 1 : 0;
 	if (!st->over || (st->connected && st->over == 1))
 		return;
 	drop_oldest(st, backlog_limit(st), "too much waits for the sink: the oldest is dropped");

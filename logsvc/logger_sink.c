@@ -336,6 +336,12 @@ bool sink_has_moved(const struct sink *s)
 	return s->conn && net_has_moved(s->conn, &s->addr);
 }
 
+void sink_adapt(struct sink *s, bool grown)
+{
+	if (s->conn)
+		net_adapt(s->conn, grown);
+}
+
 bool sink_has_read(const struct sink *s)
 {
 	return s->conn && !s->want_ack && !sink_is_gram(s) && net_has_ended(s->conn);

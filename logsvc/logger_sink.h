@@ -77,6 +77,8 @@ int64_t sink_certain(struct sink *s);
 bool sink_finish(struct sink *s);
 /* Its name leads elsewhere than where we are connected; false also when it cannot be looked up. */
 bool sink_has_moved(const struct sink *s);
+/* Once in a while: whether more waits than before. */
+void sink_adapt(struct sink *s, bool grown);
 /* The connection has ended in order: its program had read all of acked. */
 bool sink_has_read(const struct sink *s);
 

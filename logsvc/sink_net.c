@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "sink_pace.h"
 #include "str.h"
 
 struct net_conn {
@@ -39,6 +40,7 @@ struct net_conn {
 	int64_t since_ns;
 	uint32_t wnd, wnd_max; /* the peer's window when last looked, and the largest */
 	int64_t wnd_ns;	       /* when it changed */
+	struct pace pace;      /* of udp */
 };
 #define WND_FIRST (128 * 1024) /* a larger window is of a queue that has been enlarged */
 #define STILL_NS  10000000000LL /* a window that has not changed for so long tells nothing more ... */
@@ -172,7 +174,11 @@ static int connect_inet(struct net_conn *c, const struct net_addr *a, int64_t de
 	freeaddrinfo(list);
 	if (rc < 0)
 		return dial_error(err, a, where, -rc);
-	if (a->kind != NET_UDP) {
+	if (a->kind == NET_UDP) { /* all that ICMP says, not only what is final */
+		setsockopt(c->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
+		setsockopt(c->fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof(one));
+		pace_open(&c->pace, c->fd);
+	} else {
 		setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		look_at_window(c);
@@ -301,7 +307,7 @@ int net_connect(struct net_conn **out, const struct net_addr *a, const struct ne
 	int rc;
 
 	c->kind = a->kind;
-	c->fd = -1;
+	c->fd = c->pace.diag_fd = -1;
 	c->since_ns = mono_ns();
 	if (a->kind == NET_UNIX || a->kind == NET_UNIXGRAM)
 		rc = connect_unix(c, a, deadline, err);
@@ -328,6 +334,7 @@ void net_close(struct net_conn *c)
 	}
 	SSL_CTX_free(c->ctx);
 	ERR_clear_error();
+	pace_close(&c->pace);
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c);
@@ -381,8 +388,11 @@ int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const v
 	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
 	struct iovec iov[2] = { { (void *)head, head_len }, { (void *)body, body_len } };
 	struct msghdr mh = { .msg_iov = head_len ? iov : iov + 1, .msg_iovlen = head_len ? 2 : 1 };
+	size_t len = head_len + body_len;
 	int rc;
 
+	if (c->kind == NET_UDP && (rc = pace_wait(&c->pace, &len, 1, timeout_ms)) < 0)
+		return rc;
 	for (;;) {
 		if (sendmsg(c->fd, &mh, MSG_NOSIGNAL) >= 0)
 			return 0;
@@ -403,6 +413,11 @@ int net_send_grams(struct net_conn *c, const char *p, const size_t *ends, size_t
 	size_t i, at = 0;
 	int rc;
 
+	if (c->kind == NET_UDP) {
+		if ((rc = pace_wait(&c->pace, ends, n < 64 ? n : 64, timeout_ms)) < 0)
+			return rc;
+		n = (size_t)rc;
+	}
 	for (i = 0; i < n && i < 64; at = ends[i++]) {
 		iov[i] = (struct iovec){ (void *)(uintptr_t)(p + at), ends[i] - at };
 		mm[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
@@ -566,6 +581,12 @@ bool net_has_moved(const struct net_conn *c, const struct net_addr *a)
 		found = same_host(ai->ai_addr, (struct sockaddr *)&peer);
 	freeaddrinfo(list);
 	return !found;
+}
+
+void net_adapt(struct net_conn *c, bool grown)
+{
+	if (c->kind == NET_UDP)
+		pace_adapt(&c->pace, grown);
 }
 
 int64_t net_since_ns(const struct net_conn *c)

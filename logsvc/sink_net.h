@@ -37,7 +37,8 @@ void net_close(struct net_conn *c); /* TLS: with close_notify; NULL is fine */
 /* Writes all (streams) or one datagram. 0 or negative errno. */
 int net_write(struct net_conn *c, const void *p, size_t len, int timeout_ms);
 int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const void *body, size_t body_len, int timeout_ms);
-/* Sends n datagrams that follow one another in p, ending at ends[i]. How many were sent; -errno when the first was not. */
+/* Sends n datagrams that follow one another in p, ending at ends[i]. How many were sent; -errno when the first was not. Of udp no
+ * more and no faster than the receiver can take (sink_pace.h). */
 int net_send_grams(struct net_conn *c, const char *p, const size_t *ends, size_t n, int timeout_ms);
 /* Bytes, 0 end, -EAGAIN nothing within the time. */
 ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms);
@@ -57,6 +58,8 @@ bool net_has_ended(struct net_conn *c);
 bool net_finish(struct net_conn *c, int timeout_ms);
 /* Looks the name up again: true when the address that we are connected to is not among its own any more. */
 bool net_has_moved(const struct net_conn *c, const struct net_addr *a);
+/* Once in a while, of udp: whether more waits to be sent than before. */
+void net_adapt(struct net_conn *c, bool grown);
 /* When the connection was made (CLOCK_MONOTONIC). */
 int64_t net_since_ns(const struct net_conn *c);
 
