@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -38,7 +39,8 @@
 #define DEF_TIMEOUT_NS	 (30 * 1000000000LL)
 #define DEF_START_INT_NS (5 * 1000000000LL)
 #define DEF_RETRIES	 3
-#define EOF_LINGER_MS	 200 /* output may be held open by children of a probe that has ended */
+#define EOF_LINGER_MS	 200 /* output may be held open by children of a probe that has ended; then comes what there is */
+#define DRAIN_MS	 1000
 
 /* One probe's output; lives as long as its two polls. */
 struct health_out {
@@ -50,7 +52,7 @@ struct health_out {
 struct health {
 	uv_timer_t timer;
 	struct container *ct;
-	enum { H_IDLE, H_STARTING, H_PROBING, H_LINGER } state;
+	enum { H_IDLE, H_STARTING, H_PROBING, H_LINGER, H_DRAIN } state;
 	bool stopped; /* freed when nothing is under way */
 	bool closing;
 	bool timed_out;
@@ -272,7 +274,7 @@ static void finish_probe(struct health *h)
 
 static void maybe_finish(struct health *h)
 {
-	if (h->state == H_LINGER && !h->out[0] && !h->out[1])
+	if ((h->state == H_LINGER || h->state == H_DRAIN) && !h->out[0] && !h->out[1])
 		finish_probe(h);
 }
 
@@ -406,6 +408,17 @@ static void kill_probe(struct health *h)
 	job_submit(LANE_LIFECYCLE, &kj->job);
 }
 
+/* The end of each output comes when all is here that is in it now (stdio_relay.h). */
+static void drain(struct health *h)
+{
+	h->state = H_DRAIN;
+	for (int i = 0; i < 2; i++) {
+		if (h->out[i])
+			(void)shutdown(h->out[i]->fd, SHUT_WR);
+	}
+	uv_timer_start(&h->timer, on_timer, DRAIN_MS, 0);
+}
+
 static void on_timer(uv_timer_t *t)
 {
 	struct health *h = container_of(t, struct health, timer);
@@ -421,6 +434,9 @@ static void on_timer(uv_timer_t *t)
 		kill_probe(h);
 		break;
 	case H_LINGER:
+		drain(h);
+		break;
+	case H_DRAIN:
 		finish_probe(h);
 		break;
 	}

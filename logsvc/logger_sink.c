@@ -415,19 +415,30 @@ static int send_some(struct sink *s, size_t i)
 	return net_send_grams(s->conn, s->batch.p + at, ends, n, s->policy.write_ms);
 }
 
+static void refuse(struct sink *s, size_t i)
+{
+	size_t len = s->ends[i] - (i ? s->ends[i - 1] : 0);
+
+	s->refused++;
+	s->refused_bytes += len;
+	log_warn("message too large for a datagram", "bytes=%zu", len);
+}
+
+/* EMSGSIZE may also be news of an earlier datagram, from a router (IP_RECVERR): only what is told so twice is too large. */
 static int flush_grams(struct sink *s)
 {
+	bool again = false;
 	int rc;
 
 	for (size_t i = 0; i < s->n; i += (size_t)rc) {
 		rc = send_some(s, i);
-		if (rc == -EMSGSIZE) {
-			s->too_large++;
-			log_warn("message too large for a datagram", "message=%zu", i);
-			rc = 1;
-		} else if (rc < 0) {
+		if (rc < 0 && rc != -EMSGSIZE)
 			return rc;
-		}
+		if (rc < 0 && again)
+			refuse(s, i);
+		if (rc < 0)
+			rc = again;
+		again = !rc;
 	}
 	s->written += s->batch.len;
 	return 0;

@@ -54,7 +54,6 @@ struct sink {
 	size_t n; /* messages in batch */
 	uint64_t written; /* bytes since the connection was made */
 	uint64_t acked;	  /* of them by the peer's kernel, when last seen alive */
-	uint64_t too_large;
 	uint64_t refused;   /* messages that the sink will never take; the reader sets it back ... */
 	uint64_t refused_bytes; /* ... and what is known of their text */
 	int retry_after_ms; /* the sink does not want to hear from us before; the reader sets it back */

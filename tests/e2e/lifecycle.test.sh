@@ -58,9 +58,10 @@ t_restart_policies() {
 	out D run -d --name "${C}c" --restart unless-stopped busybox sleep 300; kill -9 "$(i "${C}c" '{{.State.Pid}}')"
 	until_ok sh -c "[ \$(docker inspect -f '{{.RestartCount}} {{.State.Status}}' ${C}c) = '1 running' ]" || until_ok is "${C}c" running || fail "not back"
 }
+probed() { [ "$(i "$1" '{{len .State.Health.Log}}')" -ge 1 ]; }
 t_health() {
 	out D run -d --name "$C" --health-cmd 'echo probe; test -e /ok' --health-interval 200ms --health-retries 2 --health-start-period 20s busybox sleep 300
-	eq "$(i "$C" '{{.State.Health.Status}}')" starting; sleep 0.5; out D exec "$C" touch /ok
+	eq "$(i "$C" '{{.State.Health.Status}}')" starting; until_ok probed "$C"; out D exec "$C" touch /ok
 	until_ok sh -c "[ \$(docker inspect -f '{{.State.Health.Status}}' $C) = healthy ]" || fail "$(i "$C" '{{json .State.Health}}')"
 	has "$(D ps --filter "name=$C" --format '{{.Status}}')" "(healthy)"; eq "$(i "$C" '{{(index .State.Health.Log 0).ExitCode}} {{(index .State.Health.Log 0).Output}}')" '1 probe'
 	out D exec "$C" rm /ok; until_ok sh -c "[ \$(docker inspect -f '{{.State.Health.Status}}' $C) = unhealthy ]" || fail "not unhealthy"
