@@ -7,7 +7,9 @@ cd "$(dirname "$0")/../.." || exit 2
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 [ -x /bin/busybox ] && command -v crun >/dev/null || { echo "needs busybox-static and crun"; exit 77; }
 make -s --no-print-directory build/release/bin/zonectl build/release/bin/zoneadmd build/release/bin/dockerinit || exit 1
-B=$PWD/build/release/bin
+make -s --no-print-directory VARIANT=asan build/asan/bin/zoneadmd || exit 1
+B=$PWD/build/release/bin ASAN=$PWD/build/asan/bin # with failpoints
+ADM=$B
 T=$(mktemp -d /tmp/zt.XXXXXX)
 pids=
 fails=0
@@ -24,7 +26,7 @@ trap cleanup EXIT
 mk() { U=$(python3 tests/e2e/zone_bundle.py "$T" "$B" "$@") || exit 1; S=$T/run/zones/$U/zoneadmd.sock; }
 up() {
 	rm -f "$T/ready"
-	"$B/zoneadmd" --uuid "$U" --zones "$T/zones" --run "$T/run" --ready-fd 3 3>"$T/ready" 2>>"$T/log" </dev/null >/dev/null &
+	"$ADM/zoneadmd" --uuid "$U" --zones "$T/zones" --run "$T/run" --ready-fd 3 3>"$T/ready" 2>>"$T/log" </dev/null >/dev/null &
 	Z=$!; pids="$pids $Z"
 	for _ in $(seq 2000); do [ -s "$T/ready" ] && break; sleep 0.005; done
 	[ "$(od -An -c "$T/ready" | tr -d ' ')" = '\0' ] || { echo "NOT OK not ready: $(cat "$T/ready")"; fails=$((fails + 1)); }
@@ -54,9 +56,10 @@ go 'cmd=["/bin/badformat"]'; ok "bad format" "$RC" 255; has "bad format" "$ERR" 
 go 'user="nobody"'; ok "no user" "$RC" 128; has "no user" "$ERR" "unable to find user nobody: no matching entries in passwd file"
 go 'cmd=["true"]' 'mounts=[{"destination":"/x","type":"bind","source":"/nonexistent","options":["rbind"]}]'
 ok "runtime error" "$RC" 127; has "runtime error" "$ERR" "/nonexistent"
-printf '#!/bin/sh\nexec sleep 300\n' >"$T/late"; chmod +x "$T/late"; export SDC_FAILPOINTS="zone.late=fail"
-go 'cmd=["true"]' "runtime=\"$T/late\""; ok "a runtime that waits" "$RC" 128; has "a runtime that waits" "$ERR" "the zone did not start within 100 seconds"
-unset SDC_FAILPOINTS
+printf '#!/bin/sh\nexec sleep 300\n' >"$T/waits"; chmod +x "$T/waits"
+ADM=$ASAN; export SDC_FAILPOINTS="zone.late=fail" # its deadline comes soon
+go 'cmd=["true"]' "runtime=\"$T/waits\""; ok "a runtime that waits" "$RC" 128; has "a runtime that waits" "$ERR" "the zone did not start within 100 seconds"
+ADM=$B; unset SDC_FAILPOINTS
 go scratch=true 'cmd=["/native/usr/sbin/mdata-get","sdc:uuid"]'; ok "scratch image" "$OUT" "$U"
 go 'cmd=["sh","-c","kill -9 $$; exec 1>&-; sleep 0.05; exit 4"]'; ok "kill oneself as PID 1" "$RC" 4
 
@@ -215,7 +218,7 @@ for d in /sys/fs/cgroup/*/sdczt$ZONE_TAG-* /sys/fs/cgroup/sdczt$ZONE_TAG-*; do [
 
 mk 'cmd=["cat","/vol/f"]' "mounts=[{\"destination\":\"/vol\",\"type\":\"bind\",\"source\":\"$T/vol\",\"options\":[\"rbind\"]}]"
 mkdir "$T/vol"; echo in volume >"$T/vol/f"; mkdir "$T/zones/$U/diff/vol"
-ok "rootfs helper" "$(python3 - "$B/zoneadmd" "$T/zones/$U/config/zone.json" <<'PY'
+ok "rootfs helper" "$(python3 - "$ADM/zoneadmd" "$T/zones/$U/config/zone.json" <<'PY'
 import socket, subprocess, sys, os, array
 a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 p = subprocess.Popen([sys.argv[1], "--rootfs", sys.argv[2]], stdin=b); b.close()
