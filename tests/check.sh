@@ -84,9 +84,9 @@ list() { # list KIND: its tests, one per line: TIMEOUT NAME COMMAND...
 	fuzz)
 		s=${FUZZ_SECONDS:-5}
 		for t in $(programs build/fuzz/fuzz/fuzz_); do
-			n=$(basename "$t"); c=build/fuzz/corpus/$n
+			n=$(basename "$t"); c=$PWD/build/fuzz/corpus/$n
 			mkdir -p "$c"
-			[ -d "tests/fuzz/corpus/$n" ] && c="$c tests/fuzz/corpus/$n"
+			[ -d "tests/fuzz/corpus/$n" ] && c="$c $PWD/tests/fuzz/corpus/$n"
 			echo "$((s + 60)) $n $t -max_total_time=$s -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 $c"
 		done ;;
 	esac
