@@ -189,8 +189,7 @@ void handle_container_start(struct req *r)
 		return;
 	}
 	if (!str_empty(req_query(r, "checkpoint"))) {
-		reply_error_status(req_id(r), 400,
-				   "checkpoint is only supported in experimental mode");
+		reply_error_status(req_id(r), 501, "checkpoints are not supported by this engine");
 		return;
 	}
 	if (!(ct = find_or_reply(r)))

@@ -132,6 +132,7 @@ values() {
 	refused 404 'plugin "a/b:1" not found' POST /plugins/a/b:1/enable
 	refused 501 "plugins are not supported by this engine" POST '/plugins/pull?remote=a'
 	refused 501 "checkpoints are not supported by this engine" GET "/containers/$C/checkpoints"
+	refused 501 "checkpoints are not supported by this engine" POST "/containers/$C/start?checkpoint=x"
 }
 networks() {
 	local net='{{with index .NetworkSettings.Networks "nn"}}{{.MacAddress}} {{json .DNSNames}}{{end}}' id
