@@ -8,7 +8,7 @@
  *  - Rotated files beyond max-file, and those older than MAX_LOG_AGE, go. With an object store they go when they are stored.
  *  - When all logs together are larger than MAX_TOTAL_LOG_SIZE, the oldest rotated files of the host go, whosever they are, until
  *    they fit: first those that nobody is waiting for, then those that a logger has not read or the store has not got, which is
- *    counted and told. The same makes room on a full disk, up to ROOM.
+ *    counted and told. The same makes room on a full disk, up to ROOM and ROOM_FILES.
  *
  * Design. A zone's rules are applied by whoever rotated, under the set's lock. A sweep is a task of the retention thread: it asks
  * for the sets that logsvc knows, adds those of zones that are only on the disk, and looks at all files. It runs after rotations,
@@ -44,6 +44,7 @@
 #define SWEEP_NS     60000000000LL
 #define SWEEP_MIN_NS 1000000000LL
 #define ROOM	     (16 * 1024 * 1024)
+#define ROOM_FILES   4 /* inodes, so that logs can be rotated */
 
 struct candidate {
 	struct logset *set;
@@ -301,31 +302,34 @@ static bool drop(const struct candidate *c)
 	return gone;
 }
 
-/* How many bytes have to go. */
-static int64_t excess(const struct sweep *sw)
+/* How many bytes and files have to go. */
+static int64_t excess(const struct sweep *sw, unsigned *files)
 {
 	int64_t max = max_total(), over = max && sw->total > max ? sw->total - max : 0;
 	struct statvfs vfs;
 
+	*files = 0;
 	if (atomic_exchange(&ret.room, false) && statvfs(ret.paths->zones, &vfs) == 0) {
 		int64_t left = (int64_t)(vfs.f_bavail * vfs.f_frsize);
 
 		if (left < ROOM && ROOM - left > over)
 			over = ROOM - left;
+		if (vfs.f_files && vfs.f_favail < ROOM_FILES)
+			*files = ROOM_FILES - (unsigned)vfs.f_favail;
 	}
 	return over;
 }
 
 static void keep_budget(struct sweep *sw)
 {
-	int64_t over = excess(sw), freed = 0;
-	unsigned n = 0;
+	unsigned n = 0, files;
+	int64_t over = excess(sw, &files), freed = 0;
 
-	if (!over)
+	if (!over && !files)
 		return;
 	if (sw->n_files)
 		qsort(sw->files, sw->n_files, sizeof(*sw->files), by_cost);
-	for (size_t i = 0; i < sw->n_files && freed < over; i++) {
+	for (size_t i = 0; i < sw->n_files && (freed < over || n < files); i++) {
 		if (!drop(&sw->files[i]))
 			continue;
 		freed += sw->files[i].size;

@@ -16,6 +16,7 @@
 #define LOG_MODULE "spool"
 #include "spool.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #include "line.h"
 #include "log.h"
 #include "record.h"
+#include "retention.h"
 #include "str.h"
 
 #define OUT_LIMIT  (256 * 1024) /* a record that passes it ends a write */
@@ -77,7 +79,10 @@ int spool_rotate(struct spool *sp, int64_t now_ns, struct err *err)
 	struct ring_slot slot;
 	int rc;
 
-	if ((rc = logfile_rotate(&sp->log, now_ns, err)) < 0)
+	rc = logfile_rotate(&sp->log, now_ns, err);
+	if (rc < 0 && (err->code == -ENOSPC || err->code == -EDQUOT)) /* no inode left for one more file, or no block for its name */
+		retention_make_room();
+	if (rc < 0)
 		return rc;
 	slot = *ring_slot(&sp->ring);
 	slot.log_off = 0;

@@ -13,7 +13,7 @@ else mount -t tmpfs -o size=96m none "$ROOT/zones" || skip_all "no small file sy
 disk_end() { # before lib.sh looks for what is left
 	local r=$?
 	# shellcheck disable=SC2046 # a list of words
-	rm -f "$ROOT/zones/ballast"; docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons; umount -l "$ROOT/zones"
+	rm -rf "$ROOT/zones/ballast" "$ROOT/zones/inodes"; docker rm -fv $(docker ps -aq) >/dev/null 2>&1; engine_term; until_ok no_daemons; umount -l "$ROOT/zones"
 	return $r
 }
 trap 'disk_end; engine_end' EXIT
@@ -90,6 +90,21 @@ t_sink() { # its sink gets all but the gap, and the gap's line
 	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; room; until_ok rewritten 1; goes_on 1000; touch "$T/told/end"
 	got "$T/out" 'the last' 1; unsink; jq -r 'select(.log)|.log' "$T/out" >"$T/sunk"; exact "$T/sunk" dups; D logs "$C" >"$T/log" 2>&1; exact "$T/log"
 }
+rotated() { find "$(dirname "$(log_of "$C")")" -name 'stdio.log.*' -newer "$T/full" | grep -q .; }
+t_inodes() { # no inode is left for a new file: old ones make room for it, and nothing that is kept lacks a line
+	talk --log-opt max-size=64k --log-opt max-file=20 --log-opt compress=false
+	until_ok went_on 8000; mkdir "$ROOT/zones/inodes"
+	python3 - "$ROOT/zones/inodes" <<'P'
+import errno, os, sys
+try:
+    for k in range(1 << 20): os.close(os.open('%s/%d' % (sys.argv[1], k), os.O_CREAT))
+except OSError as e: assert e.errno == errno.ENOSPC, e
+P
+	touch -c "$ROOT/zones/inodes/0"; touch "$T/full"; goes_on 20000; UNTIL=15 until_ok rotated || fail "not rotated"; touch "$T/told/end"; until_ok ends_with_last
+	rm -rf "$ROOT/zones/inodes"; D logs "$C" >"$T/log" 2>&1; whole; eq "$(tail -1 "$T/log" | tr -dc 0-9)" "$(($(printed) + 1))"
+	python3 -c 'import re,sys; n=[int(re.match(r"line-(\d+) ", l)[1]) for l in open(sys.argv[1])]; assert n == list(range(n[0], n[-1]+1)), n[:3]' "$T/log" || fail "lines are missing"
+}
+check "no inodes" t_inodes
 check "a disk that is full twice" t_gap twice
 check "a full disk while logsvc is killed" t_gap kill
 check "a zone that ends on a full disk, and logsvc is killed" t_ended kill
