@@ -74,6 +74,12 @@ t_fluentd() {
 	eq "$(grep partial_id "$T/out" | jq -r '[(.log|length),.partial_ordinal,.partial_last]|@csv')" $'16384,"1","false"\n3616,"2","true"'
 	eq "$(grep partial_id "$T/out" | jq -r .partial_id | sort -u | wc -l)" 1
 }
+t_udp_slow() { # more at once than its receive buffer holds: what it has no room for waits in the log
+	sink udp 5516 "$T/out" 127.0.0.1 slow
+	out D run --network host --name "$C" --log-driver syslog --log-opt syslog-address=udp://127.0.0.1:5516 --log-opt syslog-format=rfc5424 \
+		busybox sh -c 'for i in $(seq 1 3000); do echo line-$i; done'
+	got "$T/out" line- 3000; in_order "$T/out" 3000; unsink
+}
 t_gelf() {
 	sink gelf 5521 "$T/out"
 	out D run --network host --name "$C" --log-driver gelf --log-opt gelf-address=udp://127.0.0.1:5521 busybox \
@@ -185,6 +191,7 @@ check "syslog over udp" t_syslog_udp
 check "octet framing" t_framing
 check "a sink that only the zone can reach" t_inside_the_network
 check "syslog: down, then up" t_down_then_up syslog "--log-opt syslog-address=tcp://127.0.0.1:5517" tcp 5517
+check "syslog udp: a slow receiver" t_udp_slow
 check "syslog udp: down, then up" t_down_then_up syslog "--log-opt syslog-address=udp://127.0.0.1:5525" udp 5525
 check "syslog: logger and logsvc killed" t_kill syslog "--log-opt syslog-address=tcp://127.0.0.1:5519" tcp 5519
 check "a sink that dies" t_sink_dies

@@ -6,7 +6,7 @@
 
 KIND: tcp (lines), udp, gelf (udp), gelftcp, fluentd (answers acks). FILE gets a line per message, written before it is
 acknowledged; fluentd's are JSON, with the chunk and then a line {"acked": chunk}.
-FAULT: stall (takes connections and never reads), reset (some connections, in the middle of a batch), badack and noack
+FAULT: slow (udp: half a millisecond for each datagram), stall (takes connections and never reads), reset (some connections, in the middle of a batch), badack and noack
 (some chunks).
 """
 import json, os, random, socket, struct, sys, threading, time, zlib
@@ -100,6 +100,7 @@ if kind in ('udp', 'gelf'):
     parts = {}
     while True:
         x = s.recv(65536)
+        if fault == 'slow': time.sleep(0.0005)
         if kind == 'gelf':
             if x[:2] == b'\x1e\x0f':
                 p = parts.setdefault(x[2:10], {}); p[x[10]] = x[12:]
