@@ -6,7 +6,7 @@
 
 KIND: tcp (lines), udp, gelf (udp), gelftcp, fluentd (answers acks). FILE gets a line per message, written before it is
 acknowledged; fluentd's are JSON, with the chunk and then a line {"acked": chunk}.
-FAULT: slow (udp: half a millisecond for each datagram), stall (takes connections and never reads), reset (some connections, in the middle of a batch), badack and noack
+FAULT: slow (udp: a usual buffer, and half a millisecond for each datagram), stall (takes connections and never reads), reset (some connections, in the middle of a batch), badack and noack
 (some chunks).
 """
 import json, os, random, socket, struct, sys, threading, time, zlib
@@ -96,7 +96,8 @@ def serve(conn):
     except OSError: pass
     finally: conn.close()
 if kind in ('udp', 'gelf'):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20); s.bind((addr, port))
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((addr, port))
+    if fault != 'slow': s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
     parts = {}
     while True:
         x = s.recv(65536)
