@@ -5,11 +5,11 @@
     sink.py KIND PORT FILE [ADDR [FAULT]]
 
 KIND: tcp (lines), udp, gelf (udp), gelftcp, fluentd (answers acks). FILE gets a line per message, written before it is
-acknowledged; fluentd's are JSON, with the chunk and then a line {"acked": chunk}.
-FAULT: slow (udp: a usual buffer, and half a millisecond for each datagram), stall (takes connections and never reads), reset (some connections, in the middle of a batch), badack and noack
-(some chunks).
+acknowledged; fluentd's are JSON, with the chunk and its connection, and then a line {"acked": chunk}.
+FAULT: slow (udp: a usual buffer, and half a millisecond for each datagram), stall (takes connections and never reads), reset (some
+connections, in the middle of a batch), badack and noack (some chunks).
 """
-import json, os, random, socket, struct, sys, threading, time, zlib
+import itertools, json, os, random, socket, struct, sys, threading, time, zlib
 
 kind, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 addr = sys.argv[4] if len(sys.argv) > 4 else '127.0.0.1'
@@ -59,8 +59,9 @@ def recv(conn):
         except TimeoutError: pass
     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     raise ConnectionError
+conns = itertools.count()
 def fluent(conn):
-    b = b''
+    b, who = b'', '%d.%d' % (os.getpid(), next(conns))
     while True:
         try:
             m, i = unpack(b, 0)
@@ -71,16 +72,16 @@ def fluent(conn):
             continue
         b = b[i:]
         tag, entries, opt = m; j = 0
-        text = ''
         chunk = opt.get(b'chunk')
+        text = ''
         while j < len(entries):
             (t, rec), j = unpack(entries, j)
-            text += json.dumps({'tag': d(tag), **{d(k): d(v) for k, v in rec.items()}, **({'chunk': d(chunk)} if chunk else {})}) + '\n'
+            text += json.dumps({'tag': d(tag), **{d(k): d(v) for k, v in rec.items()}, **({'chunk': d(chunk), 'conn': who} if chunk else {})}) + '\n'
         out.write(text.encode())
         if not chunk or (fault == 'noack' and random.random() < 0.3): continue
         bad = fault == 'badack' and random.random() < 0.3
         conn.sendall(b'\x81\xa3ack' + b'\xb8' + (b'AAAAAAAAAAAAAAAAAAAAAA==' if bad else chunk))
-        if not bad: out.write((json.dumps({'acked': d(chunk), 'at': time.monotonic()}) + '\n').encode())
+        if not bad: out.write((json.dumps({'acked': d(chunk)}) + '\n').encode())
 def stream(conn):
     rest, end = b'', b'\0' if kind == 'gelftcp' else b'\n'
     while True:
