@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -49,6 +50,8 @@
 #define CONNECT_SINK_MS 12000 /* look-up, connect and handshake have deadlines of their own */
 #define RETRY_MS	3
 #define CONNECT_TICK_MS 3
+#define INIT_MS	   10000 /* for the first connection */
+#define RESPAWN_MS	   300
 #define CONNECT_MAX_MS	2000
 #define BACKOFF_MAX_MS	2000
 #define MAX_SETTINGS	32
@@ -639,30 +642,37 @@ static void sv_enter_connecting(void)
 	uv_timer_start(&sv.timer, on_tick, CONNECT_TICK_MS, CONNECT_TICK_MS);
 }
 
+/* It may be killed as it comes up, or find that an earlier engine's still has the lock and then goes: then it is started again. */
+static int first_connect(int *status, struct err *why)
+{
+	int64_t now = mono_ns(), deadline = now + INIT_MS * 1000000LL, next = now;
+	int fd;
+
+	while ((fd = frame_connect(engine->paths.logsvc_sock, 10, why)) < 0 && (now = mono_ns()) < deadline) {
+		if (sv.pid > 0 && waitpid(sv.pid, status, WNOHANG) == sv.pid)
+			sv.pid = 0;
+		if (sv.pid == 0 && now >= next) {
+			next = now + RESPAWN_MS * 1000000LL;
+			if (sv_spawn() < 0)
+				break;
+		}
+		poll(NULL, 0, 2);
+	}
+	return fd;
+}
+
 int logclient_init(struct err *err)
 {
-	int64_t deadline = mono_ns() + 5000 * 1000000LL;
-	int fd;
-	int rc;
+	struct err why = { 0 };
+	int status = 0, fd;
 
 	uv_timer_init(uv_default_loop(), &sv.timer);
 	uv_unref((uv_handle_t *)&sv.timer);
-	fd = sv_connect();
+	fd = first_connect(&status, &why);
 	if (fd < 0) {
-		struct err why = { 0 };
-
-		if (sv_spawn() < 0)
-			return err_kind(err, ERR_UNAVAILABLE, "cannot start logsvc from %s",
-					engine->bin_dir);
-		while ((fd = frame_connect(engine->paths.logsvc_sock, 10, &why)) < 0 &&
-		       mono_ns() < deadline)
-			poll(NULL, 0, 2);
-		if (fd < 0) {
-			rc = child_reap(sv.pid, 0);
-			return err_kind(err, ERR_UNAVAILABLE,
-					"logsvc does not come up (wait status %d): %s", rc,
-					why.msg);
-		}
+		if (sv.pid > 0)
+			status = child_reap(sv.pid, 0);
+		return err_kind(err, ERR_UNAVAILABLE, "logsvc does not come up (wait status %d): %s", status, why.msg);
 	}
 	sv_watch(fd);
 	return 0;

@@ -34,6 +34,13 @@ t_logsvc_killed_is_back() {
 	local a; a=$(last_line "$C"); kill -9 "$(pids_of logsvc | head -1)"; UNTIL=5 until_ok beyond "$C" $((a + 10)) || fail "no capture"
 	docker logs "$C" >"$T/l"; eq "$(md5sum <"$T/l")" "$(seq 1 "$(wc -l <"$T/l")" | md5sum)"
 }
+locked() { ! flock -n "$ROOT/run/logsvc.lock" true; }
+t_logsvc_of_before_goes_late() { # a new engine's own ends at once then, and is started again
+	out D run -d --name "$C" busybox sh -c 'n=0; while [ $n -lt 3000 ]; do n=$((n+1)); echo $n; usleep 1000; done'
+	engine_kill; pids_of logsvc | xargs -r kill -9; until_ok flock -n "$ROOT/run/logsvc.lock" true
+	flock "$ROOT/run/logsvc.lock" sleep 2 & local p=$!; until_ok locked
+	engine_start; wait $p; out D wait "$C"; exactly "$C" 3000
+}
 # busybox cat splices from a socket into its output: that pipe is locked for as long as the socket is silent
 t_logsvc_ends_while_a_pipe_is_held() { # and the next one starts, whoever reads the pipe meanwhile
 	out D run -d --name "$C" --network none busybox sh -c 'nc -ll -p 601 -e sh -c "cat >&2"'
