@@ -349,9 +349,11 @@ def main():
     print(dict(counts), 'lines', sum(last.values()), 'duplicates', {k: s.dups for k, s in sunk.items()}, 'delivered after %.1f s' % late,
           'slowest %.1f s' % max(slow)[0])
     print('\n'.join(bad[:40]), len(bad) if bad else '')
-    for p in sinks.values():
-        p.kill()
     sys.exit(1 if bad else 0)
 
 
-main()
+try:
+    main()
+finally:
+    for p in sinks.values():
+        p.kill()
