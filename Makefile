@@ -62,7 +62,7 @@ LOGSVC_SRC    := $(filter-out $(LOGGER_SRC) $(ARCHIVER_SRC) $(CHILD_SRC) $(ADM_S
 LOGGER_SHARED := logsvc/archive_index.c logsvc/clock_steps.c logsvc/cursor.c logsvc/logset.c logsvc/record.c logsvc/removed.c
 
 LIB_A   := $(B)/lib.a
-LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \
+LIBS_apiserver := -luv -lprotobuf-c -ljansson -lcurl -lz -llzma -lzstd -lhttp_parser -lssl -lcrypto -lsqlite3 \
 	-larchive -lmnl -lnftables -lseccomp -lpcre2-8
 LIBS_logsvc    := -lprotobuf-c -ljansson -lz
 LIBS_logger    := -lprotobuf-c -ljansson -lz -lmsgpackc -lssl -lcrypto -lseccomp -ldl

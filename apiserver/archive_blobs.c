@@ -20,6 +20,7 @@
 
 #include "apiserver/image_ref.h"
 #include "apiserver/unpack_entry.h"
+#include "apiserver/xz_read.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "map.h"
@@ -38,10 +39,9 @@ struct archive_blobs {
 };
 
 struct reader {
-	layer_read_fn *fn;
-	void *arg;
-	int rc; /* of fn, when it failed */
+	int rc; /* of what the archive comes from, when it failed */
 	char *raw;
+	struct xz_read *xz; /* the archive as a whole may be compressed */
 	struct archive *a;
 	/* the entry at hand */
 	const char *data;
@@ -56,10 +56,11 @@ struct reader {
 static la_ssize_t on_read(struct archive *a, void *arg, const void **out)
 {
 	struct reader *r = arg;
-	ssize_t n = r->fn(r->arg, r->raw, READ_SIZE);
+	ssize_t n = xz_read(r->xz, r->raw, READ_SIZE);
 
 	if (n < 0) {
-		r->rc = (int)n;
+		if (!xz_read_why(r->xz))
+			r->rc = (int)n;
 		archive_set_error(a, (int)-n, "read the archive");
 		return ARCHIVE_FATAL;
 	}
@@ -73,6 +74,8 @@ static int archive_error(const struct reader *r, struct err *err)
 
 	if (r->rc < 0)
 		return err_sysnum(err, r->rc, "read the archive");
+	if (xz_read_why(r->xz))
+		return err_kind(err, ERR_SYSTEM, "%s", xz_read_why(r->xz));
 	if (s && strstr(s, "runcated"))
 		return err_kind(err, ERR_SYSTEM, "unexpected EOF");
 	if (!s || strstr(s, "nrecognized") || strstr(s, "amaged"))
@@ -146,7 +149,7 @@ static int sniff(struct reader *r, int64_t size)
 static bool is_compressed(const char *h, size_t len)
 {
 	return len >= 6 && (!memcmp(h, "\x1f\x8b", 2) || !memcmp(h, "\x28\xb5\x2f\xfd", 4) ||
-			    !memcmp(h, "BZh", 3) || !memcmp(h, "\xfd" "7zXZ\0", 6) ||
+			    !memcmp(h, "BZh", 3) || xz_is(h, len) ||
 			    !memcmp(h + 1, "\x2a\x4d\x18", 3));
 }
 
@@ -305,14 +308,13 @@ int archive_blobs_read(layer_read_fn *fn, void *arg, struct progress *bars, stru
 	int rc = 0, ar;
 
 	map_init(&b->by_name);
-	*r = (struct reader){ .fn = fn, .arg = arg, .raw = raw, .bars = bars };
+	*r = (struct reader){ .xz = xz_read_new(fn, arg), .raw = raw, .bars = bars };
 	r->a = archive_read_new();
 	if (!r->a)
 		abort();
 	archive_read_support_filter_gzip(r->a);
 	archive_read_support_filter_zstd(r->a);
 	archive_read_support_filter_bzip2(r->a);
-	archive_read_support_filter_xz(r->a);
 	archive_read_support_format_tar(r->a);
 	if (archive_read_open(r->a, r, NULL, on_read, NULL) != ARCHIVE_OK)
 		rc = archive_error(r, err);
@@ -328,6 +330,7 @@ int archive_blobs_read(layer_read_fn *fn, void *arg, struct progress *bars, stru
 			rc = add_entry(b, r, e, err);
 	}
 	archive_read_free(r->a);
+	xz_read_free(r->xz);
 	free(r);
 	if (rc < 0)
 		archive_blobs_free(b);

@@ -23,6 +23,7 @@
 
 #include "apiserver/build_priv.h"
 #include "apiserver/url_source.h"
+#include "apiserver/xz_read.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "str.h"
@@ -85,22 +86,50 @@ bool build_path_leads_out(const char *path)
 	return depth < 0;
 }
 
+struct file_read {
+	int fd;
+	struct xz_read *xz;
+	char block[10240];
+};
+
+static ssize_t read_file(void *arg, void *p, size_t len)
+{
+	ssize_t n = read(((struct file_read *)arg)->fd, p, len);
+
+	return n < 0 ? -errno : n;
+}
+
+static la_ssize_t on_read(struct archive *a, void *arg, const void **out)
+{
+	struct file_read *f = arg;
+	ssize_t n = xz_read(f->xz, f->block, sizeof(f->block));
+
+	if (n < 0)
+		archive_set_error(a, (int)-n, "read the file");
+	*out = f->block;
+	return n < 0 ? ARCHIVE_FATAL : n;
+}
+
+/* Compressed once at most, and a tar. */
 static bool looks_like_archive(int dir_fd, const char *leaf)
 {
 	struct archive *a = archive_read_new();
 	cleanup_fd int fd = openat(dir_fd, leaf, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct archive_entry *e;
+	struct file_read f = { .fd = fd };
 	bool yes;
 
+	f.xz = xz_read_new(read_file, &f);
 	archive_read_support_format_tar(a);
 	archive_read_support_filter_gzip(a);
 	archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);
-	yes = fd >= 0 && archive_read_open_fd(a, fd, 10240) == ARCHIVE_OK &&
+	yes = fd >= 0 && archive_read_open(a, &f, NULL, on_read, NULL) == ARCHIVE_OK &&
 	      archive_read_next_header(a, &e) == ARCHIVE_OK &&
-	      archive_filter_count(a) <= 2; /* compressed once, and the file itself */
+	      archive_filter_count(a) <= (xz_read_is_xz(f.xz) ? 1 : 2); /* the last is the file itself */
+	yes |= xz_read_asks_too_much(f.xz); /* then unpacking tells why it cannot be */
 	archive_read_free(a);
+	xz_read_free(f.xz);
 	return yes;
 }
 

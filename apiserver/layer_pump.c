@@ -5,8 +5,8 @@
  *	fn --raw--> [inflate] --tar--> slots --> pipe --> child (tar_unpack.c): files, recipe
  *	                                 \--> hashing thread: diff_id
  *
- * Design: the caller's thread reads, inflates (libarchive's raw format; it detects gzip, zstd,
- * bzip2 and xz) and writes the pipe; a second thread hashes the same slots; the child unpacks. So
+ * Design: the caller's thread reads, inflates (libarchive's raw format for gzip, zstd and bzip2;
+ * xz_read.c) and writes the pipe; a second thread hashes the same slots; the child unpacks. So
  * the slowest of the three decides, and memory is the slots'. What is not compressed goes from fn
  * straight into a slot, and is hashed once unless its digest is known: the two would be the same.
  *
@@ -30,6 +30,7 @@
 #include "apiserver/engine.h"
 #include "apiserver/tar_unpack.h"
 #include "apiserver/unpack_server.h"
+#include "apiserver/xz_read.h"
 #include "cleanup.h"
 #include "fs.h"
 #include "log.h"
@@ -74,8 +75,9 @@ struct pump {
 
 /* ---------------------------------------------------------------- the stream as it comes */
 
-static ssize_t raw_read(struct pump *p, void *buf, size_t len)
+static ssize_t raw_read(void *arg, void *buf, size_t len)
 {
+	struct pump *p = arg;
 	ssize_t n;
 
 	if (p->head_pos < p->head_len) {
@@ -136,7 +138,6 @@ static bool is_compressed(const struct pump *p)
 		{ { 0x1f, 0x8b }, 2 },
 		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4 },
 		{ { 'B', 'Z', 'h' }, 3 },
-		{ { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -221,7 +222,8 @@ static int slot_give(struct pump *p, size_t len)
 	return 0;
 }
 
-static int pump_plain(struct pump *p)
+/* Through fn, which comes down to raw_read, to its end. <0: what it failed with; err is not set for -EBADMSG. */
+static int pump_from(struct pump *p, layer_read_fn *fn, void *arg)
 {
 	ssize_t n;
 	size_t len;
@@ -231,9 +233,9 @@ static int pump_plain(struct pump *p)
 		unsigned char *slot = slot_take(p);
 
 		for (len = 0; len < SLOT_SIZE; len += (size_t)n) {
-			n = raw_read(p, slot + len, SLOT_SIZE - len);
+			n = fn(arg, slot + len, SLOT_SIZE - len);
 			if (n < 0)
-				return read_failed(p, (int)n);
+				return p->read_rc < 0 ? read_failed(p, p->read_rc) : (int)n;
 			if (n == 0)
 				break;
 		}
@@ -241,6 +243,17 @@ static int pump_plain(struct pump *p)
 			return rc;
 	} while (len == SLOT_SIZE);
 	return 0;
+}
+
+static int pump_xz(struct pump *p)
+{
+	struct xz_read *x = xz_read_new(raw_read, p);
+	int rc = pump_from(p, xz_read, x);
+
+	if (xz_read_why(x))
+		rc = err_kind(p->err, ERR_SYSTEM, "decompress the layer: %s", xz_read_why(x));
+	xz_read_free(x);
+	return rc;
 }
 
 static la_ssize_t on_raw_read(struct archive *a, void *arg, const void **out)
@@ -325,15 +338,21 @@ static EVP_MD_CTX *new_hash(void)
 static int pump_stream(struct pump *p)
 {
 	struct archive *a;
+	bool xz;
 	int rc;
 
 	if ((rc = read_head(p)) < 0)
 		return rc;
-	if (!is_compressed(p))
-		return pump_plain(p);
+	xz = xz_is(p->head, p->head_len);
+	if (!xz && !is_compressed(p))
+		return pump_from(p, raw_read, p);
 	if (!p->raw_hash) {
 		p->raw_hash = new_hash();
 		EVP_DigestUpdate(p->raw_hash, p->head, p->head_len);
+	}
+	if (xz) {
+		rc = pump_xz(p);
+		return rc < 0 ? rc : drain_raw(p);
 	}
 	a = archive_read_new();
 	if (!a)
@@ -341,7 +360,6 @@ static int pump_stream(struct pump *p)
 	archive_read_support_filter_gzip(a);
 	archive_read_support_filter_zstd(a);
 	archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_xz(a);
 	archive_read_support_format_raw(a);
 	archive_read_support_format_empty(a);
 	rc = pump_inflated(p, a);

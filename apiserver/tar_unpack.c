@@ -230,7 +230,7 @@ int unpack_archive_error(struct unpack *u, struct archive *a)
 
 	if (!s || strstr(s, "nrecognized") || strstr(s, "amaged"))
 		return err_kind(&u->err, ERR_BAD_PARAM, "archive/tar: invalid tar header");
-	if (strstr(s, "runcated"))
+	if (strstr(s, "runcated") || str_eq(s, "unexpected EOF"))
 		return err_kind(&u->err, ERR_BAD_PARAM, "unexpected EOF");
 	return err_kind(&u->err, ERR_BAD_PARAM, "archive/tar: %s", s);
 }

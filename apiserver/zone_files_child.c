@@ -33,6 +33,7 @@
 
 #include "apiserver/ct_path.h"
 #include "apiserver/unpack_entry.h"
+#include "apiserver/xz_read.h"
 #include "apiserver/zone_files_priv.h"
 #include "cleanup.h"
 #include "frame.h"
@@ -81,21 +82,30 @@ struct extract {
 	int tar_fd;
 	struct unpack u;
 	bool ended; /* without its last padding */
+	struct xz_read *xz;
 	char block[READ_SIZE];
 };
 
-static la_ssize_t on_read(struct archive *a, void *arg, const void **out)
+static ssize_t read_tar(void *arg, void *p, size_t len)
 {
 	struct extract *x = arg;
 	ssize_t n;
 
 	do {
-		n = read(x->tar_fd, x->block, sizeof(x->block));
+		n = read(x->tar_fd, p, len);
 	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static la_ssize_t on_read(struct archive *a, void *arg, const void **out)
+{
+	struct extract *x = arg;
+	ssize_t n = xz_read(x->xz, x->block, sizeof(x->block));
+
 	if (n < 0)
-		archive_set_error(a, errno, "read the stream");
+		archive_set_error(a, (int)-n, "%s", xz_read_why(x->xz) ? xz_read_why(x->xz) : "read the stream");
 	*out = x->block;
-	return n;
+	return n < 0 ? ARCHIVE_FATAL : n;
 }
 
 /* Name of an entry -> path from the zone's root, without a leading slash. */
@@ -216,14 +226,15 @@ static int extract_all(struct extract *x)
 	archive_read_support_format_empty(a);
 	archive_read_support_filter_gzip(a);
 	archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_xz(a);
 	archive_read_support_filter_zstd(a);
+	x->xz = xz_read_new(read_tar, x);
 	/* a stream that cannot be inflated from its start looks empty but for the error */
 	if (archive_read_open(a, x, NULL, on_read, NULL) != ARCHIVE_OK || archive_errno(a))
 		rc = unpack_archive_error(&x->u, a);
 	while (rc >= 0 && !x->ended && (ar = archive_read_next_header(a, &e)) != ARCHIVE_EOF)
 		rc = ar < ARCHIVE_WARN ? unpack_archive_error(&x->u, a) : extract_one(x, a, e);
 	archive_read_free(a);
+	xz_read_free(x->xz);
 	return rc < 0 ? rc : unpack_finish_dirs(&x->u);
 }
 

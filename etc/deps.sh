@@ -3,7 +3,7 @@
 # that are missing only; and a docker CLI where there is none.
 set -eu
 build="build-essential pkg-config musl-tools protobuf-c-compiler protobuf-compiler libprotobuf-c-dev libuv1-dev
-libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libhttp-parser-dev libssl-dev libsqlite3-dev
+libjansson-dev libcurl4-openssl-dev zlib1g-dev liblzma-dev libzstd-dev libhttp-parser-dev libssl-dev libsqlite3-dev
 libarchive-dev libmnl-dev libnftables-dev libmsgpack-dev libseccomp-dev libpcre2-dev"
 run="crun golang-github-containers-common busybox-static ca-certificates procps curl"
 test="runc libcmocka-dev clang llvm libclang-rt-14-dev jq iproute2 nftables sqlite3 python3 shellcheck codespell mandoc

@@ -2,7 +2,7 @@
 # Images: odd layers come back byte for byte, hostile ones stay inside, every form of archive loads, a crash in the
 # middle leaves nothing, names and removal follow Docker's rules.
 . "$(dirname "$0")/lib.sh"
-need docker curl busybox python3 tar zstd umoci skopeo
+need docker curl busybox python3 tar xz zstd umoci skopeo
 engine_start; busybox_image
 TARS=$(cd "$(dirname "$0")" && pwd)/image_tars.py
 id() { D image inspect -f '{{.Id}}' "$1"; }
@@ -39,6 +39,18 @@ t_hostile() {
 		D rmi "$C:x" >/dev/null 2>&1
 	done
 	eq "$(layers) $(tmp_layers)" "1 0"
+}
+t_xz_memory() { # a dictionary beyond what xz -9 makes is refused wherever an archive may come in
+	local r="needs 769 MiB of memory, 80 are allowed"; mkdir "$T/c"; printf 'FROM busybox\nADD x.tar.xz /d/\n' >"$T/c/Dockerfile"
+	python3 - "$T" "$ROOT.t/bb.tar" <<-'E'
+		import lzma, struct, sys, zlib
+		x = bytearray(lzma.compress(open(sys.argv[2], 'rb').read(), preset=0)); n = (x[12] + 1) * 4
+		assert x[14] == 0x21 # the block has the one filter, and no sizes before it
+		x[16] = 35; x[12 + n - 4:12 + n] = struct.pack('<I', zlib.crc32(x[12:12 + n - 4])); open(sys.argv[1] + '/c/x.tar.xz', 'wb').write(x)
+	E
+	rc 1 D import "$T/c/x.tar.xz" "$C"; has "$ERR" "$r"; rc 1 D load -i "$T/c/x.tar.xz"; has "$ERR" "$r"; rc 1 D build "$T/c"; has "$ERR" "$r"
+	out D create --name "$C" busybox sh; api PUT "/containers/$C/archive?path=/tmp" -T "$T/c/x.tar.xz" | grep -q "$r" || fail "cp: $(cat "$T/body")"; api POST "/build" -T "$T/c/x.tar.xz" | grep -q "$r" || fail "context: $(cat "$T/body")"
+	xz -9 -k "$ROOT.t/bb.tar" -c >"$T/9.xz"; out D import "$T/9.xz" "$C:9"; out D rm "$C"; out D rmi "$C:9"; eq "$(layers) $(tmp_layers)" "1 0"
 }
 t_forms() {
 	local f want; python3 "$TARS" forms "$T" || fail tars; want=$(cat "$T/forms/id")
