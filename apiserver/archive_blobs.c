@@ -20,6 +20,7 @@
 
 #include "apiserver/image_ref.h"
 #include "apiserver/unpack_entry.h"
+#include "apiserver/v1_chain.h"
 #include "apiserver/xz_read.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -35,6 +36,7 @@
 
 struct archive_blobs {
 	struct map by_name; /* -> struct archive_blob */
+	struct v1_chains chains;
 	size_t text_total;
 };
 
@@ -237,6 +239,22 @@ static int add_layer(struct archive_blobs *b, struct reader *r, const char *name
 	return 0;
 }
 
+/* <v1 id>/json of an old archive: a chain that no image can have is refused before more of it is unpacked. */
+static int check_chain(struct archive_blobs *b, const char *name, const struct archive_blob *blob,
+		       struct err *err)
+{
+	cleanup_free char *id = NULL;
+	cleanup_json json_t *v1 = NULL;
+	struct err ignored = { 0 };
+
+	if (!str_ends(name, "/json") || jparse(buf_str(&blob->text), blob->text.len, &v1, &ignored) < 0)
+		return 0;
+	id = xstrndup(name, strlen(name) - strlen("/json"));
+	if (v1_chains_add(&b->chains, id, jget_str(v1, "parent", "")) > V1_CHAIN_MAX)
+		return err_kind(err, ERR_SYSTEM, "the image has too many layers");
+	return 0;
+}
+
 static int add_text(struct archive_blobs *b, struct reader *r, const char *name, struct err *err)
 {
 	struct archive_blob *blob;
@@ -253,7 +271,7 @@ static int add_text(struct archive_blobs *b, struct reader *r, const char *name,
 		buf_add(&blob->text, chunk, (size_t)n);
 	if (n < 0)
 		return r->rc < 0 ? err_sysnum(err, r->rc, "read the archive") : archive_error(r, err);
-	return 0;
+	return check_chain(b, name, blob, err);
 }
 
 /* "a/b/layer.tar" -> "../c/layer.tar" is "a/c/layer.tar"; a hard link's target is from the top. */
@@ -308,6 +326,7 @@ int archive_blobs_read(layer_read_fn *fn, void *arg, struct progress *bars, stru
 	int rc = 0, ar;
 
 	map_init(&b->by_name);
+	v1_chains_init(&b->chains);
 	*r = (struct reader){ .xz = xz_read_new(fn, arg), .raw = raw, .bars = bars };
 	r->a = archive_read_new();
 	if (!r->a)
@@ -426,5 +445,6 @@ void archive_blobs_free(struct archive_blobs *b)
 		free(blob);
 	}
 	map_fini(&b->by_name, NULL);
+	v1_chains_fini(&b->chains);
 	free(b);
 }

@@ -14,11 +14,10 @@
 
 #include "apiserver/image_store.h"
 #include "apiserver/image_v1.h"
+#include "apiserver/v1_chain.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
-
-#define CHAIN_MAX 500
 
 /* Reads the chain from id down; paths, diff ids and history come out bottom first. */
 static int read_chain(struct archive_blobs *blobs, const char *id, json_t **top, char ***paths,
@@ -35,7 +34,7 @@ static int read_chain(struct archive_blobs *blobs, const char *id, json_t **top,
 		struct archive_blob *layer = archive_blob_find(blobs, layer_path);
 		cleanup_json json_t *v1 = NULL;
 
-		if (++n > CHAIN_MAX)
+		if (++n > V1_CHAIN_MAX)
 			return err_kind(err, ERR_SYSTEM, "the image has too many layers");
 		if ((rc = archive_blob_json(blobs, json_path, &v1, err)) < 0)
 			return rc;

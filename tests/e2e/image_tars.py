@@ -212,6 +212,9 @@ def forms(d):
     bad_save('manifest-deep', b'[' * 100000)
     bad_save('manifest-type', b'{"Config": 1}')
     bad_save('diff-id', manifest('bad:5', ['l.tar']), cfg=json.dumps({'rootfs': {'diff_ids': ['../../../etc']}}).encode())
+    ids = [f'{i:064x}' for i in range(600)]
+    make(f'{bad}/v1-long.tar', [(i + '/json', json.dumps({'id': i, 'parent': ids[n - 1] if n else ''}).encode()) for n, i in enumerate(ids)] +
+         [(ids[0] + '/layer.tar', b'no layer'), ('repositories', json.dumps({'form': {'bad': ids[-1]}}).encode())])
     bad_save('windows', manifest('bad:6', ['l.tar']), cfg=json.dumps({'os': 'windows', 'rootfs': {'diff_ids': ['sha256:' + sha(layers[0])]}}).encode())
     make(f'{bad}/loop.tar', [('a', b'', link('b')), ('b', b'', link('a')), ('manifest.json', json.dumps([{'Config': 'a', 'Layers': ['b']}]).encode())])
     make(f'{bad}/nothing.tar', [('hello', b'x')])
