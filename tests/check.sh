@@ -21,6 +21,11 @@ JOBS=${JOBS:-$(nproc)}
 first="fault-forward e2e-driver_options e2e-archive e2e-backlog e2e-forward e2e-images fault-capture e2e-operator e2e-registry
 e2e-contexts e2e-logopts fault-clock e2e-otlp e2e-lifecycle fault-disk_full fault-start tsan-e2e-logs tsan-e2e-lifecycle"
 
+# What tells most of a failed test: what each failed case said, what a sanitizer did, and the end.
+excerpt() { # excerpt LOG
+	{ grep -B 8 '^not ok' "$1" | tail -60; grep -A 12 -m 1 'ERROR: \|runtime error: ' "$1"; echo "[its end:]"; tail -20 "$1"; } | cut -c 1-300
+}
+
 result() { # result STATUS SECONDS NAME LOG: told in one piece, whoever else tells something
 	echo "$1 $2 $3" >>"$results"
 	{
@@ -28,7 +33,7 @@ result() { # result STATUS SECONDS NAME LOG: told in one piece, whoever else tel
 		case $1 in
 		0) echo "ok $3 (${2}s)" ;;
 		77) echo "ok $3 # SKIP $(tail -1 "$4")" ;;
-		*) echo "not ok $3 (status $1, ${2}s)"; tail -60 "$4" | sed 's/^/    /' ;;
+		*) echo "not ok $3 (status $1, ${2}s)"; excerpt "$4" | sed 's/^/    /' ;;
 		esac
 	} 9>"$logs/lock"
 }

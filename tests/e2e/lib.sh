@@ -19,7 +19,7 @@ fi
 ip link set lo up
 export LC_ALL=C DOCKER_CLI_HINTS=false DOCKER_BUILDKIT=0
 unset DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1} UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0:abort_on_error=1:handle_abort=1} UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1}
 
 n_ok=0 n_bad=0
@@ -141,10 +141,10 @@ engine_end() {
 	UNTIL=5 until_ok no_daemons
 	l=$(leaks)
 	if [ -n "$l" ]; then echo "not ok - nothing is left behind"; echo "$l"; n_bad=$((n_bad + 1)); fi
-	grep -hE 'ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion' "$ROOT.t"/*.log && {
+	grep -hE -A 12 'ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion' "$ROOT.t"/*.log && {
 		echo "not ok - no sanitizer report"; n_bad=$((n_bad + 1)); }
 	if [ $n_bad -gt 0 ] || [ $r -ne 0 ]; then
-		echo "--- apiserver.log"; tail -40 "$ROOT.t/apiserver.log"
+		echo "--- apiserver.log"; grep -v ' info ' "$ROOT.t/apiserver.log" | tail -10; echo ...; tail -15 "$ROOT.t/apiserver.log"
 	fi
 	for p in $(pids_of apiserver) $(pids_of logsvc) $(pids_of zoneadmd); do kill -9 "$p" 2>/dev/null; done
 	[ -n "${KEEP:-}" ] || rm -rf "$ROOT" "$ROOT.t"
