@@ -161,6 +161,7 @@ struct exec_client {
 	struct exec *ex;
 	bool mux;
 	int keep[2]; /* our own read ends */
+	bool broken; /* the relay has died: there is no output any more */
 	bool ended;  /* the connection has */
 	uv_timer_t linger;
 	bool has_timer;
@@ -187,12 +188,27 @@ static void on_linger(uv_timer_t *t)
 		reply_hijack_end(c->req); /* on_end follows */
 }
 
+/* The client waits for the program's end on, so as to learn its exit code. */
+static bool on_broken(void *arg, const char **text)
+{
+	struct exec_client *c = arg;
+
+	if (!c->broken)
+		*text = "the rest of the output is lost: the process that relays it was killed\r\n";
+	c->broken = true;
+	return c->ex->status == EXEC_RUNNING || c->ex->status == EXEC_STARTING;
+}
+
 /* The program has ended; its output may be held open by its children. */
 static void on_exec_ended(struct exec *ex, void *arg)
 {
 	struct exec_client *c = arg;
 
 	ex->on_ended = NULL;
+	if (c->broken) {
+		reply_hijack_end(c->req);
+		return;
+	}
 	c->has_timer = true;
 	uv_timer_init(uv_default_loop(), &c->linger);
 	uv_timer_start(&c->linger, on_linger, STREAMS_LINGER_MS, 0);
@@ -245,7 +261,7 @@ static void attach_streams(struct exec_client *c, struct zone_exec_fds *fds)
 {
 	struct exec *ex = c->ex;
 	struct hijack_opts h = {
-		.tty = ex->tty, .on_detach = on_detach, .on_end = on_end, .arg = c
+		.tty = ex->tty, .on_broken = on_broken, .on_detach = on_detach, .on_end = on_end, .arg = c
 	};
 
 	h.in_fd = fds->in;

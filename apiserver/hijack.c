@@ -52,6 +52,7 @@ struct hijack {
 	bool in_eof;	    /* the client's bytes are all here */
 	bool client_closed; /* websocket: closing frames were exchanged */
 	bool held;	    /* the client has not got the head yet: outs wait */
+	bool stays;	    /* without outs, until we are told */
 	int64_t last_out_ns; /* when outs gave something */
 	struct buf to_in;
 	size_t to_in_off;
@@ -121,7 +122,7 @@ static void close_in(struct hijack *h)
 
 static bool no_outs(const struct hijack *h)
 {
-	return !h->out[0] && !h->out[1];
+	return !h->out[0] && !h->out[1] && !h->stays;
 }
 
 /* Writes what waits. False: the hijack has ended. */
@@ -386,6 +387,22 @@ static void out_end(struct hijack *h, int i)
 		finish(h, END_DONE);
 }
 
+/* Its bytes came by a process that has died; the program that writes them may go on. */
+static void out_broken(struct hijack *h, struct client *c, int i, char *buf)
+{
+	const char *text = NULL;
+
+	if (h->opts.on_broken)
+		h->stays = h->opts.on_broken(h->opts.arg, &text);
+	if (text) {
+		size_t n = strlen(text);
+
+		memcpy(buf + GAP, text, n);
+		emit(h, c, h->opts.mux[i] ? 2 : 0, buf + GAP, n);
+	}
+	out_end(h, i);
+}
+
 static void on_out(struct hijack *h, int i)
 {
 	struct req *r = req_by_id(h->req);
@@ -397,6 +414,10 @@ static void on_out(struct hijack *h, int i)
 	n = read(pump_fd_get(h->out[i]), buf + GAP, READ_SIZE);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (n < 0 && errno == ECONNRESET) {
+		out_broken(h, r->client, i, buf);
+		return;
+	}
 	/* EIO is a pty's end of file */
 	if (n <= 0) {
 		out_end(h, i);
@@ -407,8 +428,7 @@ static void on_out(struct hijack *h, int i)
 		emit_unframed(h, r->client, i, buf + GAP, (size_t)n);
 	else
 		emit(h, r->client, h->opts.mux[i], buf + GAP, (size_t)n);
-	if (client_pending(r->client) || r->client->broken)
-		watch_outs(h, false);
+	watch_outs(h, !client_pending(r->client) && !r->client->broken);
 }
 
 static void on_out0(void *arg, bool error)

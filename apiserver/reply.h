@@ -60,6 +60,9 @@ struct hijack_opts {
 	uint8_t detach[16];
 	size_t n_detach;
 	void (*on_in_eof)(void *arg);
+	/* An out was broken off (ECONNRESET), and is closed. True: when no out is left the connection is to stay all the same, until
+	 * reply_hijack_end; *text, if set, goes to the client first. NULL: as an end. */
+	bool (*on_broken)(void *arg, const char **text);
 	void (*on_detach)(void *arg);
 	void (*on_end)(void *arg, bool client_gone);
 	void *arg;

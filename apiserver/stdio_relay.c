@@ -19,6 +19,13 @@ static void close_all(int *fds, size_t n)
 			close(take_fd(&fds[i]));
 }
 
+/* What lies unread in a unix socket that is closed is told to the other side as ECONNRESET (unix_release_sock in
+ * net/unix/af_unix.c). The relay takes this byte out when a stream has come to its end; when it dies it is left. */
+static int lay_token(int ours, struct err *err)
+{
+	return send(ours, "", 1, MSG_NOSIGNAL) == 1 ? 0 : err_sys(err, "socketpair");
+}
+
 int stdio_relay(const struct relay_stream *streams, size_t n, struct err *err)
 {
 	int theirs[2 * RELAY_STREAMS_MAX], ours[RELAY_STREAMS_MAX] = { -1, -1, -1 }, pair[2],
@@ -39,6 +46,8 @@ int stdio_relay(const struct relay_stream *streams, size_t n, struct err *err)
 		}
 		theirs[2 * rq.n - 1] = pair[1];
 		ours[i] = pair[0];
+		if (!streams[i].to_pipe)
+			rc = lay_token(ours[i], err);
 	}
 	if (rc == 0 && rq.n > 0)
 		rc = child_server_send(&server, &rq, sizeof(rq), theirs, 2 * rq.n, err);

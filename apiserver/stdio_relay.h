@@ -34,7 +34,8 @@ struct relay_stream {
 };
 
 /* Worker. The relay goes on with a stream until one of its ends is closed. Of an output, shutdown(2) for writing says: take what is in
- * the pipe now, and then end, though others have it open. When this fails, all are closed and -1. */
+ * the pipe now, and then end, though others have it open. When this fails, all are closed and -1. A relay that dies is told apart: reading
+ * an output fails with ECONNRESET behind what it had moved. */
 int stdio_relay(const struct relay_stream *streams, size_t n, struct err *err);
 
 /* The process. */

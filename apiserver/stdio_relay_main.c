@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -27,6 +26,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "apiserver/child_server.h"
@@ -120,8 +120,12 @@ static void move(struct stream *s)
 
 static void stream_free(struct stream *s)
 {
+	char token;
+
 	if (s->end[PIPE].fd >= 0)
 		close(s->end[PIPE].fd);
+	if (!s->to_pipe) /* this end is no death: see lay_token */
+		(void)recv(s->end[SOCK].fd, &token, 1, MSG_DONTWAIT);
 	close(s->end[SOCK].fd);
 	free(s);
 }
@@ -340,5 +344,6 @@ int stdio_relay_main(void)
 	relay.watchman.inherit = inherit;
 	watch(&relay.control, EPOLLIN);
 	go();
-	pthread_exit(NULL);
+	for (;;) /* as long as the heirs go on: a process whose first thread is gone has no command line to be found by */
+		pause();
 }

@@ -57,8 +57,11 @@ static void on_pump_poll(uv_poll_t *handle, int status, int events)
 {
 	struct pump_fd *pf = handle->data;
 
-	if (!pf->closed)
-		pf->cb(pf->arg, status < 0 || (events & UV_PRIORITIZED));
+	if (pf->closed)
+		return;
+	if (status < 0)
+		pf->events = 0; /* libuv has stopped watching */
+	pf->cb(pf->arg, status < 0 || (events & UV_PRIORITIZED));
 }
 
 struct pump_fd *pump_fd_open(int fd, pump_fd_cb *cb, void *arg)

@@ -93,6 +93,16 @@ t_apiserver_killed() {
 	all_answer; go; wait $client || fail "exec: $?"; eq "$(cat "$T/again")" $'held\nend'
 	at_once docker rm -f "$C"
 }
+relay() { pgrep -P "$APISERVER_PID" -f -- --relay-stdio; }
+t_relay_killed() { # who waits for an exec still learns how it ends, and that there is no more output
+	box; engine_pid
+	docker exec "$C" sh -c 'trap "" PIPE; echo first; until [ -e /go/go ]; do sleep 0.05; done; echo second; exit 7' >"$T/o" 2>"$T/e" & local client=$!
+	docker exec -t "$C" sh -c 'echo first; until [ -e /go/go ]; do sleep 0.05; done; echo second; exit 8' >"$T/t" & local tty=$!
+	until_ok grep -q first "$T/o" && until_ok grep -q first "$T/t" || fail "they do not begin"
+	kill -9 "$(relay)"; until_ok grep -q 'output is lost' "$T/e" || fail "not told: $(cat "$T/e")"
+	all_answer; kill -0 $client || fail "the client ends before the program"
+	go; wait $client; eq $? 7 status; eq "$(cat "$T/o")" first; wait $tty; eq $? 8 status; eq "$(tr -d '\r' <"$T/t")" $'first\nsecond'
+}
 t_health_check() {
 	box --health-cmd '/hold out /go/go' --health-interval 1s --health-timeout 1s --health-retries 1
 	UNTIL=20 until_ok eval '[ "$(docker inspect -f "{{.State.Health.Status}}" "$C")" = unhealthy ]' || fail "$(i "$C" '{{json .State.Health}}')"

@@ -238,6 +238,34 @@ static void test_held(void **state)
 	close(free_sock);
 }
 
+/* Its death is told apart from an end, behind the bytes that had come. */
+static void test_killed(void **state)
+{
+	int p[2], q[2], s, ended, status;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(q, O_CLOEXEC), 0);
+	s = relayed(p[0], false);
+	ended = relayed(q[0], false);
+	assert_int_equal(send(s, "", 1, 0), 1);
+	assert_int_equal(send(ended, "", 1, 0), 1);
+	close(q[1]);
+	expect_end(ended);
+	assert_int_equal(write(p[1], "abc", 3), 3);
+	assert_true(becomes(s, POLLIN));
+	kill(relay_pid, SIGKILL);
+	assert_int_equal(waitpid(relay_pid, &status, 0), relay_pid);
+	expect(s, "abc");
+	assert_int_equal(read(s, &c, 1), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(s);
+	close(ended);
+	close(p[1]);
+	close(control);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +274,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_input_given_up, begin, end),
 		cmocka_unit_test_setup_teardown(test_drain, begin, end),
 		cmocka_unit_test_setup_teardown(test_held, begin, end),
+		cmocka_unit_test_setup(test_killed, begin),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
