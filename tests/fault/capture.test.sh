@@ -43,20 +43,22 @@ if unshare -m true 2>/dev/null; then
 		build/release/fault/capture_kill --kills 60 --mode mixed --mb 1 --dir "$dir/z" --keep \
 			build/release/bin/logsvc build/release/fault/fake_zoneadmd 2> >(grep -v "log not written" >&2)' ||
 		{ echo "not ok: full disk"; fails=$((fails + 1)); }
-	# one that stays full for long: every line is there once, or counted once; with room before the end, and after it
+	# one that stays full for long: every line is there once, or counted once; with room soon after the first is dropped, and later
 	while read -r room options; do
 		export room options
 		unshare -m bash -c 'mount -t tmpfs -o size=900m none "$dir" && mkdir -p "$dir/z/run" && mount -t tmpfs none "$dir/z/run" &&
-			head -c 942400000 /dev/zero >"$dir/ballast" && { (sleep "$room"; rm "$dir/ballast") & } &&
+			head -c 942400000 /dev/zero >"$dir/ballast" && { (begun=$SECONDS
+				until grep -qs "for too long" "$dir/z/run/err" || [ $((SECONDS - begun)) -gt 20 ]; do sleep 0.02; done
+				sleep "$room"; rm "$dir/ballast") & } &&
 			build/asan/fault/capture_kill $options --mode mixed --gaps --dir "$dir/z" --keep build/asan/bin/logsvc \
-				build/asan/fault/fake_zoneadmd 2> >(grep -v "log not written" >&2)' ||
+				build/asan/fault/fake_zoneadmd 2> >(tee "$dir/z/run/err" | grep -v "log not written" >&2)' ||
 			{ echo "not ok: disk full for long, $room $options"; fails=$((fails + 1)); }
 	done <<-'E'
-		0.8 --kills 40 --max-ms 60
-		3 --kills 40 --max-ms 60
-		0.8 --kills 2 --failpoint gap.counted=2*kill
-		0.8 --kills 2 --failpoint gap.written=kill
-		0.8 --kills 1 --failpoint gap.told=kill
+		0.1 --kills 40 --max-ms 60
+		2.5 --kills 40 --max-ms 60
+		0.3 --kills 2 --failpoint gap.counted=2*kill
+		0.3 --kills 2 --failpoint gap.written=kill
+		0.3 --kills 1 --failpoint gap.told=kill
 	E
 	rmdir "$dir"
 fi
