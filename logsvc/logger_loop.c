@@ -8,6 +8,8 @@
  *	- the peer's kernel has acknowledged the bytes, and SETTLE_NS later the connection was still whole, or
  *	  SETTLE_READ_NS later the peer closed in order, which it only does when all has been read;
  *	- the window says that its program has read them (net_unread);
+ * and of datagrams: they go to a host that answers for its address (sink_arrives), and nobody refused them for SETTLE_GRAM_NS, or
+ * SETTLE_FAR_NS where a router is between.
  * A zone's end changes nothing in this: its network stays for as long (apiserver's network_linger.c).
  * When a connection breaks, reading starts again at the cursor. When it was reset, what lay in the peer's receive
  * queue died with it: then reading starts as far before the cursor as that queue may have been full
@@ -40,6 +42,7 @@
 #define SETTLE_NS	(3000 * MS) /* a sink may be slow to read */
 #define SETTLE_READ_NS	(1500 * MS) /* it has read: to do something with it */
 #define SETTLE_GRAM_NS	(500 * MS)  /* nobody refused it */
+#define SETTLE_FAR_NS	(4000 * MS) /* nor did a router, which asks three times, a second each, for a host that is not there */
 #define RESOLVE_NS	(60000 * MS)
 #define LOOK_NS		(1000 * MS)
 #define IDLE_NS		(5000 * MS) /* a sink that closes is noticed then, or with the next line */
@@ -159,7 +162,9 @@ static int64_t look_behind(struct state *st)
 
 static int64_t settle_ns(const struct state *st)
 {
-	return sink_is_gram(st->l->sink) ? SETTLE_GRAM_NS : SETTLE_NS;
+	if (!sink_is_gram(st->l->sink))
+		return SETTLE_NS;
+	return sink_is_far(st->l->sink) ? SETTLE_FAR_NS : SETTLE_GRAM_NS;
 }
 
 static unsigned pending(const struct state *st)
@@ -184,11 +189,14 @@ static void take(struct state *st, int64_t got, int64_t until_ns)
 static int take_accepted(struct state *st)
 {
 	int64_t got;
+	int rc;
 
 	if (!pending(st))
 		return 0;
 	if ((got = sink_accepted(st->l->sink)) < 0)
 		return (int)got;
+	if ((rc = sink_arrives(st->l->sink)) <= 0)
+		return rc;
 	take(st, got, st->l->sink->want_ack ? INT64_MAX : mono_ns() - settle_ns(st));
 	return 0;
 }
@@ -333,6 +341,8 @@ static void connect_sink(struct state *st)
 		back_off(st);
 		return;
 	}
+	if (st->errors)
+		sink_doubt(st->l->sink);
 	st->connected = true;
 	st->resolved_ns = mono_ns();
 	marks_reset(&st->marks, &st->cursor);
@@ -472,10 +482,12 @@ static void look_up(struct state *st)
 /* Nothing can be sent now: looks after the connection. 1: all is done, 0, -errno. */
 static int rest(struct state *st, uint32_t seen, bool running, struct err *err)
 {
+	int64_t got;
+
 	if (on_idle(st, seen, running))
 		return 1;
 	wait_for_more(st, seen);
-	return sink_accepted(st->l->sink) < 0 ? broken(st, -EPIPE, err) : 0;
+	return (got = sink_accepted(st->l->sink)) < 0 ? broken(st, (int)got, err) : 0;
 }
 
 static int step(struct state *st, struct err *err)

@@ -8,8 +8,8 @@
  *	otlp	HTTP requests, each with its answer (logger_otlp.c)
  *
  * What "the sink has it" means: an ack where the protocol has one; for a stream the peer's kernel has
- * acknowledged the bytes, its window says that they have been read, and the connection is still whole; a datagram is sent, and
- * no refusal came.
+ * acknowledged the bytes, its window says that they have been read, and the connection is still whole; a datagram is sent to
+ * a host that answers for its address, and no refusal came.
  *
  * To extend: a driver is a case in sink_init, sink_add and sink_flush.
  */
@@ -314,6 +314,22 @@ int64_t sink_accepted(struct sink *s)
 	s->acked = unacked >= s->written ? 0 : s->written - unacked;
 	unread = net_is_still(s->conn) ? 0 : net_unread(s->conn);
 	return unread >= s->acked ? 0 : (int64_t)(s->acked - unread);
+}
+
+int sink_arrives(struct sink *s)
+{
+	return s->conn ? net_arrives(s->conn) : 1;
+}
+
+void sink_doubt(struct sink *s)
+{
+	if (s->conn)
+		net_doubt(s->conn);
+}
+
+bool sink_is_far(const struct sink *s)
+{
+	return s->conn && net_is_far(s->conn);
 }
 
 int64_t sink_certain(struct sink *s)

@@ -70,6 +70,10 @@ bool sink_full(const struct sink *s);
 int sink_flush(struct sink *s, struct err *err);
 /* Bytes of written that the sink has; -errno: the connection is broken. */
 int64_t sink_accepted(struct sink *s);
+/* Of datagrams, as net_arrives, net_doubt and net_is_far have it. */
+int sink_arrives(struct sink *s);
+void sink_doubt(struct sink *s);
+bool sink_is_far(const struct sink *s);
 /* Of a broken connection: bytes of written that cannot have been lost in the peer's receive queue. */
 int64_t sink_certain(struct sink *s);
 /* No more is sent over this connection: true when the sink says, by closing it, that it has read all. */

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "sink_neigh.h"
 #include "sink_pace.h"
 #include "str.h"
 
@@ -41,6 +42,7 @@ struct net_conn {
 	uint32_t wnd, wnd_max; /* the peer's window when last looked, and the largest */
 	int64_t wnd_ns;	       /* when it changed */
 	struct pace pace;      /* of udp */
+	struct neigh neigh;    /* of udp */
 };
 #define WND_FIRST (128 * 1024) /* a larger window is of a queue that has been enlarged */
 #define STILL_NS  10000000000LL /* a window that has not changed for so long tells nothing more ... */
@@ -178,6 +180,7 @@ static int connect_inet(struct net_conn *c, const struct net_addr *a, int64_t de
 		setsockopt(c->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));
 		setsockopt(c->fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof(one));
 		pace_open(&c->pace, c->fd);
+		neigh_open(&c->neigh, c->fd);
 	} else {
 		setsockopt(c->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -307,7 +310,7 @@ int net_connect(struct net_conn **out, const struct net_addr *a, const struct ne
 	int rc;
 
 	c->kind = a->kind;
-	c->fd = c->pace.diag_fd = -1;
+	c->fd = c->pace.diag_fd = c->neigh.fd = -1;
 	c->since_ns = mono_ns();
 	if (a->kind == NET_UNIX || a->kind == NET_UNIXGRAM)
 		rc = connect_unix(c, a, deadline, err);
@@ -335,6 +338,7 @@ void net_close(struct net_conn *c)
 	SSL_CTX_free(c->ctx);
 	ERR_clear_error();
 	pace_close(&c->pace);
+	neigh_close(&c->neigh);
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c);
@@ -383,6 +387,14 @@ int net_write(struct net_conn *c, const void *p, size_t len, int timeout_ms)
 	return 0;
 }
 
+/* How many of the n datagrams that end at ends[i] may be sent now. */
+static int wait_udp(struct net_conn *c, const size_t *ends, size_t n, int timeout_ms)
+{
+	int rc = neigh_wait(&c->neigh, n, timeout_ms);
+
+	return rc < 0 ? rc : pace_wait(&c->pace, ends, (size_t)rc, timeout_ms);
+}
+
 int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const void *body, size_t body_len, int timeout_ms)
 {
 	int64_t deadline = mono_ns() + timeout_ms * 1000000LL;
@@ -391,7 +403,7 @@ int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const v
 	size_t len = head_len + body_len;
 	int rc;
 
-	if (c->kind == NET_UDP && (rc = pace_wait(&c->pace, &len, 1, timeout_ms)) < 0)
+	if (c->kind == NET_UDP && (rc = wait_udp(c, &len, 1, timeout_ms)) < 0)
 		return rc;
 	for (;;) {
 		if (sendmsg(c->fd, &mh, MSG_NOSIGNAL) >= 0)
@@ -414,7 +426,7 @@ int net_send_grams(struct net_conn *c, const char *p, const size_t *ends, size_t
 	int rc;
 
 	if (c->kind == NET_UDP) {
-		if ((rc = pace_wait(&c->pace, ends, n < 64 ? n : 64, timeout_ms)) < 0)
+		if ((rc = wait_udp(c, ends, n < 64 ? n : 64, timeout_ms)) < 0)
 			return rc;
 		n = (size_t)rc;
 	}
@@ -472,6 +484,21 @@ size_t net_unacked(struct net_conn *c)
 	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM || ioctl(c->fd, SIOCOUTQ, &n) < 0 || n < 0)
 		return 0;
 	return (size_t)n;
+}
+
+int net_arrives(struct net_conn *c)
+{
+	return c->kind == NET_UDP ? neigh_arrives(&c->neigh) : 1;
+}
+
+void net_doubt(struct net_conn *c)
+{
+	c->neigh.doubted = c->kind == NET_UDP;
+}
+
+bool net_is_far(const struct net_conn *c)
+{
+	return c->kind == NET_UDP && c->neigh.far;
 }
 
 size_t net_unread(struct net_conn *c)

@@ -38,13 +38,20 @@ void net_close(struct net_conn *c); /* TLS: with close_notify; NULL is fine */
 int net_write(struct net_conn *c, const void *p, size_t len, int timeout_ms);
 int net_send_gram(struct net_conn *c, const void *head, size_t head_len, const void *body, size_t body_len, int timeout_ms);
 /* Sends n datagrams that follow one another in p, ending at ends[i]. How many were sent; -errno when the first was not. Of udp no
- * more and no faster than the receiver can take (sink_pace.h). */
+ * more and no faster than the receiver can take (sink_pace.h), and one only while its host does not answer (sink_neigh.h). */
 int net_send_grams(struct net_conn *c, const char *p, const size_t *ends, size_t n, int timeout_ms);
 /* Bytes, 0 end, -EAGAIN nothing within the time. */
 ssize_t net_read(struct net_conn *c, void *p, size_t len, int timeout_ms);
 /* Bytes handed to the kernel that the peer has not acknowledged (SIOCOUTQ), so how far a resend would go; 0 for datagrams. For TLS
  * they are counted in records, more than the caller's bytes. */
 size_t net_unacked(struct net_conn *c);
+/* Of the datagrams that have been sent: 1 they go to a host that answers for its address, 0 that is not known yet, -EHOSTUNREACH they
+ * may be lost. */
+int net_arrives(struct net_conn *c);
+/* The last connection was refused: of udp the first datagram is given the time to be refused, before others follow. */
+void net_doubt(struct net_conn *c);
+/* A router is between: that the host is not there it tells only after it has asked for it. */
+bool net_is_far(const struct net_conn *c);
 /* Bytes that the peer's kernel may hold for its program, from the window that it announces; 0 for datagrams. Once the
  * kernel has enlarged its queue the window does not tell all: then a whole queue is added. */
 size_t net_unread(struct net_conn *c);

@@ -80,6 +80,25 @@ t_udp_slow() { # more at once than its receive buffer holds: what it has no room
 		busybox sh -c 'for i in $(seq 1 3000); do echo line-$i; done'
 	got "$T/out" line- 3000; in_order "$T/out" 3000; unsink
 }
+# Nobody answers for the sink's address yet: what the kernel holds for it, and drops when that is much, or after three seconds, is not sent.
+t_udp_absent_host() {
+	local x k n
+	x=$(head -c 900 /dev/zero | tr '\0' x)
+	out D network create --subnet 10.77.1.0/24 "n$C"
+	for k in "$C 5531 20 " "${C}b 5532 1500 $x"; do
+		# shellcheck disable=SC2086 # words
+		set -- $k; out D run -d --network "n$C" --name "$1" --log-driver syslog --log-opt "syslog-address=udp://10.77.1.9:$2" busybox \
+			sh -c "i=0; while [ \$i -lt $3 ]; do i=\$((i+1)); echo \"${4:-} line-\$i\"; done; sleep 100"
+	done
+	for k in "$C" "${C}b"; do until_ok told_unreached "$(uuid_of "$k")" || fail "$(tail -3 "$ROOT.t/apiserver.log")"; done
+	out D run -d --network "n$C" --ip 10.77.1.9 --name "${C}c" busybox sleep 100
+	for k in 5531 5532; do
+		nsenter -t "$(i "${C}c" '{{.State.Pid}}')" -n python3 "$top/tests/e2e/sink.py" udp $k "$T/$k" 10.77.1.9 & echo "$!" >>"$ROOT.t/sinks"
+	done
+	got "$T/5531" 'line-20\b' 1; got "$T/5532" 'line-1500\b' 1; in_order "$T/5531" 20; in_order "$T/5532" 1500
+	D rm -f "$C" "${C}b" "${C}c" >/dev/null; out D network rm "n$C"
+}
+told_unreached() { grep "sink not reached.*$1" "$ROOT.t/apiserver.log"; }
 t_gelf() {
 	sink gelf 5521 "$T/out"
 	out D run --network host --name "$C" --log-driver gelf --log-opt gelf-address=udp://127.0.0.1:5521 busybox \
@@ -192,6 +211,7 @@ check "octet framing" t_framing
 check "a sink that only the zone can reach" t_inside_the_network
 check "syslog: down, then up" t_down_then_up syslog "--log-opt syslog-address=tcp://127.0.0.1:5517" tcp 5517
 check "syslog udp: a slow receiver" t_udp_slow
+check "syslog udp: a host that is not there yet" t_udp_absent_host
 check "syslog udp: down, then up" t_down_then_up syslog "--log-opt syslog-address=udp://127.0.0.1:5525" udp 5525
 check "syslog: logger and logsvc killed" t_kill syslog "--log-opt syslog-address=tcp://127.0.0.1:5519" tcp 5519
 check "a sink that dies" t_sink_dies
