@@ -254,31 +254,6 @@ static void on_turn(struct container *ct, void *arg, bool cancelled)
 	connect_op_free(op);
 }
 
-static int check_mode(const struct container *ct, const char *network, struct err *err)
-{
-	const char *mode = jget_str(ct->host_config, "NetworkMode", "");
-
-	if (netmode_is_container(mode))
-		return err_kind(err, ERR_BAD_PARAM,
-				"container sharing network namespace with another container or "
-				"host cannot be "
-				"connected to any other network");
-	if (str_eq(mode, "host"))
-		return err_kind(err, ERR_BAD_PARAM,
-				"container sharing network namespace with another container or "
-				"host cannot be connected to any other network");
-	if (str_eq(network, "host"))
-		return err_kind(err, ERR_BAD_PARAM,
-				"cannot connect container to host network - container must be "
-				"created in host network mode");
-	if (str_eq(network, "none") || (str_eq(mode, "none") && ct->n_endpoints))
-		return err_kind(err, ERR_BAD_PARAM,
-				"container cannot be connected to multiple networks with one of "
-				"the networks in "
-				"private (none) mode");
-	return 0;
-}
-
 /* The endpoint, from the request's EndpointConfig. */
 static int make_endpoint(struct connect_op *op, const struct container *ct, const char *network,
 			 const json_t *body, struct err *err)
@@ -294,7 +269,7 @@ static int make_endpoint(struct connect_op *op, const struct container *ct, cons
 	host = json_pack("{s:s}", "NetworkMode", network);
 	if (!networking || !host)
 		return err_kind(err, ERR_BAD_PARAM, "invalid endpoint settings");
-	if ((rc = endpoints_check(networking, err)) < 0)
+	if ((rc = endpoint_check(network, json_object_get(jget_obj(networking, "EndpointsConfig"), network), err)) < 0)
 		return rc;
 	endpoints_make(ct->config, host, networking, &v, &n);
 	if (n == 1) {
@@ -323,7 +298,8 @@ static int begin(struct req *r, struct connect_op *op, struct err *err)
 	if ((rc = network_resolve(req_var(r, "name"), op->network_id, err)) < 0 ||
 	    (rc = network_name(op->network_id, &op->network, err)) < 0)
 		return rc;
-	if (op->connect && ((rc = check_mode(op->ct, op->network, err)) < 0 ||
+	if (op->connect && ((rc = netmode_check_join(jget_str(op->ct->host_config, "NetworkMode", ""),
+						   op->network, !op->ct->n_endpoints, err)) < 0 ||
 			    (rc = make_endpoint(op, op->ct, op->network, body, err)) < 0))
 		return rc;
 	if (!op->connect && str_eq(op->network, "host"))

@@ -14,7 +14,6 @@
 #include "apiserver/network.h"
 #include "err.h"
 
-void warn_add(char ***warnings, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool jhas(const json_t *o,
 	  const char *key); /* a list or object with members, or a string that is not empty */
 
@@ -30,6 +29,10 @@ int version_adapt(int api_version, json_t *config, json_t *host, json_t *network
 int netmode_check(const json_t *config, const json_t *host, struct err *err);
 bool netmode_is_container(const char *mode); /* container:<name|id> */
 bool netmode_is_user_defined(const char *mode);
+/* Whether a container of this mode can be in the network, too. alone: it is in none yet. */
+int netmode_check_join(const char *mode, const char *network, bool alone, struct err *err);
+/* Loop or worker. One object of EndpointsConfig, with the network's subnets where there is one of that name. */
+int endpoint_check(const char *network, const json_t *ep, struct err *err);
 int endpoints_check(const json_t *networking, struct err *err);
 /* From EndpointsConfig, or the one network of NetworkMode. */
 void endpoints_make(const json_t *config, const json_t *host, const json_t *networking,

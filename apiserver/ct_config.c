@@ -37,17 +37,6 @@ static int bad(struct err *err, const char *text)
 	return err_kind(err, ERR_BAD_PARAM, "%s", text);
 }
 
-void warn_add(char ***warnings, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	strv_add(warnings, text);
-}
-
 bool jhas(const json_t *o, const char *key)
 {
 	const json_t *v = json_object_get(o, key);

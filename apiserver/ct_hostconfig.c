@@ -242,7 +242,7 @@ int hostconfig_check(json_t *host, char ***warnings, struct err *err)
 	    (rc = check_runtime(host, err)) < 0)
 		return rc;
 	if (strcmp(jget_str(host, "NetworkMode", ""), "host") == 0 && jhas(host, "PortBindings"))
-		warn_add(warnings, "Published ports are discarded when using host network mode");
+		strv_addf(warnings, "Published ports are discarded when using host network mode");
 	return 0;
 }
 

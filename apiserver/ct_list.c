@@ -17,6 +17,7 @@
 #include "apiserver/ct_net_json.h"
 #include "apiserver/ct_ports.h"
 #include "apiserver/ct_status.h"
+#include "apiserver/go_number.h"
 #include "apiserver/go_regex.h"
 #include "apiserver/image_store.h"
 #include "cleanup.h"
@@ -132,6 +133,9 @@ static int check_ports(const struct pick *p, const char *key, struct err *err)
 		if (strchr(text, ':'))
 			return err_kind(err, ERR_BAD_PARAM,
 					"filter for '%s' should not contain ':': %s", key, text);
+		if (port_spec_parse(text, &first, &last, proto) < 0 && !text[strcspn(text, "-/")])
+			return err_wrap(err, go_err_int("ParseUint", text, err), "error while looking up for %s %s", key,
+					text);
 		if (port_spec_parse(text, &first, &last, proto) < 0)
 			return err_kind(err, ERR_BAD_PARAM,
 					"error while looking up for %s %s: invalid port range", key,

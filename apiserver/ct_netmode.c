@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "apiserver/ct_check.h"
-#include "buf.h"
 #include "cleanup.h"
 #include "endpoint_opts.h"
+#include "faults.h"
 #include "jget.h"
 #include "str.h"
 
@@ -79,6 +79,20 @@ int netmode_check(const json_t *config, const json_t *host, struct err *err)
 	return 0;
 }
 
+int netmode_check_join(const char *mode, const char *network, bool alone, struct err *err)
+{
+	if (netmode_is_container(mode) || str_eq(mode, "host"))
+		return bad(err, "container sharing network namespace with another container or host cannot be "
+				"connected to any other network");
+	if (str_eq(network, "host"))
+		return bad(err, "cannot connect container to host network - container must be created in host "
+				"network mode");
+	if (str_eq(network, "none") || (str_eq(mode, "none") && !alone))
+		return bad(err, "container cannot be connected to multiple networks with one of the networks in "
+				"private (none) mode");
+	return 0;
+}
+
 /* ---- endpoints ------------------------------------------------------------------------------- */
 
 static bool is_mac(const char *s)
@@ -100,7 +114,7 @@ static bool is_ip(int family, const char *s)
 	       !IN6_IS_ADDR_V4MAPPED(&addr);
 }
 
-static void link_local_faults(const json_t *ipam, struct buf *b)
+static void link_local_faults(const json_t *ipam, char ***faults)
 {
 	json_t *item;
 	size_t i;
@@ -109,54 +123,51 @@ static void link_local_faults(const json_t *ipam, struct buf *b)
 		const char *s = json_string_value(item);
 
 		if (!is_ip(AF_INET, s) && !is_ip(AF_INET6, s))
-			buf_printf(b, "\ninvalid link-local IP address: %.100s", s);
+			strv_addf(faults, "invalid link-local IP address: %.100s", s);
 	}
 	if (i > ENDPOINT_LINK_LOCALS_MAX)
-		buf_printf(b, "\ninvalid LinkLocalIPs: more than %d", ENDPOINT_LINK_LOCALS_MAX);
+		strv_addf(faults, "invalid LinkLocalIPs: more than %d", ENDPOINT_LINK_LOCALS_MAX);
 }
 
-/* Appends a line for each thing that is wrong, begun by a newline. */
-static void endpoint_faults(const char *network, const json_t *ep, struct buf *b)
+int endpoint_check(const char *network, const json_t *ep, struct err *err)
 {
+	const char *mac = jget_str(ep, "MacAddress", "");
 	const json_t *ipam = jget_obj(ep, "IPAMConfig");
 	const char *ip = jget_str(ipam, "IPv4Address", "");
 	const char *ip6 = jget_str(ipam, "IPv6Address", "");
+	cleanup_strv char **faults = NULL;
 
+	if (mac[0] && !is_mac(mac))
+		return err_kind(err, ERR_BAD_PARAM, "invalid MAC address %.100s", mac);
 	if ((ip[0] || ip6[0]) && !netmode_is_user_defined(network))
-		buf_addstr(b, "\nuser specified IP address is supported on user defined networks only");
+		strv_add(&faults, "user specified IP address is supported on user defined networks only");
 	if (jhas(ep, "Aliases") && !netmode_is_user_defined(network))
-		buf_addstr(b, "\nnetwork-scoped alias is supported only for containers in user defined "
-			      "networks");
+		strv_add(&faults, "network-scoped alias is supported only for containers in user defined networks");
 	if (ip[0] && !is_ip(AF_INET, ip))
-		buf_printf(b, "\ninvalid IPv4 address: %.100s", ip);
+		strv_addf(&faults, "invalid IPv4 address: %.100s", ip);
 	if (ip6[0] && !is_ip(AF_INET6, ip6))
-		buf_printf(b, "\ninvalid IPv6 address: %.100s", ip6);
-	link_local_faults(ipam, b);
-	endpoint_opts_faults(jget_obj(ep, "DriverOpts"), b);
+		strv_addf(&faults, "invalid IPv6 address: %.100s", ip6);
+	link_local_faults(ipam, &faults);
+	network_address_faults(network, ip, ip6, &faults);
+	endpoint_opts_faults(jget_obj(ep, "DriverOpts"), &faults);
+	return faults_err(faults, "invalid endpoint settings:", err);
 }
 
 int endpoints_check(const json_t *networking, struct err *err)
 {
-	cleanup_buf struct buf faults = BUF_INIT;
-	const char *network, *mac;
+	cleanup_strv char **faults = NULL;
+	const char *network;
 	json_t *ep;
 
 	json_object_foreach (jget_obj(networking, "EndpointsConfig"), network, ep) {
+		struct err one = { 0 };
+
 		if (json_is_null(ep))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid config for network %s: EndpointsConfig is nil",
-					network);
-		mac = jget_str(ep, "MacAddress", "");
-		if (mac[0] && !is_mac(mac))
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid config for network %s: invalid MAC address %.100s", network, mac);
-		endpoint_faults(network, ep, &faults);
-		if (faults.len)
-			return err_kind(err, ERR_BAD_PARAM,
-					"invalid config for network %s: invalid endpoint settings:%s", network,
-					buf_str(&faults));
+			strv_addf(&faults, "invalid config for network %.100s: EndpointsConfig is nil", network);
+		else if (endpoint_check(network, ep, &one) < 0)
+			strv_addf(&faults, "invalid config for network %.100s: %s", network, one.msg);
 	}
-	return 0;
+	return faults_err(faults, NULL, err);
 }
 
 static char *str_or_null(const json_t *o, const char *key)

@@ -112,7 +112,7 @@ static void discard(json_t *host, char ***warnings)
 			asked = reset(host, rows[i].keys[k]) || asked;
 		if (!asked)
 			continue;
-		warn_add(warnings,
+		strv_addf(warnings,
 			 "Your kernel does not support %s or the cgroup is not mounted. %s "
 			 "discarded.",
 			 rows[i].warning, rows[i].what);
@@ -127,7 +127,7 @@ static int check_swap(json_t *host, bool update, char ***warnings, struct err *e
 	int64_t swap = num(host, "MemorySwap");
 
 	if (memory > 0 && swap != -1 && engine && !engine->swap_limit) {
-		warn_add(warnings, "Your kernel does not support swap limit capabilities or the "
+		strv_addf(warnings, "Your kernel does not support swap limit capabilities or the "
 				   "cgroup is not mounted. "
 				   "Memory limited without swap.");
 		set_num(host, "MemorySwap", swap = -1);
@@ -156,7 +156,7 @@ static int check_memory(json_t *host, bool update, char ***warnings, struct err 
 	if ((rc = check_swap(host, update, warnings, err)) < 0)
 		return rc;
 	if (is_set(host, "MemorySwappiness") && !host_cgroups()->swappiness) {
-		warn_add(warnings, "Your kernel does not support memory swappiness capabilities or "
+		strv_addf(warnings, "Your kernel does not support memory swappiness capabilities or "
 				   "the cgroup is not mounted. "
 				   "Memory swappiness discarded.");
 		json_object_set_new(host, "MemorySwappiness", json_null());
@@ -172,13 +172,13 @@ static int check_memory(json_t *host, bool update, char ***warnings, struct err 
 		return bad(err, "Minimum memory limit can not be less than memory reservation "
 				"limit, see usage");
 	if (num(host, "KernelMemory") != 0) {
-		warn_add(warnings, "Your kernel does not support kernel memory limit capabilities "
+		strv_addf(warnings, "Your kernel does not support kernel memory limit capabilities "
 				   "or the cgroup is not mounted. "
 				   "Limitation discarded.");
 		json_object_del(host, "KernelMemory");
 	}
 	if (num(host, "KernelMemoryTCP") != 0) {
-		warn_add(warnings, "Your kernel does not support kernel memory TCP limit "
+		strv_addf(warnings, "Your kernel does not support kernel memory TCP limit "
 				   "capabilities or the cgroup is not "
 				   "mounted. Limitation discarded.");
 		json_object_del(host, "KernelMemoryTCP");
@@ -192,11 +192,11 @@ static void check_oom(json_t *host, char ***warnings)
 
 	if (!host_cgroups()->oom_control) {
 		if (disable)
-			warn_add(warnings, "Your kernel does not support OomKillDisable. "
+			strv_addf(warnings, "Your kernel does not support OomKillDisable. "
 					   "OomKillDisable discarded.");
 		json_object_set_new(host, "OomKillDisable", json_null());
 	} else if (disable && num(host, "Memory") == 0) {
-		warn_add(warnings, "OOM killer is disabled for the container, but no memory limit "
+		strv_addf(warnings, "OOM killer is disabled for the container, but no memory limit "
 				   "is set, this can result in the "
 				   "system running out of resources.");
 	}
@@ -235,7 +235,7 @@ static int check_cpu(json_t *host, char ***warnings, struct err *err)
 	if (num(host, "CpuRealtimePeriod") != 0 || num(host, "CpuRealtimeRuntime") != 0)
 		return bad(err, "kernel does not support CPU real-time scheduler");
 	if (num(host, "CpuPercent") > 0) {
-		warn_add(warnings, "linux does not support CPU percent. Percent discarded.");
+		strv_addf(warnings, "linux does not support CPU percent. Percent discarded.");
 		set_num(host, "CpuPercent", 0);
 	}
 	if (num(host, "CpuCount") != 0)

@@ -130,7 +130,7 @@ static int mac_adapt(int v, json_t *config, const json_t *host, json_t *networki
 		set_str(ep, "MacAddress", mac);
 	}
 	if (v >= 144) {
-		warn_add(warnings, "The container-wide MacAddress field is now deprecated. It "
+		strv_addf(warnings, "The container-wide MacAddress field is now deprecated. It "
 				   "should be specified in "
 				   "EndpointsConfig instead.");
 		json_object_del(config, "MacAddress");
@@ -228,7 +228,7 @@ static void volume_driver_adapt(int v, const json_t *host, char ***warnings)
 		if (strcmp(jget_str(m, "Type", ""), "volume") != 0 ||
 		    !is_empty_str(jget_obj(jget_obj(m, "VolumeOptions"), "DriverConfig"), "Name"))
 			continue;
-		warn_add(warnings, "WARNING: the container-wide volume-driver configuration is "
+		strv_addf(warnings, "WARNING: the container-wide volume-driver configuration is "
 				   "ignored for volumes specified via "
 				   "'mount'. Use '--mount type=volume,volume-driver=...' instead");
 		return;

@@ -41,25 +41,25 @@ static char **sysctl_parts(const char *name)
 	return NULL;
 }
 
-void endpoint_opts_faults(const json_t *driver_opts, struct buf *faults)
+void endpoint_opts_faults(const json_t *driver_opts, char ***faults)
 {
 	const char *ifname = jget_str(driver_opts, OPT_IFNAME, "");
 	cleanup_strv char **all = strv_split(jget_str(driver_opts, OPT_SYSCTLS, ""), ',');
 
 	if (*ifname && (strlen(ifname) > 15 || ifname[strspn(ifname, WORD_CHARS ".")] || str_eq(ifname, ".") ||
 			str_eq(ifname, "..") || str_eq(ifname, "lo")))
-		buf_printf(faults, "\ninvalid interface name '%.100s'", ifname);
+		strv_addf(faults, "invalid interface name '%.100s'", ifname);
 	for (char **s = all; *s; s++) {
 		cleanup_free char *name = xstrndup(*s, strcspn(*s, "="));
 		cleanup_strv char **parts = **s ? sysctl_parts(name) : NULL;
 
 		if (**s && !parts)
-			buf_printf(faults,
-				   "\nunrecognised network interface sysctl '%.200s'; represent 'net.X.Y.ethN.Z=V' as "
-				   "'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'",
-				   *s);
+			strv_addf(faults,
+				  "unrecognised network interface sysctl '%.200s'; represent 'net.X.Y.ethN.Z=V' as "
+				  "'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'",
+				  *s);
 		else if (**s && !strchr(*s, '='))
-			buf_printf(faults, "\nexpected sysctl '%.200s' to have format name=value", *s);
+			strv_addf(faults, "expected sysctl '%.200s' to have format name=value", *s);
 	}
 }
 

@@ -9,12 +9,11 @@
 
 #include <jansson.h>
 
-#include "buf.h"
 #include "err.h"
 #include "network.h"
 
-/* Pure. Appends a line for each thing that is wrong, begun by a newline. */
-void endpoint_opts_faults(const json_t *driver_opts, struct buf *faults);
+/* Pure. Adds what is wrong to the vector faults (faults.h). */
+void endpoint_opts_faults(const json_t *driver_opts, char ***faults);
 /* The name that was asked for, or NULL. Borrowed. */
 const char *endpoint_ifname(const struct endpoint *ep);
 /* Pure. The name of spec's i-th interface: what was asked for, else the first ethN that no other one has. */

@@ -68,6 +68,10 @@ void network_fini(bool last);
  * found". */
 int network_resolve(const char *ref, char id[65], struct err *err);
 
+/* Adds to the vector faults (faults.h) what is wrong with the fixed addresses ("" or NULL: none) in the network of that
+ * name or id, which may not be there. */
+void network_address_faults(const char *ref, const char *ip, const char *ip6, char ***faults);
+
 /* Worker. Gives ep an address (want_ip or next free one), makes the veth pair with its peer in
  * netns_fd, named ifname (eth0, eth1 ...), with address, route and MAC; sets the published ports in
  * the one nftables table (picks free host ports, holds each by a listening socket so that others

@@ -19,6 +19,7 @@
 #include "cleanup.h"
 #include "conntrack.h"
 #include "endpoint_opts.h"
+#include "faults.h"
 #include "netlink.h"
 #include "network_linger.h"
 #include "network_private.h"
@@ -63,31 +64,44 @@ static void mac_from_ip(uint32_t ip, uint8_t mac[6])
 		mac[2 + i] = (uint8_t)(ip >> (24 - 8 * i));
 }
 
-static int check_fixed_address(const struct net *n, bool user_subnet, struct err *err)
+/* The caller holds net_lock. Whether the subnets are the user's, and have the addresses. */
+static void address_faults(const struct net *n, const char *ip, const char *ip6, char ***faults)
 {
+	static const char not_chosen[] = "user specified IP address is supported only when connecting to networks "
+					 "with user configured subnets";
+	static const char outside[] = "no configured subnet or ip-range contain the IP address %.100s";
+	struct in6_addr want6;
+	uint32_t want;
+
 	if (n->builtin)
-		return err_kind(err, ERR_BAD_PARAM,
-				"user specified IP address is supported on user defined networks "
-				"only");
-	if (!user_subnet)
-		return err_kind(err, ERR_BAD_PARAM,
-				"user specified IP address is supported only when connecting to "
-				"networks with user configured subnets");
-	return 0;
+		return;
+	if (!str_empty(ip) && !n->user_subnet)
+		strv_add(faults, not_chosen);
+	else if (!str_empty(ip) && (ip4_parse(ip, &want) < 0 || !ip4_contains(&n->subnet, want)))
+		strv_addf(faults, outside, ip);
+	if (!str_empty(ip6) && !n->user_subnet6)
+		strv_add(faults, not_chosen);
+	else if (!str_empty(ip6) && (ip6_parse(ip6, &want6) < 0 || !ip6_contains(&n->subnet6, &want6)))
+		strv_addf(faults, outside, ip6);
+}
+
+void network_address_faults(const char *ref, const char *ip, const char *ip6, char ***faults)
+{
+	struct err ignored = { 0 };
+	struct net *n;
+
+	pthread_mutex_lock(&net_lock);
+	if (net_find(ref, &n, &ignored) >= 0)
+		address_faults(n, ip, ip6, faults);
+	pthread_mutex_unlock(&net_lock);
 }
 
 static int choose_ip4(struct net *n, const struct endpoint *ep, struct plan *p, struct err *err)
 {
 	uint32_t want = 0;
-	int rc;
 
-	if (!str_empty(ep->want_ip)) {
-		if ((rc = check_fixed_address(n, n->user_subnet, err)) < 0)
-			return rc;
-		if (ip4_parse(ep->want_ip, &want) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid IPv4 address: %s",
-					ep->want_ip);
-	}
+	if (!str_empty(ep->want_ip) && ip4_parse(ep->want_ip, &want) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid IPv4 address: %s", ep->want_ip);
 	return ipam_alloc(&n->ipam, want, &p->ip, err);
 }
 
@@ -97,13 +111,8 @@ static int choose_ip6(struct net *n, const struct endpoint *ep, struct plan *p, 
 	struct in6_addr want;
 	int rc;
 
-	if (fixed) {
-		if ((rc = check_fixed_address(n, n->user_subnet6, err)) < 0)
-			return rc;
-		if (ip6_parse(ep->want_ip6, &want) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "invalid IPv6 address: %s",
-					ep->want_ip6);
-	}
+	if (fixed && ip6_parse(ep->want_ip6, &want) < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid IPv6 address: %s", ep->want_ip6);
 	if (!n->subnet6.prefix)
 		return 0;
 	if ((rc = ipam6_alloc(&n->ipam6, fixed ? &want : NULL, &p->ip6, err)) < 0)
@@ -116,8 +125,12 @@ static int choose_ip6(struct net *n, const struct endpoint *ep, struct plan *p, 
 
 static int choose_addresses(struct net *n, struct endpoint *ep, struct plan *p, struct err *err)
 {
+	cleanup_strv char **faults = NULL; /* the network may be another one since the container was created */
 	int rc;
 
+	address_faults(n, ep->want_ip, ep->want_ip6, &faults);
+	if ((rc = faults_err(faults, "invalid endpoint settings:", err)) < 0)
+		return rc;
 	if (!str_empty(ep->want_mac) && parse_mac(ep->want_mac, p->mac) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid MAC address: %s", ep->want_mac);
 	if ((rc = choose_ip4(n, ep, p, err)) < 0)
@@ -250,7 +263,7 @@ static int publish(struct endpoint *ep, const struct plan *p, const char *ct_nam
 					ep->network);
 	w = host_bindings(p, want, n, &n);
 	v = xcalloc(n, sizeof(*v));
-	rc = ports_take(ep->endpoint_id, w, n, v, err);
+	rc = ports_take(ep->endpoint_id, strchr(w->host_ip, ':') ? ep->ip6 : ep->ip, w, n, v, err);
 	if (rc < 0) {
 		free(v);
 		return err_wrap(

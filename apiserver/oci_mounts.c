@@ -102,8 +102,8 @@ static int subpath_source(const struct ct_mount *m, char **out, struct err *err)
 				"path concatenation escapes the base directory, base: %s, subpath: %s", m->source,
 				m->subpath);
 	if (fd < 0)
-		return err_kind(err, ERR_BAD_PARAM, "cannot access path %s/%s: %s", m->source,
-				m->subpath,
+		return err_kind(err, ERR_BAD_PARAM, "cannot access path %s/%s: lstat %s/%s: %s",
+				m->source, m->subpath, m->source, m->subpath,
 				fd == -ENOENT ? "no such file or directory" : strerror(-fd));
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);

@@ -22,6 +22,7 @@
 
 #include "apiserver/attach.h"
 #include "apiserver/child.h"
+#include "apiserver/ct_check.h"
 #include "apiserver/ct_config.h"
 #include "apiserver/ct_ops.h"
 #include "apiserver/endpoint_opts.h"
@@ -210,6 +211,23 @@ static void tell_linked(const struct start_job *sj)
 					 sj->linked[k].uuid, log_q(sj->linked[k].alias), log_q(err.msg));
 }
 
+/* One network; is_gw: the container's way out, where its ports are. */
+static int attach_one(struct ct_spec *spec, size_t index, int netns, bool is_gw, const struct port_binding *want,
+		      size_t n_want, struct err *err)
+{
+	struct endpoint *ep = &spec->endpoints[index];
+	char ifname[16];
+	int rc;
+
+	if (index > 0 && (rc = netmode_check_join(jget_str(spec->host_config, "NetworkMode", ""), ep->network, false,
+						  err)) < 0)
+		return rc;
+	endpoint_name_at(spec->endpoints, spec->n_endpoints, index, ifname);
+	endpoint_set_names(ep, spec->id, spec->name, jget_str(spec->config, "Hostname", ""));
+	return network_attach(ep, spec->id, spec->name, netns, ifname, is_gw, is_gw ? want : NULL, is_gw ? n_want : 0,
+			      err);
+}
+
 static int step_networks(struct undo *u, struct err *err)
 {
 	struct ct_spec *spec = u->spec;
@@ -226,15 +244,9 @@ static int step_networks(struct undo *u, struct err *err)
 	if (needs_netns(spec) && (rc = zone_conn_netns(u->conn, &netns, err)) < 0)
 		return rc;
 	for (; u->n_endpoints < spec->n_endpoints; u->n_endpoints++) {
-		struct endpoint *ep = &spec->endpoints[u->n_endpoints];
-		char ifname[16];
-		bool is_gw = u->n_endpoints == gw;
-
-		endpoint_name_at(spec->endpoints, spec->n_endpoints, u->n_endpoints, ifname);
-		endpoint_set_names(ep, spec->id, spec->name, jget_str(spec->config, "Hostname", ""));
-		if ((rc = network_attach(ep, spec->id, spec->name, netns, ifname, is_gw,
-					 is_gw ? want : NULL, is_gw ? n_want : 0, err)) < 0)
-			return rc;
+		rc = attach_one(spec, u->n_endpoints, netns, u->n_endpoints == gw, want, n_want, err);
+		if (rc < 0)
+			return err_wrap(err, rc, "failed to set up container networking");
 	}
 	if (failpoint("start.attached"))
 		return err_kind(err, ERR_SYSTEM, "failpoint start.attached");
@@ -420,8 +432,12 @@ static int find_joined(const struct container *ct, const char *key, const char *
 	*out = NULL;
 	if (!str_starts(mode, "container:"))
 		return 0;
-	if (!(other = container_find(ref, err)))
-		return err->code;
+	if (!(other = container_find(ref, err))) {
+		if (!net)
+			return err->code;
+		err->kind = ERR_SYSTEM; /* as moby: the container that is started is there */
+		return err_wrap(err, err->code, "joining network namespace of container");
+	}
 	if (other == ct)
 		return err_kind(err, ERR_SYSTEM, "cannot join own %s namespace", what);
 	if (!container_is_running(other))

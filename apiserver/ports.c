@@ -189,45 +189,66 @@ static void release_locked(const char *owner)
 	}
 }
 
+/* For whom ports are taken. */
+struct claim {
+	const char *owner;
+	const char *ct_ip; /* for messages */
+};
+
+/* "0.0.0.0:80", "[::]:80"; a port of 0 is none. */
+static const char *address_text(const char *ip, uint16_t port, char out[64])
+{
+	bool is6 = strchr(ip, ':');
+	char number[6] = "";
+
+	if (port)
+		snprintf(number, sizeof(number), "%u", port);
+	snprintf(out, 64, is6 ? "[%s]:%s" : "%s:%s", ip, number);
+	return out;
+}
+
+/* Go's words for these two, which people search for. */
+static const char *bind_error(int rc)
+{
+	return rc == -EADDRINUSE      ? "address already in use"
+	       : rc == -EADDRNOTAVAIL ? "cannot assign requested address"
+				      : strerror(-rc);
+}
+
 /* One port: 0, -EADDRINUSE (err says whose it is), or another failure. */
-static int take_port(const char *owner, const struct port_binding *want, uint16_t port,
+static int take_port(const struct claim *c, const struct port_binding *want, uint16_t port,
 		     struct err *err)
 {
-	bool is6 = strchr(want->host_ip, ':');
 	struct host_addr a;
-	char at[64];
+	char at[64], inside[64];
 	int rc, fd = -1;
 
 	if (addr_parse(want->host_ip, &a) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "invalid IP address: %s", want->host_ip);
-	snprintf(at, sizeof(at), is6 ? "[%s]:%u" : "%s:%u", want->host_ip, port);
 	if (find_taken(want->proto, &a, port)) {
-		err_kind(err, ERR_SYSTEM, "Bind for %s failed: port is already allocated", at);
+		err_kind(err, ERR_SYSTEM, "Bind for %s failed: port is already allocated",
+			 address_text(want->host_ip, port, at));
 		return err->code = -EADDRINUSE;
 	}
 	rc = hold_socket(want->proto, &a, port, &fd);
 	if (rc < 0) {
-		/* Go's words for these two, which people search for */
-		const char *why = rc == -EADDRINUSE	 ? "address already in use"
-				  : rc == -EADDRNOTAVAIL ? "cannot assign requested address"
-							 : strerror(-rc);
-
-		err_kind(err, ERR_SYSTEM, "failed to bind host port %s/%s: %s", at, want->proto,
-			 why);
+		err_kind(err, ERR_SYSTEM, "failed to bind host port for %s:%s/%s: %s",
+			 address_text(want->host_ip, want->host_port, at),
+			 address_text(c->ct_ip, want->ct_port, inside), want->proto, bind_error(rc));
 		return err->code = rc;
 	}
-	table_add(owner, want->proto, &a, port, fd);
+	table_add(c->owner, want->proto, &a, port, fd);
 	return 0;
 }
 
 /* The same port for n bindings: all or none. */
-static int take_port_for(const char *owner, const struct port_binding *want, size_t n,
+static int take_port_for(const struct claim *c, const struct port_binding *want, size_t n,
 			 uint16_t port, struct err *err)
 {
 	int rc;
 
 	for (size_t i = 0; i < n; i++) {
-		if ((rc = take_port(owner, &want[i], port, err)) >= 0)
+		if ((rc = take_port(c, &want[i], port, err)) >= 0)
 			continue;
 		while (i--)
 			table_drop_newest();
@@ -236,7 +257,7 @@ static int take_port_for(const char *owner, const struct port_binding *want, siz
 	return 0;
 }
 
-static int take_any(const char *owner, const struct port_binding *want, size_t n_want,
+static int take_any(const struct claim *c, const struct port_binding *want, size_t n_want,
 		    uint16_t *port, struct err *err)
 {
 	unsigned n = (unsigned)range_last - range_first + 1;
@@ -246,7 +267,7 @@ static int take_any(const char *owner, const struct port_binding *want, size_t n
 		int rc;
 
 		range_next = p == range_last ? range_first : (uint16_t)(p + 1);
-		rc = take_port_for(owner, want, n_want, p, err);
+		rc = take_port_for(c, want, n_want, p, err);
 		if (rc == -EADDRINUSE)
 			continue;
 		*port = p;
@@ -256,20 +277,22 @@ static int take_any(const char *owner, const struct port_binding *want, size_t n
 }
 
 /* n bindings that get one port: v[0], and its pairs. */
-static int take_group(const char *owner, struct port_binding *v, size_t n, struct err *err)
+static int take_group(const struct claim *c, struct port_binding *v, size_t n, struct err *err)
 {
 	uint16_t last = v->host_port_end > v->host_port ? v->host_port_end : v->host_port;
 	uint16_t port = v->host_port;
 	int rc;
 
 	if (!port) {
-		rc = take_any(owner, v, n, &port, err);
+		rc = take_any(c, v, n, &port, err);
 	} else {
 		for (rc = -EADDRINUSE; rc == -EADDRINUSE; port++) {
-			rc = take_port_for(owner, v, n, port, err);
+			rc = take_port_for(c, v, n, port, err);
 			if (rc != -EADDRINUSE || port == last)
 				break;
 		}
+		if (rc == -EADDRINUSE && v->host_port != last)
+			return err_kind(err, ERR_SYSTEM, "all ports are allocated");
 	}
 	if (rc < 0)
 		return rc;
@@ -278,9 +301,10 @@ static int take_group(const char *owner, struct port_binding *v, size_t n, struc
 	return 0;
 }
 
-int ports_take(const char *owner, const struct port_binding *want, size_t n,
+int ports_take(const char *owner, const char *ct_ip, const struct port_binding *want, size_t n,
 	       struct port_binding *out, struct err *err)
 {
+	const struct claim c = { owner, ct_ip };
 	size_t n_group;
 	int rc = 0;
 
@@ -297,7 +321,7 @@ int ports_take(const char *owner, const struct port_binding *want, size_t n,
 			for (n_group = 1; i + n_group < n && want[i + n_group].pair;)
 				n_group++;
 			if ((want[i].host_port == 0) == any)
-				rc = take_group(owner, &out[i], n_group, err);
+				rc = take_group(&c, &out[i], n_group, err);
 		}
 	}
 	if (rc < 0)

@@ -189,7 +189,8 @@ static int find_user(const struct text *passwd, const char *arg, struct user *u,
 	return 0;
 }
 
-static int find_group(const struct text *group, const char *arg, int64_t *out, struct err *err)
+/* unable: the word as Docker writes it, which differs for additional groups. */
+static int find_group(const struct text *group, const char *arg, const char *unable, int64_t *out, struct err *err)
 {
 	const char *pos = group->p;
 	struct span f[N_FIELDS];
@@ -204,7 +205,7 @@ static int find_group(const struct text *group, const char *arg, int64_t *out, s
 	}
 	if (!number)
 		return err_kind(err, ERR_SYSTEM,
-				"unable to find group %s: no matching entries in group file", arg);
+				"%s to find group %s: no matching entries in group file", unable, arg);
 	if (want < 0 || want > ID_MAX)
 		return id_range(err);
 	*out = want;
@@ -246,7 +247,7 @@ int user_resolve(const char *spec, char *const *group_add, const char *passwd_pa
 	if ((rc = find_user(&passwd, user_arg, out, name, err)) < 0)
 		return rc;
 	if (*group_arg) {
-		if ((rc = find_group(&group, group_arg, &gid, err)) < 0)
+		if ((rc = find_group(&group, group_arg, "unable", &gid, err)) < 0)
 			return rc;
 		out->gid = (uint32_t)gid;
 	}
@@ -254,7 +255,7 @@ int user_resolve(const char *spec, char *const *group_add, const char *passwd_pa
 	if (!*group_arg && *name && (rc = user_groups(&group, name, out, err)) < 0)
 		return rc;
 	for (; group_add && *group_add; group_add++) {
-		if ((rc = find_group(&group, *group_add, &gid, err)) < 0)
+		if ((rc = find_group(&group, *group_add, "Unable", &gid, err)) < 0)
 			return rc;
 		if (add_group(out, gid) < 0)
 			return too_many(err);

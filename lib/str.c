@@ -282,6 +282,17 @@ void strv_add(char ***v, const char *s)
 	(*v)[n + 1] = NULL;
 }
 
+void strv_addf(char ***v, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	strv_add(v, text);
+}
+
 bool strv_has(char *const *v, const char *s)
 {
 	for (; v && *v; v++)

@@ -55,6 +55,8 @@ void strv_free(char **v);
 size_t strv_len(char *const *v);
 char **strv_dup(char *const *v);
 void strv_add(char ***v, const char *s);
+/* At most 511 bytes, the rest is cut off. */
+void strv_addf(char ***v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool strv_has(char *const *v, const char *s);
 #define cleanup_strv __attribute__((cleanup(strv_freep)))
 static inline void strv_freep(char ***v)

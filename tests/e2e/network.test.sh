@@ -17,8 +17,8 @@ t_ports() {
 	local p; p=$(port_of "$C" 80); like "$p" '^[0-9]+$'; until_ok curl -sf -m 2 "http://127.0.0.1:$p/hostname" || fail "127.0.0.1:$p"
 	until_ok curl -sf -m 2 "http://127.0.0.1:8081/hostname" || fail "127.0.0.1:8081"; local gw; gw=$(i "$C" '{{.NetworkSettings.Gateway}}'); until_ok curl -sf -m 2 "http://$gw:8081/hostname" || fail "host address"
 	out D run --rm busybox wget -qO- "http://$gw:8081/hostname"
-	rc 125 D run --rm -p 8081:81 busybox true; has "$ERR" "port is already allocated"; out D stop -t 0 "$C"; out D run --rm -p 8081:81 busybox true
-	rc 125 D run --rm -p 99999:1 busybox true; has "$ERR" "nvalid"
+	rc 125 D run --rm -p 8081:81 busybox true; has "$ERR" "failed to set up container networking: driver failed programming external connectivity"; has "$ERR" "port is already allocated"; out D stop -t 0 "$C"; out D run --rm -p 8081:81 busybox true
+	rc 125 D run --rm -p 99999:1 busybox true; has "$ERR" "nvalid"; out D run -d --name "${C}b" -p 8083:80 -p 8084:81 busybox sleep 300; rc 125 D run --rm -p 8083-8084:80 busybox true; has "$ERR" "all ports are allocated"
 }
 t_named_port_first() { # a port that is named is not given to another binding by chance
 	out D run -d --name "$C" -p 80 busybox sleep 300; local next=$(($(port_of "$C" 80) + 1))
@@ -85,7 +85,9 @@ t_external_client() { # a host that is not this one reaches the port, and the zo
 t_modes() {
 	out D run --rm --network none busybox ip -o addr; hasnt "$OUT" eth0; out D run --rm --network host busybox ip -o link; has "$OUT" "$(ip -o link | awk -F': ' 'NR==2{print $2}' | cut -d@ -f1)"
 	out D run -d --name "$C" --hostname shared busybox httpd -f -p 8123 -h /etc; out D run --rm --network "container:$C" busybox sh -c 'hostname; wget -qO- http://127.0.0.1:8123/hostname'; eq "$OUT" $'shared\nshared'
-	rc 125 D run --rm --network nosuch busybox true; has "$ERR" "network nosuch not found"
+	rc 125 D run --rm --network nosuch busybox true; has "$ERR" "failed to set up container networking: network nosuch not found"
+	rc 125 D run --rm --network container:nosuch busybox true; has "$ERR" "joining network namespace of container: No such container: nosuch"
+	rc 125 D run --rm --network host --network none busybox true; has "$ERR" "host cannot be connected to any other network"; rc 125 D run --rm --network none --network bridge busybox true; has "$ERR" "private (none) mode"; rc 125 D run --rm --network bridge --network host busybox true; has "$ERR" "cannot connect container to host network"
 }
 t_names() {
 	out D run --rm -h web --add-host db:10.9.8.7 --add-host gw:host-gateway busybox cat /etc/hosts; like "$OUT" $'10.9.8.7[\t ]+db'; like "$OUT" $'[0-9.]+[\t ]+web'; like "$OUT" $'[0-9.]+[\t ]+gw'

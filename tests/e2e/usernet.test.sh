@@ -28,8 +28,15 @@ t_link_local() { # addresses besides the network's own; all that is wrong is tol
 	eq "$(i "$C" "{{json (index .NetworkSettings.Networks \"${C}n\").IPAMConfig.LinkLocalIPs}}")" '["169.254.7.8","169.254.7.9"]'; engine_kill; engine_start; out D restart -t 0 "$C"; out D exec "$C" ip -o addr show eth0; has "$OUT" "169.254.7.9/16"
 	rc 125 D run --rm --network "${C}n" --link-local-ip 10.1.2.3 busybox true; has "$ERR" "invalid link local IP address: 10.1.2.3"; rc 125 D run --rm --network "${C}n" --link-local-ip fe80::7 busybox true; has "$ERR" "has no IPv6"
 	api POST /containers/create -H 'Content-Type: application/json' -d '{"Image":"busybox","HostConfig":{"NetworkMode":"bridge"},"NetworkingConfig":{"EndpointsConfig":{"bridge":{"IPAMConfig":{"IPv4Address":"0.0.0.0","IPv6Address":"::ffff:1.2.3.4","LinkLocalIPs":["x"]}}}}}' >/dev/null
-	has "$(cat "$T/body")" 'invalid endpoint settings:\nuser specified IP address is supported on user defined networks only\ninvalid IPv4 address: 0.0.0.0\ninvalid IPv6 address: ::ffff:1.2.3.4\ninvalid link-local IP address: x"'; eq "$(status)" 400
+	has "$(cat "$T/body")" 'invalid endpoint settings:\n* user specified IP address is supported on user defined networks only\n* invalid IPv4 address: 0.0.0.0\n* invalid IPv6 address: ::ffff:1.2.3.4\n* invalid link-local IP address: x"'; eq "$(status)" 400
 	D rm -f "$C" >/dev/null; D network rm "${C}n" >/dev/null
+}
+t_fixed_address() { # is in the network's own subnet, or there is no such container and no such endpoint
+	net --subnet 10.66.0.0/24 "${C}n"; net "${C}m"; local outside="no configured subnet or ip-range contain the IP address 10.67.0.1" fixed="user specified IP address is supported only when connecting to networks with user configured subnets"
+	rc 1 D create --network "${C}n" --ip 10.67.0.1 busybox; has "$ERR" "invalid config for network ${C}n: invalid endpoint settings:"; has "$ERR" "$outside"; rc 1 D create --network "${C}m" --ip 10.67.0.1 busybox; has "$ERR" "$fixed"; rc 1 D create --network "${C}n" --ip6 fd00::7 busybox; has "$ERR" "$fixed"
+	out D create --name "$C" busybox sleep 300; rc 1 D network connect --ip 10.67.0.1 "${C}n" "$C"; has "$ERR" "invalid endpoint settings:"; has "$ERR" "$outside"; hasnt "$ERR" "invalid config"; rc 1 D network connect --ip 10.67.0.1 "${C}m" "$C"; has "$ERR" "$fixed"
+	out D network connect --ip 10.66.0.9 "${C}n" "$C"; D network rm "${C}n" >/dev/null; net --subnet 10.67.0.0/24 "${C}n"; rc 1 D start "$C"; has "$ERR" "failed to set up container networking: invalid endpoint settings:"; has "$ERR" "contain the IP address 10.66.0.9"
+	D rm -f "$C" >/dev/null; gone_nets
 }
 t_names() {
 	net "${C}n"; out D run -d --name "$C" --network "${C}n" busybox sleep 300

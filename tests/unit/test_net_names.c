@@ -195,17 +195,17 @@ static void test_port_pairs(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_int_equal(ports_take("e1", want, 2, got, &err), 0);
+	assert_int_equal(ports_take("e1", "10.0.0.2", want, 2, got, &err), 0);
 	assert_int_equal(got[0].host_port, got[1].host_port);
 	taken = got[1];
-	assert_true(ports_take("e2", &taken, 1, got, &err) < 0);
+	assert_true(ports_take("e2", "10.0.0.2", &taken, 1, got, &err) < 0);
 	assert_non_null(strstr(err.msg, "Bind for [::1]:"));
 	ports_release("e1");
-	assert_int_equal(ports_take("e2", &taken, 1, got, &err), 0);
+	assert_int_equal(ports_take("e2", "10.0.0.2", &taken, 1, got, &err), 0);
 	want[0].host_port = want[0].host_port_end = taken.host_port;
-	assert_true(ports_take("e1", want, 2, got, &err) < 0); /* ::1 is e2's */
+	assert_true(ports_take("e1", "10.0.0.2", want, 2, got, &err) < 0); /* ::1 is e2's */
 	other = want[0];
-	assert_int_equal(ports_take("e3", &other, 1, got, &err), 0); /* and 127.0.0.1 nobody's */
+	assert_int_equal(ports_take("e3", "10.0.0.2", &other, 1, got, &err), 0); /* and 127.0.0.1 nobody's */
 	ports_release("e2");
 	ports_release("e3");
 }
@@ -218,21 +218,21 @@ static void test_ports(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_int_equal(ports_take("e1", want, 2, got, &err), 0);
+	assert_int_equal(ports_take("e1", "10.0.0.2", want, 2, got, &err), 0);
 	assert_true(got[0].host_port && got[1].host_port);
 	again = got[0];
-	assert_true(ports_take("e2", &again, 1, got, &err) < 0);
+	assert_true(ports_take("e2", "10.0.0.2", &again, 1, got, &err) < 0);
 	assert_non_null(strstr(err.msg, "failed: port is already allocated"));
 	str_copy(again.host_ip, sizeof(again.host_ip), ""); /* all addresses: the same port */
-	assert_true(ports_take("e2", &again, 1, got, &err) < 0);
+	assert_true(ports_take("e2", "10.0.0.2", &again, 1, got, &err) < 0);
 	ports_release("e1");
-	assert_int_equal(ports_take("e2", &again, 1, got, &err), 0);
+	assert_int_equal(ports_take("e2", "10.0.0.2", &again, 1, got, &err), 0);
 	assert_string_equal(got[0].host_ip, "0.0.0.0");
 	ports_release("e2");
-	assert_int_equal(ports_take("e3", &v6, 1, got, &err), 0);
+	assert_int_equal(ports_take("e3", "10.0.0.2", &v6, 1, got, &err), 0);
 	ports_release("e3");
 	str_copy(again.host_ip, sizeof(again.host_ip), "203.0.113.7");
-	assert_true(ports_take("e3", &again, 1, got, &err) < 0);
+	assert_true(ports_take("e3", "10.0.0.2", &again, 1, got, &err) < 0);
 	assert_non_null(strstr(err.msg, "cannot assign requested address"));
 }
 

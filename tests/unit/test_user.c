@@ -78,7 +78,7 @@ static void test_resolve(void **state)
 		{ "nobody", NULL,
 		  "unable to find user nobody: no matching entries in passwd file" },
 		{ "bob:nog", NULL, "unable to find group nog: no matching entries in group file" },
-		{ "bob", "nog", "unable to find group nog: no matching entries in group file" },
+		{ "bob", "nog", "Unable to find group nog: no matching entries in group file" },
 		{ "2147483648", NULL, "uids and gids must be in range 0-2147483647" },
 		{ "-1", NULL, "uids and gids must be in range 0-2147483647" },
 		{ "1:2147483648", NULL, "uids and gids must be in range 0-2147483647" },
