@@ -20,7 +20,7 @@ s3rver() { # PORT DIR
 	NODE_PATH=$NPM node "$top/tests/e2e/s3.js" "$@" >>"$ROOT.t/node.log" 2>&1 </dev/null & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"
 	UNTIL=20 until_ok listens "$1" || fail "no s3rver: $(tail -3 "$ROOT.t/node.log")"
 }
-unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
+unsink() { end_ours KILL "$SINK"; wait "$SINK" 2>/dev/null; }
 owner() { jq -r .owner "$ROOT/zones/$1/config/log.json"; }
 index() { echo "$ROOT/zones/$1/logs/archive.index"; }
 n_index() { [ "$(wc -l <"$(index "$1")" 2>/dev/null || echo 0)" -ge "$2" ]; }
@@ -261,5 +261,5 @@ check "budget of all zones" plain t_budget
 check "budget, and the store is away" plain t_forced
 check "age" plain t_age
 check "settings are checked" plain t_settings
-while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"
-true
+# shellcheck disable=SC2046 # a list of words
+end_ours KILL $(cat "$ROOT.t/sinks")

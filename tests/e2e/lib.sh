@@ -91,9 +91,15 @@ engine_start() { # engine_start [apiserver arguments]: also after engine_kill
 	UNTIL=45 until_ok curl -sf -m 2 --unix-socket "$SOCK" http://d/_ping || {
 		echo "the engine did not start:"; tail -30 "$ROOT.t/apiserver.log"; exit 1; }
 }
+# A pid that was noted may be another process's by now: of this test's are those whose environment has its root.
+end_ours() { # end_ours SIGNAL PID...
+	local sig=$1 p; shift
+	for p; do grep -qsaF "$ROOT" "/proc/$p/environ" && kill "-$sig" "$p" 2>/dev/null; done
+	return 0
+}
 engine_pid() { APISERVER_PID=$(cat "$ROOT.t/apiserver.pid"); }
-engine_kill() { engine_pid; kill -9 "$APISERVER_PID" 2>/dev/null; until_ok gone "$APISERVER_PID"; }
-engine_term() { engine_pid; kill -TERM "$APISERVER_PID" 2>/dev/null; UNTIL=20 until_ok gone "$APISERVER_PID" || echo "apiserver does not end"; }
+engine_kill() { engine_pid; end_ours KILL "$APISERVER_PID"; until_ok gone "$APISERVER_PID"; }
+engine_term() { engine_pid; end_ours TERM "$APISERVER_PID"; UNTIL=20 until_ok gone "$APISERVER_PID" || echo "apiserver does not end"; }
 gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 # pids of this engine's programs of a name
 pids_of() {

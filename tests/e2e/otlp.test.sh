@@ -23,7 +23,7 @@ receiver() { # PORT FILE [CERTDIR]
 	NODE_PATH=$NPM node "$top/tests/e2e/otlp.js" "$@" >>"$ROOT.t/node.log" 2>&1 </dev/null & SINK=$!; echo "$SINK" >>"$ROOT.t/sinks"
 	until_ok listens "$1" || fail "no receiver: $(tail -3 "$ROOT.t/node.log")"
 }
-unreceive() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; }
+unreceive() { end_ours KILL "$SINK"; wait "$SINK" 2>/dev/null; }
 holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2', got $(grep -c "$2" "$1"): $(tail -3 "$ROOT.t/apiserver.log") $(tail -2 "$ROOT.t/node.log")"; }
 run() { local p=$1; shift; D run --network host --name "$C" --log-driver otlp --log-opt "otlp-endpoint=http://localhost:$p" "$@"; }
@@ -148,5 +148,5 @@ check "a collector that only the zone's network knows" t_user_network
 check "options are checked" t_options
 no_loggers() { [ -z "$(pids_of logger)" ]; }
 UNTIL=25 until_ok no_loggers
-while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"
-true
+# shellcheck disable=SC2046 # a list of words
+end_ours KILL $(cat "$ROOT.t/sinks")

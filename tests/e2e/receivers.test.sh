@@ -14,7 +14,7 @@ missing() { # a receiver: CI must have it
 	echo "    no $1 here"; exit 0
 }
 receiver() { "$@" >>"$R/log" 2>&1 </dev/null & SINK=$!; echo "$SINK" >>"$R/pids"; }
-unreceive() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; return 0; }
+unreceive() { end_ours KILL "$SINK"; wait "$SINK" 2>/dev/null; return 0; }
 listens() { [ -n "$(ss -Hln"${2:-t}" "sport = :$1")" ]; }
 chmod 755 "$ROOT.t" "$R" # the logger is nobody
 open_to_all() { [ -S "$1" ] && chmod 666 "$1"; }
@@ -233,5 +233,5 @@ check "FluentServer: a wrong key" t_fluent_wrong_key
 check "graygelf: gzip, zlib, none; chunks, split lines, bytes of any kind" t_graygelf
 no_loggers() { [ -z "$(pids_of logger)" ]; }
 UNTIL=25 until_ok no_loggers # of containers that were removed before their sinks had all
-while read -r p; do kill -9 "$p" 2>/dev/null; done <"$R/pids"
-true
+# shellcheck disable=SC2046 # a list of words
+end_ours KILL $(cat "$R/pids")

@@ -23,7 +23,7 @@ await() { # await URL...: until each answers
 }
 stop_all() {
 	# shellcheck disable=SC2086
-	kill $pids 2>/dev/null
+	end_ours TERM $pids
 	engine_end
 }
 certificate() { # certificate NAME SUBJECT [more arguments]: NAME.key and NAME.crt in $ROOT.t, self-signed

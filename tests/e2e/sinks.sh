@@ -9,7 +9,7 @@ sink() {
 no_loggers() { [ -z "$(pids_of logger)" ]; }
 no_logger_of() { ! for p in $(pids_of logger); do tr '\0' ' ' <"/proc/$p/cmdline"; done 2>/dev/null | grep -q -- "--uuid $1"; }
 uuid_in() { sed -E 's/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/\1-\2-\3-\4-\5/' "$1"; } # of a --cidfile
-unsink() { kill -9 "$SINK" 2>/dev/null; wait "$SINK" 2>/dev/null; return 0; }
+unsink() { end_ours KILL "$SINK"; wait "$SINK" 2>/dev/null; return 0; }
 holds() { [ -e "$1" ] && [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 got() { UNTIL=${UNTIL:-20} until_ok holds "$@" || fail "want $3 of '$2' in the sink, got $(grep -c "$2" "$1"); $(tail -3 "$ROOT.t/apiserver.log")"; }
 # every number once or more, in order of its first appearance
@@ -27,4 +27,5 @@ for l in open(sys.argv[1], errors='replace'):
 assert last == int(sys.argv[2]), last
 P
 }
-unsink_all() { local p; while read -r p; do kill -9 "$p" 2>/dev/null; done <"$ROOT.t/sinks"; true; }
+# shellcheck disable=SC2046 # a list of words
+unsink_all() { end_ours KILL $(cat "$ROOT.t/sinks"); }

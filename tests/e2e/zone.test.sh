@@ -16,6 +16,7 @@ fails=0
 export ZONE_TAG=$$ # other runs of this test have cgroups of their own
 cleanup() {
 	for p in $pids; do
+		grep -qsaF "$T" "/proc/$p/cmdline" || continue # it has ended, and the pid may be another's
 		for c in $(cat "/proc/$p/task/$p/children" 2>/dev/null); do kill -9 "$c" 2>/dev/null; done
 		kill -9 "$p" 2>/dev/null
 	done

@@ -72,7 +72,7 @@ t_reboot() { # all processes and mounts gone, /run empty, state kept
 	out D run -d --name "$C" --restart always busybox sleep 300; out D run -d --name "${C}b" --restart unless-stopped busybox sleep 300; out D run -d --name "${C}c" busybox sleep 300
 	out D run -d --name "${C}d" --restart unless-stopped busybox sleep 300; out D stop -t 0 "${C}d"
 	engine_kill; local p; for p in $(pids_of zoneadmd) $(pids_of logsvc); do kill -9 "$p"; done
-	for p in $(docker ps 2>/dev/null; grep -lF "/sdc" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3); do grep -q "$(basename "$ROOT")" "/proc/$p/mountinfo" 2>/dev/null && kill -9 "$p" 2>/dev/null; done
+	for p in $(grep -lF "/sdc" /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3); do grep -q "$(basename "$ROOT")" "/proc/$p/mountinfo" 2>/dev/null && kill -9 "$p" 2>/dev/null; done
 	rm -rf "$ROOT/run"; engine_start
 	until_ok is "$C" running || fail "always: $(state "$C")"; until_ok is "${C}b" running || fail "unless-stopped: $(state "${C}b")"; eq "$(state "${C}c")" exited; eq "$(state "${C}d")" exited
 	docker rm -f "${C}d" >/dev/null
