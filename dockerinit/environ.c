@@ -6,21 +6,68 @@
 #include "environ.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where key (n bytes) is in env[0..len), or len. */
-static size_t find_key(char *const *env, size_t len, const char *key, size_t n)
+/* Entries in their order, some of them taken out again (NULL), and a hash table of their places. */
+struct table {
+	char **entry;
+	size_t len;
+	size_t *slot; /* place + 1; 0: free */
+	size_t mask;
+};
+
+static bool table_init(struct table *t, size_t max)
 {
+	t->len = 0;
+	for (t->mask = 15; t->mask < max * 2; t->mask = t->mask * 2 + 1)
+		;
+	t->entry = calloc(max + 1, sizeof(*t->entry));
+	t->slot = calloc(t->mask + 1, sizeof(*t->slot));
+	return t->entry && t->slot;
+}
+
+/* The slot of key (n bytes): that of its entry, or the free one that it would take. */
+static size_t *slot_of(const struct table *t, const char *key, size_t n)
+{
+	uint64_t h = 14695981039346656037u;
 	size_t i;
 
-	for (i = 0; i < len; i++)
-		if (strncmp(env[i], key, n) == 0 && env[i][n] == '=')
-			break;
-	return i;
+	for (i = 0; i < n; i++)
+		h = (h ^ (unsigned char)key[i]) * 1099511628211u; /* FNV-1a */
+	for (;; h++) {
+		size_t *slot = &t->slot[h & t->mask];
+		const char *e = *slot ? t->entry[*slot - 1] : NULL;
+
+		if (!*slot || (e && strncmp(e, key, n) == 0 && e[n] == '='))
+			return slot;
+	}
+}
+
+static void table_set(struct table *t, char *entry)
+{
+	size_t *slot = slot_of(t, entry, strcspn(entry, "="));
+
+	if (!*slot)
+		*slot = ++t->len;
+	t->entry[*slot - 1] = entry;
+}
+
+/* The entries without gaps; the table is no more. */
+static char **table_end(struct table *t)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < t->len; i++)
+		if (t->entry[i])
+			t->entry[n++] = t->entry[i];
+	t->entry[n] = NULL;
+	free(t->slot);
+	return t->entry;
 }
 
 static char *join(const char *key, const char *value)
@@ -36,39 +83,34 @@ static char *join(const char *key, const char *value)
 char **environ_build(char *const *user_env, const char *hostname, bool tty, const char *home)
 {
 	static char path[] = "PATH=" ENVIRON_PATH, term[] = "TERM=xterm";
-	char *own_hostname = join("HOSTNAME=", hostname), **env;
-	size_t n = 0, len = 0, i;
+	char *own_hostname = join("HOSTNAME=", hostname), *own_home;
+	size_t n = 0, *slot, i;
+	struct table t;
 
 	while (user_env[n])
 		n++;
-	env = calloc(n + 5, sizeof(*env));
-	if (!env || !own_hostname)
+	if (!own_hostname || !table_init(&t, n + 4))
 		return NULL;
-	env[len++] = path;
-	env[len++] = own_hostname;
+	table_set(&t, path);
+	table_set(&t, own_hostname);
 	if (tty)
-		env[len++] = term;
+		table_set(&t, term);
 	for (i = 0; i < n; i++) {
-		size_t key = strcspn(user_env[i], "="), at = find_key(env, len, user_env[i], key);
-
-		if (at < len && env[at] == own_hostname)
+		slot = slot_of(&t, user_env[i], strcspn(user_env[i], "="));
+		if (*slot && t.entry[*slot - 1] == own_hostname)
 			free(own_hostname);
-		if (user_env[i][key] == '=') {
-			env[at] = user_env[i];
-			len += at == len;
-		} else if (at < len) {
-			memmove(&env[at], &env[at + 1], (len - at - 1) * sizeof(*env));
-			env[--len] = NULL;
-		}
+		if (strchr(user_env[i], '='))
+			table_set(&t, user_env[i]);
+		else if (*slot)
+			t.entry[*slot - 1] = NULL;
 	}
-	i = find_key(env, len, "HOME", 4);
-	if (i == len || !env[i][5]) {
-		if (!(env[i] = join("HOME=", home)))
+	slot = slot_of(&t, "HOME", 4);
+	if (!*slot || !t.entry[*slot - 1][5]) {
+		if (!(own_home = join("HOME=", home)))
 			return NULL;
-		len += i == len;
+		table_set(&t, own_home);
 	}
-	env[len] = NULL;
-	return env;
+	return table_end(&t);
 }
 
 const char *environ_get(char *const *env, const char *key)

@@ -49,13 +49,13 @@ json_t *jget_arr(const json_t *o, const char *key)
 
 char **jget_strv(const json_t *o, const char *key)
 {
-	char **v = xcalloc(1, sizeof(*v));
 	json_t *a = jget_arr(o, key), *item;
-	size_t i;
+	char **v = xcalloc(json_array_size(a) + 1, sizeof(*v));
+	size_t i, n = 0;
 
 	json_array_foreach(a, i, item) {
 		if (json_is_string(item))
-			strv_add(&v, json_string_value(item));
+			v[n++] = xstrdup(json_string_value(item));
 	}
 	return v;
 }

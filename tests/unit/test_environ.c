@@ -61,6 +61,35 @@ static void test_replace(void **state)
 	check_env(environ_build(user, "h", true, "/root"), want);
 }
 
+static void test_removed_and_back(void **state)
+{
+	static const char *const want[] = { "PATH=" ENVIRON_PATH, "HOSTNAME=h", "B=2", "A=3", "HOME=/", NULL };
+	char *user[] = { (char[]){ "A=1" }, (char[]){ "B=2" }, (char[]){ "A" },
+			 (char[]){ "A" },   (char[]){ "A=3" }, NULL };
+
+	(void)state;
+	check_env(environ_build(user, "h", false, "/"), want);
+}
+
+/* In a time that grows with the number: each looked for among all before took half a minute. */
+static void test_many(void **state)
+{
+	enum { N = 200000 };
+	static char text[N][24], *user[N + 1];
+	char **env;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		snprintf(text[i], sizeof(text[i]), "A%d=%d", i % (N / 2), i);
+		user[i] = text[i];
+	}
+	env = kept[n_kept++] = environ_build(user, "h", false, "/");
+	assert_string_equal(env[2], "A0=100000");
+	assert_string_equal(env[N / 2 + 1], "A99999=199999");
+	assert_string_equal(env[N / 2 + 2], "HOME=/");
+	assert_null(env[N / 2 + 3]);
+}
+
 static void test_get(void **state)
 {
 	char *env[] = { (char[]){ "PATHX=1" }, (char[]){ "PATH=/b" }, NULL };
@@ -163,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_removed_and_back), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_get),	 cmocka_unit_test(test_find),
 		cmocka_unit_test(test_relative),
 	};
