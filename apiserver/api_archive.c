@@ -287,10 +287,21 @@ static int check_writable(const struct files_op *op, const char *real, struct er
 	return 0;
 }
 
+static bool put_cancelled(void *arg)
+{
+	const struct files_op *op = arg;
+
+	return body_cut(op->body);
+}
+
 static int put_run(struct job *job, struct err *err)
 {
 	struct files_op *op = container_of(job, struct files_op, job);
-	struct zone_extract x = {.no_overwrite_dir_non_dir = op->no_overwrite};
+	struct zone_extract x = {
+		.no_overwrite_dir_non_dir = op->no_overwrite,
+		.cancelled = put_cancelled,
+		.cancelled_arg = op,
+	};
 	const char *user = jget_str(op->spec->config, "User", "");
 	cleanup_free char *real = NULL;
 	struct stat st;

@@ -194,12 +194,19 @@ struct load_job {
 	bool quiet;
 };
 
+static bool load_cancelled(void *arg)
+{
+	return body_cut(arg);
+}
+
 static int load_run(struct job *job, struct err *err)
 {
 	struct load_job *lj = container_of(job, struct load_job, job);
 	const struct image_load_opts o = {
 		.platform = lj->platform.given ? &lj->platform.p : NULL,
 		.quiet = lj->quiet,
+		.cancelled = load_cancelled,
+		.cancelled_arg = lj->body,
 	};
 
 	int rc = image_load(read_body, lj->body, &o, lj->progress, &lj->events, err);

@@ -51,6 +51,7 @@ struct reader {
 	int64_t pos, size;
 	char head[SNIFF_SIZE];
 	size_t head_len, head_pos;
+	const struct image_load_opts *o;
 	struct progress *bars;
 	char bar_id[16];
 };
@@ -122,7 +123,7 @@ static ssize_t entry_read(void *arg, void *p, size_t len)
 		r->head_pos += len;
 		return (ssize_t)len;
 	}
-	if (r->bars && progress_gone(r->bars))
+	if ((r->bars && progress_gone(r->bars)) || (r->o->cancelled && r->o->cancelled(r->o->cancelled_arg)))
 		return -ECANCELED;
 	if (r->bar_id[0])
 		progress_bar(r->bars, r->bar_id, "Loading layer", r->pos, r->size);
@@ -250,7 +251,7 @@ static int check_chain(struct archive_blobs *b, const char *name, const struct a
 	if (!str_ends(name, "/json") || jparse(buf_str(&blob->text), blob->text.len, &v1, &ignored) < 0)
 		return 0;
 	id = xstrndup(name, strlen(name) - strlen("/json"));
-	if (v1_chains_add(&b->chains, id, jget_str(v1, "parent", "")) > V1_CHAIN_MAX)
+	if (v1_chains_add(&b->chains, id, jget_str(v1, "parent", "")) > IMAGE_LAYERS_MAX)
 		return err_kind(err, ERR_SYSTEM, "the image has too many layers");
 	return 0;
 }
@@ -315,8 +316,8 @@ static int add_entry(struct archive_blobs *b, struct reader *r, struct archive_e
 	return add_text(b, r, name, err);
 }
 
-int archive_blobs_read(layer_read_fn *fn, void *arg, struct progress *bars, struct archive_blobs **out,
-		       struct err *err)
+int archive_blobs_read(layer_read_fn *fn, void *arg, const struct image_load_opts *o, struct progress *progress,
+		       struct archive_blobs **out, struct err *err)
 {
 	cleanup_free char *raw = xmalloc(READ_SIZE);
 	struct archive_blobs *b = xcalloc(1, sizeof(*b));
@@ -327,7 +328,7 @@ int archive_blobs_read(layer_read_fn *fn, void *arg, struct progress *bars, stru
 
 	map_init(&b->by_name);
 	v1_chains_init(&b->chains);
-	*r = (struct reader){ .xz = xz_read_new(fn, arg), .raw = raw, .bars = bars };
+	*r = (struct reader){ .xz = xz_read_new(fn, arg), .raw = raw, .o = o, .bars = o->quiet ? NULL : progress };
 	r->a = archive_read_new();
 	if (!r->a)
 		abort();

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "apiserver/image_archive.h"
 #include "apiserver/image_layer.h"
 #include "apiserver/progress.h"
 #include "buf.h"
@@ -24,8 +25,8 @@ struct archive_blob {
 struct archive_blobs;
 
 /* Reads the whole stream: layers are unpacked into stages, small files kept. */
-int archive_blobs_read(layer_read_fn *fn, void *arg, struct progress *bars, struct archive_blobs **out,
-		       struct err *err);
+int archive_blobs_read(layer_read_fn *fn, void *arg, const struct image_load_opts *o, struct progress *progress,
+		       struct archive_blobs **out, struct err *err);
 /* By name, links followed; NULL: not there. Borrowed. */
 struct archive_blob *archive_blob_find(struct archive_blobs *b, const char *name);
 /* "sha256:X" -> the file blobs/sha256/X, its digest checked; NULL with err. */

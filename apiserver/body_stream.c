@@ -5,9 +5,11 @@
  * Design: the loop writes without blocking; what the pipe does not take waits in `pending`, and the
  * connection is not read until it has gone (back pressure). The worker reads with a deadline.
  * End of file on the pipe is the proper end or not, by `status`, which is set before the close.
+ * A small body can be a lot of work (a bomb's bytes inflate a thousandfold), and may be in the pipe when
+ * its client goes: what is still to be read then is not given out, by `cut`.
  *
- * Threads: the loop owns wfd, poll and pending; the worker owns rfd. refs and status are atomic;
- * the last of the two frees.
+ * Threads: the loop owns wfd, poll and pending; the worker owns rfd. refs, status and cut are atomic;
+ * the last of worker, pipe end and request frees.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +27,7 @@
 struct body_stream {
 	atomic_int refs;
 	atomic_int status;
+	atomic_int cut; /* < 0: nobody waits for what comes of it */
 	int rfd, wfd;
 	/* loop */
 	struct client *client; /* NULL once it has given us all, or has gone */
@@ -115,6 +118,7 @@ struct body_stream *body_stream_new(struct client *c)
 	bs->client = c;
 	atomic_init(&bs->refs, 2);
 	atomic_init(&bs->status, -ECONNRESET);
+	atomic_init(&bs->cut, 0);
 	return bs;
 }
 
@@ -153,10 +157,27 @@ void body_stream_end(struct body_stream *bs, int status)
 	bs->client = NULL;
 	bs->ended = true;
 	atomic_store(&bs->status, status);
-	if (status < 0)
+	if (status < 0) {
+		atomic_store(&bs->cut, status);
 		bs->discard = true;
+	}
 	if (push(bs))
 		close_write_end(bs);
+}
+
+struct body_stream *body_stream_watch(struct body_stream *bs)
+{
+	atomic_fetch_add(&bs->refs, 1);
+	return bs;
+}
+
+void body_stream_unwatch(struct body_stream *bs, bool client_gone)
+{
+	if (!bs)
+		return;
+	if (client_gone)
+		atomic_store(&bs->cut, -ECONNRESET);
+	unref(bs);
 }
 
 /* ---- worker ------------------------------------------------------------------------------------
@@ -169,6 +190,8 @@ ssize_t body_read(struct body_stream *bs, void *p, size_t len)
 		ssize_t n = read(bs->rfd, p, len);
 		int rc;
 
+		if (n > 0 && (rc = atomic_load(&bs->cut)) < 0)
+			return rc;
 		if (n > 0)
 			return n;
 		if (n == 0)
@@ -183,6 +206,11 @@ ssize_t body_read(struct body_stream *bs, void *p, size_t len)
 		if (rc < 0 && errno != EINTR)
 			return -errno;
 	}
+}
+
+bool body_cut(const struct body_stream *bs)
+{
+	return bs && atomic_load(&bs->cut) < 0;
 }
 
 void body_close(struct body_stream *bs)

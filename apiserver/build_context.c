@@ -249,7 +249,7 @@ static int read_context(struct build *b, struct buf *out, struct err *err)
 
 static int load(struct build *b, struct source *s, struct buf *out, struct err *err)
 {
-	static const struct zone_extract to_root = { .ct_dir = "/" };
+	const struct zone_extract to_root = { .ct_dir = "/", .cancelled = build_cancelled, .cancelled_arg = b };
 	char block[16384];
 	ssize_t n;
 	int rc;

@@ -248,6 +248,8 @@ static int send_source(const struct copy *c, const struct zone_view *to,
 		.chown = !c->keep_owner,
 		.uid = c->uid,
 		.gid = c->gid,
+		.cancelled = build_cancelled,
+		.cancelled_arg = c->b,
 	};
 	struct sender s = { .c = c, .src = src, .as = as };
 	pthread_t thread;
@@ -272,10 +274,10 @@ static int send_source(const struct copy *c, const struct zone_view *to,
 	return rc;
 }
 
-static int unpack_source(const struct zone_view *to, const struct build_source *src,
+static int unpack_source(const struct copy *c, const struct zone_view *to, const struct build_source *src,
 			 const char *dir, struct err *err)
 {
-	const struct zone_extract x = { .ct_dir = dir };
+	const struct zone_extract x = { .ct_dir = dir, .cancelled = build_cancelled, .cancelled_arg = c->b };
 	cleanup_fd int fd = openat(src->dir_fd, src->leaf, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
@@ -309,7 +311,7 @@ static int copy_one(struct copy *c, const struct zone_view *to, const struct bui
 		return rc;
 	if (dir[1] && str_ends(dir, "/"))
 		dir[strlen(dir) - 1] = '\0';
-	return unpack ? unpack_source(to, src, dir, err) : send_source(c, to, src, dir, as, err);
+	return unpack ? unpack_source(c, to, src, dir, err) : send_source(c, to, src, dir, as, err);
 }
 
 /* One ID by number or by name, of a user or a group. */

@@ -152,6 +152,8 @@ void client_gone(struct client *c)
 		body_stream_end(r->bs, -ECONNRESET);
 		r->bs = NULL;
 	}
+	body_stream_unwatch(r->whole, r->live);
+	r->whole = NULL;
 	if (r->live) {
 		struct pump *pump = r->pump;
 
@@ -368,6 +370,7 @@ static void on_end(struct client *c)
 		struct body_stream *bs = r->bs;
 
 		r->bs = NULL;
+		r->whole = body_stream_watch(bs);
 		body_stream_end(bs, 0);
 	}
 	if (c->state != CLIENT_BODY)
@@ -387,6 +390,8 @@ void client_req_done(struct client *c)
 	struct req *r = &c->req;
 
 	r->live = false;
+	body_stream_unwatch(r->whole, false);
+	r->whole = NULL;
 	if (c->state == CLIENT_CLOSED || c->state == CLIENT_LINGER)
 		return;
 	if (r->bs) {

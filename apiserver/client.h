@@ -54,6 +54,7 @@ struct req {
 	struct buf body;
 	bool body_done, body_too_large;
 	struct body_stream *bs; /* until the loop's end is closed */
+	struct body_stream *whole; /* what has come whole, until the reply's end */
 	void (*on_gone)(void *arg);
 	void *on_gone_arg;
 	/* the reply */
@@ -150,6 +151,9 @@ void body_stream_feed(struct body_stream *bs, const char *p, size_t len);
 void body_stream_end(struct body_stream *bs,
 		     int status); /* 0 proper end; gives up the loop's end */
 bool body_stream_blocked(const struct body_stream *bs);
+/* Around body_stream_end of a body that is whole: its reader has no more of it once the client has gone. */
+struct body_stream *body_stream_watch(struct body_stream *bs);
+void body_stream_unwatch(struct body_stream *bs, bool client_gone); /* NULL is fine */
 void client_resume(struct client *c); /* input may be looked at again */
 
 /* stream_pump.c, hijack.c: what client.c tells them */

@@ -17,6 +17,8 @@
 struct image_load_opts {
 	const struct platform *platform; /* only this one; NULL: all of them, of an index this machine's */
 	bool quiet;	      /* no bars */
+	bool (*cancelled)(void *arg); /* NULL: nobody can; also asked when fn has given all */
+	void *cancelled_arg;
 };
 
 /* docker-archive (manifest.json, or the old repositories), OCI layout (index.json); compressed or

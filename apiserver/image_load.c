@@ -21,6 +21,7 @@
 #include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
+#include "map.h"
 #include "str.h"
 
 #define INDEX_DEPTH_MAX 4
@@ -71,6 +72,8 @@ static int add_layers(struct load *l, const json_t *config, char *const *paths, 
 		return err_kind(err, ERR_SYSTEM,
 				"invalid manifest, layers length mismatch: expected %zu, got %zu", n,
 				strv_len(paths));
+	if (n > IMAGE_LAYERS_MAX)
+		return err_kind(err, ERR_SYSTEM, "the image has too many layers");
 	for (size_t i = 0; i < n; i++) {
 		struct archive_blob *blob = archive_blob_find(l->blobs, paths[i]);
 		char next[72];
@@ -206,8 +209,8 @@ static int load_docker(struct load *l, struct err *err)
 
 /* ---------------------------------------------------------------- index.json */
 
-/* The full name that an index entry carries, or "". */
-static char *annotated_name(const json_t *descriptor)
+/* The full name that an index entry carries, or "". Borrowed. */
+static const char *annotated_name(const json_t *descriptor)
 {
 	json_t *a = jget_obj(descriptor, "annotations");
 	const char *name = jget_str(a, "io.containerd.image.name", "");
@@ -218,8 +221,8 @@ static char *annotated_name(const json_t *descriptor)
 		name = jget_str(a, "org.opencontainers.image.ref.name", "");
 	/* a bare tag ("latest") names nothing */
 	if (!*name || image_ref_parse(name, &ref, &ignored) < 0 || !ref.tag[0])
-		return NULL;
-	return xstrdup(name);
+		return "";
+	return name;
 }
 
 static int load_oci_manifest(struct load *l, const json_t *manifest, char *const *names, struct err *err)
@@ -265,44 +268,57 @@ static unsigned fit(const struct load *l, const json_t *descriptor)
 	return platform_fit(&want, &have) * 2;
 }
 
-/* Of the entries of one image (those of one name, or of an inner index) the one that fits best is loaded. */
-static bool is_best(const struct load *l, const json_t *list, size_t me, bool inner)
+/* Of the entries of one image (those of one name, or of an inner index) the one that fits best is loaded; of equal ones
+ * the first. What has no name in the outer index stands for itself. */
+static bool *choose(const struct load *l, const json_t *list, bool inner)
 {
-	const json_t *mine = json_array_get(list, me);
-	cleanup_free char *my_name = annotated_name(mine);
-	unsigned f = fit(l, mine);
+	bool *chosen = xcalloc(json_array_size(list) + 1, sizeof(*chosen));
+	size_t *best = xcalloc(json_array_size(list) + 1, sizeof(*best));
+	struct map by_name;
 	json_t *d;
 	size_t i;
 
-	if (!f)
-		return false;
+	map_init(&by_name);
 	json_array_foreach(list, i, d) {
-		cleanup_free char *name = annotated_name(d);
-		unsigned g = fit(l, d);
+		const char *name = inner ? "" : annotated_name(d);
+		size_t *b = *name || inner ? map_get(&by_name, name) : NULL;
 
-		if ((inner || (my_name && name && str_eq(my_name, name))) && (g > f || (g == f && i < me)))
-			return false;
+		if (!(chosen[i] = fit(l, d) > 0) || (!*name && !inner))
+			continue;
+		if (b && fit(l, json_array_get(list, *b)) >= fit(l, d)) {
+			chosen[i] = false;
+			continue;
+		}
+		if (b)
+			chosen[*b] = false;
+		best[i] = i;
+		map_set(&by_name, name, &best[i]);
 	}
-	return true;
+	map_fini(&by_name, NULL);
+	free(best);
+	return chosen;
 }
 
 static int load_descriptor(struct load *l, const json_t *d, char *const *names, int depth, struct err *err);
 
 static int load_index(struct load *l, const json_t *index, char *const *names, int depth, struct err *err)
 {
+	const json_t *list = jget_arr(index, "manifests");
+	cleanup_free bool *chosen = NULL;
 	json_t *d;
 	size_t i, n = 0;
 	int rc;
 
 	if (depth > INDEX_DEPTH_MAX)
 		return err_kind(err, ERR_SYSTEM, "indexes are nested too deep");
-	json_array_foreach(jget_arr(index, "manifests"), i, d) {
+	chosen = choose(l, list, depth > 0);
+	json_array_foreach(list, i, d) {
 		cleanup_strv char **own = strv_dup(names);
-		cleanup_free char *name = annotated_name(d);
+		const char *name = annotated_name(d);
 
-		if (!is_best(l, jget_arr(index, "manifests"), i, depth > 0))
+		if (!chosen[i])
 			continue;
-		if (name && !strv_has(own, name))
+		if (*name && !strv_has(own, name))
 			strv_add(&own, name);
 		if ((rc = load_descriptor(l, d, own, depth, err)) < 0)
 			return rc;
@@ -346,7 +362,7 @@ int image_load(layer_read_fn *fn, void *arg, const struct image_load_opts *o, st
 	int rc;
 
 	image_hold_begin();
-	rc = archive_blobs_read(fn, arg, o->quiet ? NULL : progress, &l.blobs, err);
+	rc = archive_blobs_read(fn, arg, o, progress, &l.blobs, err);
 	if (rc == 0 && archive_blob_find(l.blobs, "manifest.json"))
 		rc = load_docker(&l, err);
 	else if (rc == 0 && archive_blob_find(l.blobs, "index.json"))

@@ -34,7 +34,7 @@ static int read_chain(struct archive_blobs *blobs, const char *id, json_t **top,
 		struct archive_blob *layer = archive_blob_find(blobs, layer_path);
 		cleanup_json json_t *v1 = NULL;
 
-		if (++n > V1_CHAIN_MAX)
+		if (++n > IMAGE_LAYERS_MAX)
 			return err_kind(err, ERR_SYSTEM, "the image has too many layers");
 		if ((rc = archive_blob_json(blobs, json_path, &v1, err)) < 0)
 			return rc;
@@ -82,7 +82,11 @@ int image_load_v1(struct load *l, struct archive_blobs *blobs, struct err *err)
 
 	if ((rc = archive_blob_json(blobs, "repositories", &repos, err)) < 0)
 		return err_kind(err, ERR_SYSTEM, "open manifest.json: no such file or directory");
+	if (!json_is_object(repos))
+		return err_kind(err, ERR_SYSTEM, "invalid repositories: not an object");
 	json_object_foreach(repos, repo, tags) {
+		if (!json_is_object(tags))
+			return err_kind(err, ERR_SYSTEM, "repositories: bad entry %s", repo);
 		json_object_foreach(tags, tag, id) {
 			cleanup_free char *name = xasprintf("%s:%s", repo, tag);
 

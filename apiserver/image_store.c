@@ -36,7 +36,6 @@
 #include "str.h"
 
 #define CONFIG_MAX (8 * 1024 * 1024)
-#define LAYERS_MAX 500
 
 static struct {
 	pthread_once_t once;
@@ -121,7 +120,7 @@ static int read_diff_ids(const json_t *config, char ***out, struct err *err)
 	char **v = jget_strv(rootfs, "diff_ids");
 
 	for (size_t i = 0; v[i]; i++) {
-		if (image_id_valid(v[i]) && i < LAYERS_MAX)
+		if (image_id_valid(v[i]) && i < IMAGE_LAYERS_MAX)
 			continue;
 		strv_free(v);
 		return err_kind(err, ERR_BAD_PARAM, "invalid image configuration: bad rootfs.diff_ids");

@@ -16,6 +16,8 @@
 #include "buf.h"
 #include "err.h"
 
+#define IMAGE_LAYERS_MAX 500 /* as one overlay mount takes them */
+
 struct image {
 	char id[72];	    /* sha256:<64 hex> */
 	char *config_text;  /* the whole image config JSON as stored; parse your own json_t from it */

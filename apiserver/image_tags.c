@@ -29,33 +29,42 @@ struct image_name *image_name_find(const char *key)
 	return map_get(&names, key);
 }
 
-static int by_key(const void *a, const void *b)
+/* Where a name of key is in the sorted list, or has to be. */
+static size_t place_of(const struct image_entry *e, const char *key)
 {
-	const struct image_name *const *x = a, *const *y = b;
+	size_t low = 0, high = e->n_names;
 
-	return strcmp((*x)->key, (*y)->key);
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(e->names[mid]->key, key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 static void attach(struct image_entry *e, struct image_name *n)
 {
+	size_t at = place_of(e, n->key);
+
 	e->names = xrealloc(e->names, (e->n_names + 1) * sizeof(struct image_name *));
-	e->names[e->n_names++] = n;
-	qsort(e->names, e->n_names, sizeof(struct image_name *), by_key);
+	memmove(&e->names[at + 1], &e->names[at], (e->n_names - at) * sizeof(struct image_name *));
+	e->names[at] = n;
+	e->n_names++;
 	str_copy(n->image_id, sizeof(n->image_id), e->img->id);
 }
 
 static void detach(struct image_name *n)
 {
 	struct image_entry *e = image_entry_find(n->image_id);
+	size_t at = e ? place_of(e, n->key) : 0;
 
-	for (size_t i = 0; e && i < e->n_names; i++) {
-		if (e->names[i] != n)
-			continue;
-		memmove(&e->names[i], &e->names[i + 1],
-			(e->n_names - i - 1) * sizeof(struct image_name *));
-		e->n_names--;
+	if (!e || at == e->n_names || e->names[at] != n)
 		return;
-	}
+	memmove(&e->names[at], &e->names[at + 1], (e->n_names - at - 1) * sizeof(struct image_name *));
+	e->n_names--;
 }
 
 static void name_free(struct image_name *n)

@@ -38,7 +38,7 @@
 
 #define SLOT_SIZE (256 * 1024)
 #define N_SLOTS	  8
-#define RAW_SIZE  (128 * 1024)
+#define RAW_SIZE  (32 * 1024) /* a bomb makes 32 MB of it, then fn can tell that nobody wants them */
 
 const struct layer_limits layer_limits_default = {
 	.max_bytes = 256LL << 30,

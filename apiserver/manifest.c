@@ -17,12 +17,12 @@
 #include <strings.h>
 
 #include "apiserver/image_ref.h"
+#include "apiserver/image_store.h"
 #include "apiserver/schema1.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
 
-#define LAYERS_MAX  500
 #define ENTRIES_MAX 10000
 #define SIZE_MAX_	(1LL << 42)
 
@@ -156,7 +156,7 @@ static int read_manifest(const json_t *o, struct manifest *out, struct err *err)
 	if (!jget_obj(o, "config"))
 		return err_kind(err, ERR_SYSTEM, "invalid manifest: it has no config");
 	if ((rc = read_descriptor(jget_obj(o, "config"), &out->config, err)) < 0 ||
-	    (rc = read_list(jget_arr(o, "layers"), LAYERS_MAX, out, err)) < 0)
+	    (rc = read_list(jget_arr(o, "layers"), IMAGE_LAYERS_MAX, out, err)) < 0)
 		return rc;
 	return 0;
 }

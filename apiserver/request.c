@@ -42,7 +42,7 @@ void req_begin(struct req *r, struct client *c)
 	if (r->body.cap > 256 * 1024)
 		buf_fini(&r->body);
 	r->body_done = r->body_too_large = false;
-	r->bs = NULL;
+	r->bs = r->whole = NULL;
 	r->on_gone = NULL;
 	buf_reset(&r->extra_headers);
 	r->head_sent = r->raw_head_sent = r->chunked = r->no_body = false;

@@ -43,6 +43,8 @@ struct body_stream *req_body_stream(struct req *r);
 /* Bytes, 0 at the proper end of the body, negative errno when the client went away (-ECONNRESET) or sent
  * nothing for the idle limit (-ETIMEDOUT). Blocks. Worker. */
 ssize_t body_read(struct body_stream *bs, void *p, size_t len);
+/* Its client has gone, whether before the end or after: nobody waits for what becomes of it. Any thread. */
+bool body_cut(const struct body_stream *bs);
 void body_close(struct body_stream *bs); /* drains nothing; the rest is discarded by the loop. NULL is fine */
 
 #endif

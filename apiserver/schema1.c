@@ -19,13 +19,13 @@
 
 #include "apiserver/b64.h"
 #include "apiserver/image_ref.h"
+#include "apiserver/image_store.h"
 #include "apiserver/image_v1.h"
 #include "apiserver/jws.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "str.h"
 
-#define LAYERS_MAX     500
 #define SIGNATURES_MAX 16
 
 /* ---------------------------------------------------------------- signatures */
@@ -179,7 +179,7 @@ static int read_layers(const json_t *o, const char *ref, struct schema1 *out, st
 		return err_kind(err, ERR_SYSTEM, "length of history not equal to number of layers for \"%s\"", ref);
 	if (!n)
 		return err_kind(err, ERR_SYSTEM, "no FSLayers in manifest for \"%s\"", ref);
-	if (n > LAYERS_MAX)
+	if (n > IMAGE_LAYERS_MAX)
 		return err_kind(err, ERR_SYSTEM, "invalid manifest: %zu entries", n);
 	v = xcalloc(n, sizeof(*v));
 	if ((rc = read_steps(layers, history, v, n, err)) == 0 && (rc = check_chain(v, n, err)) == 0)

@@ -113,6 +113,15 @@ static bool record_header(struct unpack *u, uint64_t data_pos)
 	return u->rec_pos == data_pos;
 }
 
+int unpack_check(struct unpack *u)
+{
+	struct pollfd p = { .fd = u->cancel_fd, .events = POLLIN | POLLRDHUP };
+
+	if (u->cancel_fd < 0 || poll(&p, 1, 0) <= 0)
+		return 0;
+	return err_sysnum(&u->err, ECANCELED, "write %s", u->path);
+}
+
 static int write_block(struct unpack *u, int fd, const void *p, size_t len, int64_t offset,
 		       int64_t *pos)
 {
@@ -148,7 +157,7 @@ int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size,
 	       rc == ARCHIVE_WARN) {
 		if (offset < 0 || offset > size || (int64_t)len > size - offset)
 			return err_kind(&u->err, ERR_BAD_PARAM, "%s: data beyond its size", u->path);
-		if ((rc = write_block(u, fd, p, len, offset, &pos)) < 0)
+		if ((rc = unpack_check(u)) < 0 || (rc = write_block(u, fd, p, len, offset, &pos)) < 0)
 			return rc;
 		got += (int64_t)len;
 	}
@@ -326,7 +335,7 @@ static int enter(struct unpack *u)
 
 void unpack_init(struct unpack *u, int split_fd)
 {
-	*u = (struct unpack){ .root_fd = -1, .parent_fd = -1, .in_fd = -1, .layer_fd = -1, .moves_fd = -1 };
+	*u = (struct unpack){ .root_fd = -1, .parent_fd = -1, .in_fd = -1, .layer_fd = -1, .moves_fd = -1, .cancel_fd = -1 };
 	u->path = xstrdup("");
 	u->block = xmalloc(BLOCK_SIZE);
 	u->split = split_writer_new(split_fd);

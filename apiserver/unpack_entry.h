@@ -29,6 +29,7 @@ struct unpack {
 	int64_t max_bytes;
 	uint64_t max_entries;
 	int in_fd, layer_fd, moves_fd;
+	int cancel_fd; /* a socket on which anything means that the result is not wanted any more; -1: none */
 	/* the stream, and what of it is recorded */
 	char *block;
 	size_t block_len;
@@ -54,6 +55,8 @@ struct unpack {
  * character sets before it can see foreign files. */
 void unpack_prepare(void);
 int unpack_drop_capabilities(struct err *err);
+/* ECANCELED by cancel_fd, else 0. */
+int unpack_check(struct unpack *u);
 /* The entry's data into fd. */
 int unpack_write_data(struct unpack *u, struct archive *a, int fd, int64_t size, bool sparse);
 /* tar_unpack.c: all of the archive on in_fd, below root_fd. Changes the working directory. */

@@ -3,7 +3,7 @@
  * v1_chain.c - the chains of an old image archive, known before their layers are unpacked.
  *
  * Design: each id knows its parent and how many layers are known to stand upon it. A new link walks
- * down to the end of what is known and tells each how many stand upon it now: V1_CHAIN_MAX steps at most,
+ * down to the end of what is known and tells each how many stand upon it now: IMAGE_LAYERS_MAX steps at most,
  * whatever order the archive has.
  */
 #include "apiserver/v1_chain.h"
@@ -54,11 +54,11 @@ size_t v1_chains_add(struct v1_chains *c, const char *id, const char *parent)
 
 	free(l->parent);
 	l->parent = xstrdup(parent);
-	while (*l->parent && n <= V1_CHAIN_MAX) {
+	while (*l->parent && n <= IMAGE_LAYERS_MAX) {
 		l = link_of(c, l->parent);
 		if (l->above < n)
 			l->above = n;
 		n++;
 	}
-	return n > V1_CHAIN_MAX ? V1_CHAIN_MAX + 1 : n;
+	return n > IMAGE_LAYERS_MAX ? IMAGE_LAYERS_MAX + 1 : n;
 }

@@ -7,9 +7,8 @@
 
 #include <stddef.h>
 
+#include "apiserver/image_store.h"
 #include "map.h"
-
-#define V1_CHAIN_MAX 500 /* layers, as one overlay mount takes them */
 
 struct v1_chains {
 	struct map by_id;
@@ -18,7 +17,7 @@ struct v1_chains {
 void v1_chains_init(struct v1_chains *c);
 void v1_chains_fini(struct v1_chains *c);
 /* id rests on parent ("": on nothing). Returns how many layers the longest chain through id has as far
- * as it is known; of one that is longer than V1_CHAIN_MAX, or runs in a circle, V1_CHAIN_MAX + 1. */
+ * as it is known; of one that is longer than IMAGE_LAYERS_MAX, or runs in a circle, IMAGE_LAYERS_MAX + 1. */
 size_t v1_chains_add(struct v1_chains *c, const char *id, const char *parent);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "str.h"
 
-#define IN_SIZE (64 * 1024)
+#define IN_SIZE (16 * 1024) /* a bomb makes 100 MB of it, then fn can tell that nobody wants them */
 
 struct xz_read {
 	layer_read_fn *fn;

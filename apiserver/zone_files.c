@@ -35,6 +35,7 @@
 #define PUMP_SIZE (128 * 1024)
 #define REPLY_MS  (10 * 60 * 1000)
 #define END_MS	  2000
+#define ASK_MS	  200
 
 /* ---- views ---- */
 
@@ -190,24 +191,73 @@ int zone_view_clone_root(const struct zone_view *v, struct err *err)
 	return fd < 0 ? err_kind(err, ERR_SYSTEM, "no copy of the container's root") : fd;
 }
 
+static bool is_cancelled(const struct zone_extract *x)
+{
+	return x->cancelled && x->cancelled(x->cancelled_arg);
+}
+
+/* False: cancelled, or an event is not to come any more. */
+static bool await(const struct zone_extract *x, int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	int n;
+
+	do {
+		if (is_cancelled(x))
+			return false;
+		n = poll(&p, 1, ASK_MS);
+	} while (n == 0 || (n < 0 && errno == EINTR));
+	return n > 0;
+}
+
+/* To the pipe, which does not block. -EPIPE: the child reads no more. */
+static int push(const struct zone_extract *x, int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EAGAIN && !await(x, fd, POLLOUT))
+			return -ECANCELED;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		p += n < 0 ? 0 : n;
+		len -= n < 0 ? 0 : (size_t)n;
+	}
+	return 0;
+}
+
 /* From fn to the pipe, until either ends. What fn failed with, or 0: a child that stopped reading
  * tells why itself. */
-static int pump(zone_read_fn *fn, void *arg, int fd)
+static int pump(const struct zone_extract *x, zone_read_fn *fn, void *arg, int fd)
 {
 	cleanup_free char *block = xmalloc(PUMP_SIZE);
-	ssize_t n;
+	ssize_t n = 0;
+	int rc;
 
-	while ((n = fn(arg, block, PUMP_SIZE)) > 0)
-		if (fs_write_all(fd, block, (size_t)n) < 0)
-			return 0;
-	return (int)n;
+	while (!is_cancelled(x) && (n = fn(arg, block, PUMP_SIZE)) > 0)
+		if ((rc = push(x, fd, block, (size_t)n)) < 0)
+			return rc == -EPIPE ? 0 : rc;
+	return is_cancelled(x) ? -ECANCELED : (int)n;
+}
+
+/* The stream has ended: the child's word. It looks at its socket while it writes, and gives up when we have. */
+static int extract_end(const struct zone_extract *x, int sock, int read_rc, struct err *err)
+{
+	int rc;
+
+	if (read_rc >= 0 && !await(x, sock, POLLIN) && is_cancelled(x))
+		read_rc = -ECANCELED;
+	if (read_rc < 0)
+		shutdown(sock, SHUT_WR);
+	rc = helper_end(sock, NULL, err);
+	return read_rc < 0 ? err_sysnum(err, read_rc, "read the archive from the client") : rc;
 }
 
 int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_read_fn *fn,
 		 void *arg, struct err *err)
 {
 	struct zone_files_request *req = xcalloc(1, sizeof(*req));
-	int p[2], rc, read_rc, sock;
+	int p[2], rc, sock;
 
 	req->op = ZONE_FILES_EXTRACT;
 	req->no_overwrite_dir_non_dir = x->no_overwrite_dir_non_dir;
@@ -221,6 +271,7 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
 		rc = err_sys(err, "pipe");
 	if (rc >= 0) {
 		(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20); /* fewer turns; less is fine */
+		(void)fcntl(p[1], F_SETFL, O_NONBLOCK);
 		rc = helper_start(v, req, p[0], &sock, err);
 		close(p[0]);
 		if (rc < 0)
@@ -229,12 +280,9 @@ int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_r
 	free(req);
 	if (rc < 0)
 		return rc;
-	read_rc = pump(fn, arg, p[1]);
+	rc = pump(x, fn, arg, p[1]);
 	close(p[1]);
-	rc = helper_end(sock, NULL, err);
-	if (read_rc < 0)
-		return err_sysnum(err, read_rc, "read the archive from the client");
-	return rc;
+	return extract_end(x, sock, rc, err);
 }
 
 /* ---- users ---- */

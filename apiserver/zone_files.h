@@ -38,9 +38,12 @@ struct zone_extract {
 	bool chown; /* all to uid, gid, instead of the archive's owners */
 	uid_t uid;
 	gid_t gid;
+	bool (*cancelled)(void *arg); /* NULL: nobody can; asked a few times a second */
+	void *cancelled_arg;
 };
 typedef ssize_t zone_read_fn(void *arg, void *p, size_t len); /* 0 end, negative errno */
-/* Unpacks a tar stream (plain, gzip, bzip2, xz, zstd) in a process that is chrooted to the zone. */
+/* Unpacks a tar stream (plain, gzip, bzip2, xz, zstd) in a process that is chrooted to the zone. Cancelled, it ends soon,
+ * however much the stream inflates to: ECANCELED; what was unpacked stays. */
 int zone_extract(const struct zone_view *v, const struct zone_extract *x, zone_read_fn *fn,
 		 void *arg, struct err *err);
 

@@ -232,13 +232,14 @@ static int extract_all(struct extract *x)
 	if (archive_read_open(a, x, NULL, on_read, NULL) != ARCHIVE_OK || archive_errno(a))
 		rc = unpack_archive_error(&x->u, a);
 	while (rc >= 0 && !x->ended && (ar = archive_read_next_header(a, &e)) != ARCHIVE_EOF)
-		rc = ar < ARCHIVE_WARN ? unpack_archive_error(&x->u, a) : extract_one(x, a, e);
+		if ((rc = unpack_check(&x->u)) == 0)
+			rc = ar < ARCHIVE_WARN ? unpack_archive_error(&x->u, a) : extract_one(x, a, e);
 	archive_read_free(a);
 	xz_read_free(x->xz);
 	return rc < 0 ? rc : unpack_finish_dirs(&x->u);
 }
 
-static int extract(struct zone_files_request *req, int tar_fd, struct err *err)
+static int extract(struct zone_files_request *req, int sock, int tar_fd, struct err *err)
 {
 	struct extract *x = xcalloc(1, sizeof(*x));
 	cleanup_fd int dir_fd = -1;
@@ -247,6 +248,7 @@ static int extract(struct zone_files_request *req, int tar_fd, struct err *err)
 	x->req = req;
 	x->tar_fd = tar_fd;
 	x->u.parent_fd = -1;
+	x->u.cancel_fd = sock;
 	x->u.path = xstrdup("");
 	x->u.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (x->u.root_fd < 0)
@@ -262,7 +264,7 @@ static int extract(struct zone_files_request *req, int tar_fd, struct err *err)
 
 /* ---- the process ---- */
 
-static int serve(const struct frame *f, struct zone_files_request *req, int tar_fd, int *out_fd,
+static int serve(const struct frame *f, struct zone_files_request *req, int sock, int tar_fd, int *out_fd,
 		 struct err *err)
 {
 	int rc;
@@ -279,7 +281,7 @@ static int serve(const struct frame *f, struct zone_files_request *req, int tar_
 	}
 	if ((rc = narrow_view(err)) < 0 || (rc = unpack_drop_capabilities(err)) < 0)
 		return rc;
-	return extract(req, tar_fd, err);
+	return extract(req, sock, tar_fd, err);
 }
 
 void zone_files_child(int sock, int tar_fd)
@@ -294,7 +296,7 @@ void zone_files_child(int sock, int tar_fd)
 	fds[0] = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	if (fds[0] < 0 || frame_recv(sock, &f, 10000) != 1)
 		_exit(1);
-	rc = serve(&f, req, tar_fd, &fds[1], &err);
+	rc = serve(&f, req, sock, tar_fd, &fds[1], &err);
 	reply.rc = rc < 0 ? rc : 0;
 	reply.kind = err.kind;
 	str_copy(reply.msg, sizeof(reply.msg), err.msg);

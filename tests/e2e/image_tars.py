@@ -215,6 +215,9 @@ def forms(d):
     ids = [f'{i:064x}' for i in range(600)]
     make(f'{bad}/v1-long.tar', [(i + '/json', json.dumps({'id': i, 'parent': ids[n - 1] if n else ''}).encode()) for n, i in enumerate(ids)] +
          [(ids[0] + '/layer.tar', b'no layer'), ('repositories', json.dumps({'form': {'bad': ids[-1]}}).encode())])
+    for n, repos in enumerate([None, 1, [], {'form': 'bad'}]):
+        make(f'{bad}/v1-repositories-{n}.tar', files + [('repositories', json.dumps(repos).encode())])
+    bad_save('manifest-5000', manifest('bad:7', ['l.tar'] * 5000), cfg=json.dumps({'rootfs': {'diff_ids': ['sha256:' + sha(layers[0])] * 5000}}).encode())
     bad_save('windows', manifest('bad:6', ['l.tar']), cfg=json.dumps({'os': 'windows', 'rootfs': {'diff_ids': ['sha256:' + sha(layers[0])]}}).encode())
     make(f'{bad}/loop.tar', [('a', b'', link('b')), ('b', b'', link('a')), ('manifest.json', json.dumps([{'Config': 'a', 'Layers': ['b']}]).encode())])
     make(f'{bad}/nothing.tar', [('hello', b'x')])

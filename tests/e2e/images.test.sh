@@ -123,8 +123,19 @@ t_limits() {
 t_client_goes_in_load() {
 	mkdir "$T/r"; head -c 30000000 /dev/urandom >"$T/r/f"; tar -C "$T/r" -cf "$T/r.tar" .
 	(cat "$T/r.tar"; sleep 30) | timeout 1 curl -s --unix-socket "$SOCK" -T - -X POST "http://d/images/create?fromSrc=-&repo=$C" >/dev/null
-	until_ok test "$(tmp_layers)" = 0 || fail "temp layers stay"; rc 1 D image inspect "$C"
+	until_ok no_tmp_layers || fail "temp layers stay"; rc 1 D image inspect "$C"
 	D tag busybox "$C:a"; for _ in 1 2 3; do D save busybox | head -c 5000 >/dev/null; done; out D rmi "$C:a"; out D version
+}
+no_tmp_layers() { [ "$(tmp_layers)" = 0 ]; }
+no_unpacking() { [ -z "$(pgrep -P "$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer)")" ]; }
+t_client_goes_from_bomb() { # who has sent all of a small body that is much work, and goes, wants no more of it
+	local way; engine_pid; out D run -d --name "$C" busybox sleep 300
+	for way in "POST /images/create?fromSrc=-&repo=$C" "POST /images/load?quiet=1" "PUT /containers/$C/archive?path=/tmp"; do
+		# shellcheck disable=SC2086
+		out python3 "$top/tests/e2e/bomb_client.py" "$SOCK" "$C:latest" $way
+		until_ok no_unpacking || fail "$way goes on"; until_ok no_tmp_layers || fail "$way: temp layers"
+		rc 1 D image inspect "$C:latest"; rc 1 D exec "$C" test -e /tmp/end
+	done
 }
 t_tag_rmi() {
 	local b; b=$(id busybox); out D tag busybox "$C"; out D tag busybox "$C:b"; out D tag "${b#sha256:}" "localhost:5000/x/$C:c"; out D tag "$C:b" "docker.io/library/$C:d"

@@ -44,13 +44,13 @@ static void test_orders(void **state)
 		size_t most = 0;
 
 		v1_chains_init(&c);
-		for (size_t i = 0; i < V1_CHAIN_MAX; i++) {
-			size_t n = add(&c, nth(order, i, V1_CHAIN_MAX));
+		for (size_t i = 0; i < IMAGE_LAYERS_MAX; i++) {
+			size_t n = add(&c, nth(order, i, IMAGE_LAYERS_MAX));
 
 			most = n > most ? n : most;
 		}
-		assert_int_equal(most, V1_CHAIN_MAX);
-		assert_int_equal(add(&c, V1_CHAIN_MAX), V1_CHAIN_MAX + 1);
+		assert_int_equal(most, IMAGE_LAYERS_MAX);
+		assert_int_equal(add(&c, IMAGE_LAYERS_MAX), IMAGE_LAYERS_MAX + 1);
 		v1_chains_fini(&c);
 	}
 }
@@ -78,9 +78,9 @@ static void test_circle(void **state)
 
 	(void)state;
 	v1_chains_init(&c);
-	assert_int_equal(v1_chains_add(&c, "a", "a"), V1_CHAIN_MAX + 1);
+	assert_int_equal(v1_chains_add(&c, "a", "a"), IMAGE_LAYERS_MAX + 1);
 	assert_int_equal(v1_chains_add(&c, "b", "c"), 2);
-	assert_int_equal(v1_chains_add(&c, "c", "b"), V1_CHAIN_MAX + 1);
+	assert_int_equal(v1_chains_add(&c, "c", "b"), IMAGE_LAYERS_MAX + 1);
 	v1_chains_fini(&c);
 }
 
