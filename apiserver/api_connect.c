@@ -302,7 +302,8 @@ static int begin(struct req *r, struct connect_op *op, struct err *err)
 						   op->network, !op->ct->n_endpoints, err)) < 0 ||
 			    (rc = make_endpoint(op, op->ct, op->network, body, err)) < 0))
 		return rc;
-	if (!op->connect && str_eq(op->network, "host"))
+	if (!op->connect && str_eq(op->network, "host") &&
+	    str_eq(jget_str(op->ct->host_config, "NetworkMode", ""), "host"))
 		return err_kind(err, ERR_BAD_PARAM,
 				"cannot disconnect container from host network - container was "
 				"created in host network mode");

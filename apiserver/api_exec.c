@@ -127,7 +127,7 @@ static int create(struct req *r, struct create_job *cj, struct err *err)
 		return err_kind(err, ERR_BAD_PARAM, "No exec command specified");
 	if (!(ct = container_find(req_var(r, "name"), err)))
 		return err->code;
-	if ((rc = detach_keys_parse(jget_str(cj->body, "DetachKeys", ""), cj->keys, &cj->n_keys, err)) < 0)
+	if ((rc = detach_keys_parse(jget_str(cj->body, "DetachKeys", ""), "escape", cj->keys, &cj->n_keys, err)) < 0)
 		return rc;
 	cj->req = req_id(r);
 	cj->ref = xstrdup(req_var(r, "name"));

@@ -13,6 +13,7 @@
 #include "container.h"
 #include "ct_json.h"
 #include "events.h"
+#include "filter_regex.h"
 #include "jget.h"
 #include "job.h"
 #include "jw.h"
@@ -49,16 +50,6 @@ static bool any(const json_t *filters, const char *key,
 			return true;
 	}
 	return !json_array_size(list);
-}
-
-static bool match_name(const char *want, const void *arg)
-{
-	return strstr(((const struct network_info *)arg)->name, want);
-}
-
-static bool match_id(const char *want, const void *arg)
-{
-	return strstr(((const struct network_info *)arg)->id, want);
 }
 
 static bool match_driver(const char *want, const void *arg)
@@ -121,14 +112,20 @@ static int check_filters(const json_t *filters, struct err *err)
 	return 0;
 }
 
-static bool is_listed(const json_t *filters, const struct network_info *n)
+struct wanted {
+	const json_t *filters;
+	struct filter_regex names, ids;
+};
+
+static bool is_listed(const struct wanted *want, const struct network_info *n)
 {
+	const json_t *filters = want->filters;
 	cleanup_json json_t *labels = NULL;
 	struct err ignored = { 0 };
 
 	if (n->labels)
 		jparse(n->labels, strlen(n->labels), &labels, &ignored);
-	return any(filters, "name", match_name, n) && any(filters, "id", match_id, n) &&
+	return filter_regex_match(&want->names, n->name) && filter_regex_match(&want->ids, n->id) &&
 	       any(filters, "driver", match_driver, n) && any(filters, "scope", match_scope, n) &&
 	       any(filters, "type", match_type, n) && any(filters, "dangling", match_dangling, n) &&
 	       filter_label_match(filters, "label", labels);
@@ -150,6 +147,7 @@ void handle_network_list(struct req *r)
 	struct buf out = BUF_INIT;
 	struct jw w = JW(&out);
 	struct err err = { 0 };
+	struct wanted want = { 0 };
 	size_t n;
 
 	if (filters_parse(req_query(r, "filters"), allowed, &filters, &err) < 0 ||
@@ -157,13 +155,18 @@ void handle_network_list(struct req *r)
 		reply_error(req_id(r), &err);
 		return;
 	}
+	want.filters = filters;
+	filter_regex_init(&want.names, filters, "name");
+	filter_regex_init(&want.ids, filters, "id");
 	network_list(&list, &n);
 	qsort(list, n, sizeof(*list), newest_first);
 	jw_arr(&w, NULL);
 	for (size_t i = 0; i < n; i++)
-		if (is_listed(filters, &list[i]))
+		if (is_listed(&want, &list[i]))
 			jw_raw(&w, NULL, list[i].json);
 	jw_end(&w);
+	filter_regex_fini(&want.names);
+	filter_regex_fini(&want.ids);
 	network_info_free(list, n);
 	reply_json(req_id(r), 200, &out);
 	buf_fini(&out);
@@ -358,27 +361,6 @@ static void prune_done(struct job *job)
 	free(pj);
 }
 
-/* until=: only those made before. */
-static int parse_until(const json_t *filters, int64_t *until_ns, struct err *err)
-{
-	json_t *list = jget_arr(filters, "until");
-	const char *s = json_string_value(json_array_get(list, 0));
-	int64_t ago;
-
-	*until_ns = INT64_MAX;
-	if (!json_array_size(list))
-		return 0;
-	if (json_array_size(list) > 1)
-		return err_kind(err, ERR_BAD_PARAM, "more than one until filter specified");
-	if (s && parse_duration_ns(s, &ago) == 0)
-		*until_ns = now_ns() - ago;
-	else if (!s || (parse_unix_time_ns(s, until_ns) < 0 &&
-			parse_rfc3339_ns(s, strlen(s), until_ns) < 0))
-		return err_kind(err, ERR_BAD_PARAM,
-				"failed to parse value as time or duration: \"%s\"", s ? s : "");
-	return 0;
-}
-
 static bool is_prunable(const json_t *filters, int64_t until_ns, const struct network_info *n)
 {
 	cleanup_json json_t *labels = NULL;
@@ -402,7 +384,7 @@ void handle_network_prune(struct req *r)
 	size_t n;
 
 	if (filters_parse(req_query(r, "filters"), allowed, &filters, &err) < 0 ||
-	    parse_until(filters, &until_ns, &err) < 0) {
+	    filter_until(filters, &until_ns, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}

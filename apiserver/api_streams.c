@@ -291,7 +291,7 @@ static void attach_begin(struct req *r)
 	size_t n_keys = 0;
 
 	if (!(ct = container_find(req_var(r, "name"), &err)) ||
-	    detach_keys_parse(req_query(r, "detachKeys"), keys, &n_keys, &err) < 0 ||
+	    detach_keys_parse(req_query(r, "detachKeys"), "detach", keys, &n_keys, &err) < 0 ||
 	    attach_check(ct, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "ct_json.h"
 #include "events.h"
+#include "filter_regex.h"
 #include "jget.h"
 #include "job.h"
 #include "jw.h"
@@ -51,11 +52,6 @@ static bool match_any(const json_t *filters, const char *key,
 	return !json_array_size(list);
 }
 
-static bool contains(const char *want, const char *is)
-{
-	return want && strstr(is, want);
-}
-
 static int match_dangling(const json_t *filters, const struct volume_info *v, struct err *err)
 {
 	bool want = false;
@@ -67,11 +63,12 @@ static int match_dangling(const json_t *filters, const struct volume_info *v, st
 }
 
 /* 1 shown, 0 not, negative: bad filter. */
-static int is_listed(const json_t *filters, const struct volume_info *v, struct err *err)
+static int is_listed(const json_t *filters, const struct filter_regex *names, const struct volume_info *v,
+		     struct err *err)
 {
 	cleanup_json json_t *labels = parse_labels(v->labels);
 
-	if (!match_any(filters, "name", contains, v->name) ||
+	if (!filter_regex_match(names, v->name) ||
 	    !match_any(filters, "driver", str_eq, v->driver) ||
 	    !filter_label_match(filters, "label", labels))
 		return 0;
@@ -82,6 +79,7 @@ void handle_volume_list(struct req *r)
 {
 	static const char *const allowed[] = { "dangling", "driver", "label", "name", NULL };
 	cleanup_json json_t *filters = NULL;
+	cleanup_filter_regex struct filter_regex names = { 0 };
 	struct buf out = BUF_INIT;
 	struct jw w = JW(&out);
 	struct volume_info *list = NULL;
@@ -93,12 +91,14 @@ void handle_volume_list(struct req *r)
 	rc = filters_parse(req_query(r, "filters"), allowed, &filters, &err);
 	if (rc >= 0) /* what is wrong is so without a volume, too */
 		rc = filter_bool(filters, "dangling", &dangling, &err);
-	if (rc >= 0)
+	if (rc >= 0) {
+		filter_regex_init(&names, filters, "name");
 		volume_list(&list, &n);
+	}
 	jw_obj(&w, NULL);
 	jw_arr(&w, "Volumes");
 	for (size_t i = 0; i < n && rc >= 0; i++) {
-		rc = is_listed(filters, &list[i], &err);
+		rc = is_listed(filters, &names, &list[i], &err);
 		if (rc > 0)
 			jw_raw(&w, NULL, list[i].json);
 	}
@@ -297,11 +297,16 @@ static void prune_done(struct job *job)
 /* all=true, or no filter below 1.42 */
 static int wants_all(const json_t *filters, int version, bool *all, struct err *err)
 {
-	int rc;
+	const json_t *list = jget_arr(filters, "all");
+	const char *s = json_string_value(json_array_get(list, 0));
 
 	*all = version < 142;
-	rc = filter_bool(filters, "all", all, err);
-	return rc < 0 ? rc : 0;
+	if (json_array_size(list) > 1)
+		return err_kind(err, ERR_BAD_PARAM, "invalid filter 'all': only one value is expected");
+	if (s && parse_bool(s, all) < 0)
+		return err_kind(err, ERR_BAD_PARAM,
+				"invalid filter 'all': strconv.ParseBool: parsing \"%.100s\": invalid syntax", s);
+	return 0;
 }
 
 static bool is_prunable(const json_t *filters, bool all, const struct volume_info *v)

@@ -189,26 +189,6 @@ static void on_pruned(struct container *ct, void *arg, const struct err *err)
 		prune_finish(it->prune);
 }
 
-/* until: a Unix time, an RFC 3339 time, or a duration before now. */
-static int parse_until(const json_t *filters, int64_t *out_ns, struct err *err)
-{
-	const json_t *list = jget_arr(filters, "until");
-	const char *s = json_string_value(json_array_get(list, 0));
-	int64_t ns;
-
-	*out_ns = INT64_MAX;
-	if (!s)
-		return 0;
-	if (json_array_size(list) > 1)
-		return err_kind(err, ERR_BAD_PARAM, "more than one until filter specified");
-	if (parse_duration_ns(s, &ns) == 0)
-		*out_ns = now_ns() - ns;
-	else if (parse_unix_time_ns(s, out_ns) < 0 && parse_rfc3339_ns(s, strlen(s), out_ns) < 0)
-		return err_kind(err, ERR_BAD_PARAM, 
-				"failed to parse value as time or duration: \"%s\"", s);
-	return 0;
-}
-
 static bool wanted(const struct container *ct, const json_t *filters, int64_t until_ns)
 {
 	const json_t *labels = json_object_get(ct->config, "Labels");
@@ -229,7 +209,7 @@ void handle_container_prune(struct req *r)
 	struct prune *p;
 
 	if (filters_parse(req_query(r, "filters"), allowed, &filters, &err) < 0 ||
-	    parse_until(filters, &until_ns, &err) < 0) {
+	    filter_until(filters, &until_ns, &err) < 0) {
 		reply_error(req_id(r), &err);
 		return;
 	}

@@ -345,7 +345,7 @@ static int detach_key(const char *key, uint8_t *out)
 	return 0;
 }
 
-int detach_keys_parse(const char *text, uint8_t out[DETACH_KEYS_MAX], size_t *n, struct err *err)
+int detach_keys_parse(const char *text, const char *what, uint8_t out[DETACH_KEYS_MAX], size_t *n, struct err *err)
 {
 	cleanup_strv char **keys = NULL;
 	size_t count;
@@ -359,10 +359,10 @@ int detach_keys_parse(const char *text, uint8_t out[DETACH_KEYS_MAX], size_t *n,
 	keys = strv_split(text, ',');
 	count = strv_len(keys);
 	if (count > DETACH_KEYS_MAX)
-		return err_kind(err, ERR_BAD_PARAM, "Invalid detach keys (%s) provided", text);
+		return err_kind(err, ERR_BAD_PARAM, "Invalid %s keys (%s) provided", what, text);
 	for (size_t i = 0; i < count; i++) {
 		if (detach_key(keys[i], &out[i]) < 0)
-			return err_kind(err, ERR_BAD_PARAM, "Invalid detach keys (%s) provided",
+			return err_kind(err, ERR_BAD_PARAM, "Invalid %s keys (%s) provided", what,
 					text);
 	}
 	*n = count;

@@ -28,9 +28,9 @@ void attach_pump(int from, int to, void (*on_end)(void *arg), void *arg);
 /* Reads and forgets until EOF, so that the writer is never blocked; taken. */
 void attach_drain(int fd);
 
-/* "ctrl-p,ctrl-q", "a,ctrl-x", "": Docker's detach keys. 400 "Invalid detach keys (X) provided"
- * otherwise. NULL is the default sequence. */
+/* "ctrl-p,ctrl-q", "a,ctrl-x", "": Docker's detach keys. 400 "Invalid <what> keys (X) provided"
+ * otherwise; what is "detach" for an attach, "escape" for an exec. NULL is the default sequence. */
 #define DETACH_KEYS_MAX 16
-int detach_keys_parse(const char *text, uint8_t out[DETACH_KEYS_MAX], size_t *n, struct err *err);
+int detach_keys_parse(const char *text, const char *what, uint8_t out[DETACH_KEYS_MAX], size_t *n, struct err *err);
 
 #endif

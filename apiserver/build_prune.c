@@ -18,7 +18,6 @@
 #include "apiserver/ct_json.h"
 #include "apiserver/engine.h"
 #include "apiserver/image_index.h"
-#include "apiserver/image_time.h"
 #include "cleanup.h"
 #include "jget.h"
 #include "log.h"
@@ -64,7 +63,7 @@ static int read_filters(const char *text, struct wanted *w, struct err *err)
 				"conflicting filters: \"until\" and \"unused-for\"");
 	if (!until && !unused)
 		return 0;
-	return image_time_parse(until ? until : unused, &w->until_ns, err);
+	return filter_time_parse(until ? until : unused, &w->until_ns, err);
 }
 
 /* A key that is not given fits. A boolean one counts without a value. */

@@ -30,6 +30,10 @@ int ct_check_name(const char *name, struct err *err);
 int filters_parse(const char *text, const char *const *allowed, json_t **out, struct err *err);
 /* A yes or no, by Docker's rules: 1, true, 0, false; both at once are an error. 0: not given, out stays; 1: given. */
 int filter_bool(const json_t *filters, const char *key, bool *out, struct err *err);
+/* until= and the like: RFC 3339 (also without a zone, or a date), seconds, or a duration before now. */
+int filter_time_parse(const char *s, int64_t *out_ns, struct err *err);
+/* Only what is older: INT64_MAX where it is not given. */
+int filter_until(const json_t *filters, int64_t *out_ns, struct err *err);
 bool filter_label_match(const json_t *filters, const char *key, const json_t *labels); /* key "label" or "label!" */
 
 #endif

@@ -17,8 +17,8 @@
 #include "apiserver/ct_net_json.h"
 #include "apiserver/ct_ports.h"
 #include "apiserver/ct_status.h"
+#include "apiserver/filter_regex.h"
 #include "apiserver/go_number.h"
-#include "apiserver/go_regex.h"
 #include "apiserver/image_store.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -36,9 +36,7 @@ struct pick {
 	int limit;
 	int64_t codes[32];
 	size_t n_codes;
-	struct go_regex *
-		*names; /* compiled; NULL entries do not compile and match by equality alone */
-	size_t n_names;
+	struct filter_regex names;
 	const struct container *before, *since;
 	bool has_before, has_since;
 	struct map ancestors; /* image id -> anything: those that were asked for */
@@ -180,24 +178,6 @@ static void find_ancestors(struct pick *p)
 	}
 }
 
-static void compile_names(struct pick *p)
-{
-	const json_t *list = values(p, "name");
-	json_t *item;
-	size_t i;
-
-	if (!list)
-		return;
-	p->names = xcalloc(json_array_size(list), sizeof(struct go_regex *));
-	p->n_names = json_array_size(list);
-	json_array_foreach (list, i, item) {
-		struct err ignored = { 0 };
-
-		if (go_regex_compile(json_string_value(item), &p->names[i], &ignored) < 0)
-			p->names[i] = NULL;
-	}
-}
-
 static int pick_init(struct pick *p, const struct ct_list_opts *o, struct err *err)
 {
 	static const char *const states[] = { "created",  "running", "paused", "restarting",
@@ -220,16 +200,14 @@ static int pick_init(struct pick *p, const struct ct_list_opts *o, struct err *e
 	if (values(p, "status"))
 		p->all = true;
 	find_ancestors(p);
-	compile_names(p);
+	filter_regex_init(&p->names, p->filters, "name");
 	return 0;
 }
 
 static void pick_fini(struct pick *p)
 {
+	filter_regex_fini(&p->names);
 	json_decref(p->filters);
-	for (size_t i = 0; i < p->n_names; i++)
-		go_regex_free(p->names[i]);
-	free(p->names);
 	map_fini(&p->ancestors, NULL);
 	map_fini(&p->images, NULL);
 }
@@ -238,22 +216,9 @@ static void pick_fini(struct pick *p)
 
 static bool match_name(const struct pick *p, const struct container *ct)
 {
-	const json_t *list = values(p, "name");
-	cleanup_free char *slashed = NULL;
+	cleanup_free char *slashed = xasprintf("/%s", ct->name);
 
-	if (!list)
-		return true;
-	slashed = xasprintf("/%s", ct->name);
-	for (size_t i = 0; i < p->n_names; i++) {
-		const char *want = json_string_value(json_array_get(list, i));
-
-		if (strcmp(want, ct->name) == 0 || strcmp(want, slashed) == 0)
-			return true;
-		if (p->names[i] &&
-		    (go_regex_match(p->names[i], ct->name) || go_regex_match(p->names[i], slashed)))
-			return true;
-	}
-	return false;
+	return filter_regex_match(&p->names, ct->name) || filter_regex_match(&p->names, slashed);
 }
 
 static bool match_id(const struct pick *p, const struct container *ct)

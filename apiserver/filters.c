@@ -140,3 +140,35 @@ bool filter_label_match(const json_t *filters, const char *key, const json_t *la
 		all = all && label_has(labels, json_string_value(item));
 	return negated ? !all : all;
 }
+
+int filter_time_parse(const char *s, int64_t *out_ns, struct err *err)
+{
+	static const char *const tails[] = { "", "Z", ":00Z", ":00:00Z", "T00:00:00Z" };
+	int64_t ns;
+
+	if (parse_duration_ns(s, &ns) == 0) {
+		*out_ns = now_ns() - ns;
+		return 0;
+	}
+	if (parse_unix_time_ns(s, out_ns) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+		cleanup_free char *t = xasprintf("%s%s", s, tails[i]);
+
+		if (parse_rfc3339_ns(t, strlen(t), out_ns) == 0)
+			return 0;
+	}
+	return err_kind(err, ERR_BAD_PARAM, "failed to parse value as time or duration: \"%s\"", s);
+}
+
+int filter_until(const json_t *filters, int64_t *out_ns, struct err *err)
+{
+	cleanup_strv char **v = jget_strv(filters, "until");
+
+	*out_ns = INT64_MAX;
+	if (!v[0])
+		return 0;
+	if (v[1])
+		return err_kind(err, ERR_BAD_PARAM, "more than one until filter specified");
+	return filter_time_parse(v[0], out_ns, err);
+}

@@ -60,7 +60,7 @@ static int time_filters(struct picker *p, struct err *err)
 			p->before_ns = ns;
 	}
 	for (char **v = until; *v; v++) {
-		if ((rc = image_time_parse(*v, &ns, err)) < 0)
+		if ((rc = filter_time_parse(*v, &ns, err)) < 0)
 			return rc;
 		if (!p->before_ns || ns < p->before_ns)
 			p->before_ns = ns;

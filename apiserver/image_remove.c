@@ -23,7 +23,6 @@
 #include "apiserver/ct_json.h"
 #include "apiserver/image_index.h"
 #include "apiserver/image_layer.h"
-#include "apiserver/image_time.h"
 #include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -340,24 +339,20 @@ int image_remove(const char *ref, const struct image_remove_opts *o, struct imag
 struct prune {
 	json_t *filters;
 	bool dangling_only;
-	int64_t until_ns; /* 0: none */
+	int64_t until_ns;
 };
 
 static int prune_filters(const char *text, struct prune *p, struct err *err)
 {
 	static const char *const allowed[] = { "dangling", "label", "label!", "until", NULL };
-	cleanup_strv char **until = NULL;
 	int rc;
 
 	p->dangling_only = true;
 	if (!str_empty(text) && (rc = filters_parse(text, allowed, &p->filters, err)) < 0)
 		return rc;
-	until = jget_strv(p->filters, "until");
 	if ((rc = filter_bool(p->filters, "dangling", &p->dangling_only, err)) < 0)
 		return rc;
-	if (until[0] && until[1])
-		return err_kind(err, ERR_BAD_PARAM, "more than one until filter specified");
-	return until[0] ? image_time_parse(until[0], &p->until_ns, err) : 0;
+	return filter_until(p->filters, &p->until_ns, err);
 }
 
 static bool prune_wanted(const struct prune *p, const struct image_entry *e)
@@ -367,7 +362,7 @@ static bool prune_wanted(const struct prune *p, const struct image_entry *e)
 
 	if (!e->n_names && image_has_children(e->img->id))
 		return false;
-	if (p->until_ns && e->img->created_ns > p->until_ns)
+	if (e->img->created_ns > p->until_ns)
 		return false;
 	for (size_t i = 0; p->dangling_only && i < e->n_names; i++)
 		if (!e->names[i]->ref.digest[0])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  *
- * image_time.h - times of images: filters' words and the zero time. Pure.
+ * image_time.h - times of images, of which some tell none. Pure.
  */
 #ifndef APISERVER_IMAGE_TIME_H
 #define APISERVER_IMAGE_TIME_H
@@ -10,9 +10,6 @@
 #include "err.h"
 #include "str.h"
 
-/* until= of the filters: RFC 3339 (also without a zone, or a date), seconds, or a duration before
- * now. */
-int image_time_parse(const char *s, int64_t *out_ns, struct err *err);
 /* Seconds; Go's zero time (-62135596800) for 0, an image that does not tell. */
 int64_t image_time_unix(int64_t ns);
 /* RFC 3339 with nanoseconds; Go's zero time for 0. */

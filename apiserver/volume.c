@@ -275,7 +275,7 @@ int volume_create(const char *name, const char *driver, const json_t *labels, co
 			name ? name : "", driver, driver);
 	if (str_empty(name))
 		id_generate(id);
-	else if ((rc = check_name(name, err)) < 0 || (rc = check_opts(name, opts, err)) < 0)
+	else if ((rc = check_name(name, err)) < 0)
 		return rc;
 	v = xcalloc(1, sizeof(*v));
 	v->name = xstrdup(str_empty(name) ? id : name);
@@ -295,7 +295,9 @@ int volume_create(const char *name, const char *driver, const json_t *labels, co
 	*out_name = NULL;
 	pthread_mutex_lock(&lock);
 	is_new = !map_get(&volumes, v->name);
-	rc = is_new ? create_new(v, err) : 0;
+	rc = is_new ? check_opts(v->name, opts, err) : 0;
+	if (rc >= 0 && is_new)
+		rc = create_new(v, err);
 	if (rc >= 0)
 		*out_name = xstrdup(v->name);
 	pthread_mutex_unlock(&lock);

@@ -66,6 +66,9 @@ t_volumes() {
 	done
 	rc 125 D run --rm --mount "type=bind,src=$T/nope,dst=/d" busybox true; has "$ERR" "bind source path does not exist"; out D run --rm -v "$T/made/here:/d" busybox true; [ -d "$T/made/here" ] || fail "not made"
 	out D run --name "$C" -v /anon busybox true; like "$(i "$C" '{{(index .Mounts 0).Name}}')" '^[0-9a-f]{64}$'; out D rm -v "$C"; eq "$(D volume ls -q)" ""; rc 1 D volume ls -f dangling=x; has "$ERR" "invalid filter"
+	out D volume create "${C}v"; out D volume create "${C}vv"; eq "$(D volume ls -q -f "name=^${C}v\$")" "${C}v"; eq "$(D volume ls -q -f "name=${C}v" | wc -l)" 2; eq "$(D volume ls -q -f 'name=(')" "" # expressions, as in docker ps
+	out D volume create -o type=nfs "${C}v"; eq "$OUT" "${C}v"; rc 1 D volume create -o bogus=1; has "$ERR" 'invalid option: "bogus"'; rc 1 D volume create -o type=nfs "${C}w"; has "$ERR" 'missing required option: "device"'; D volume rm "${C}v" "${C}vv" >/dev/null
+	rc 1 D volume prune -f --filter all=x; has "$ERR" "invalid filter 'all': strconv.ParseBool"
 }
 t_hostile_archives() { # nothing may appear outside, and the engine stays up
 	python3 - "$T" <<'P'

@@ -167,5 +167,5 @@ t_rm() {
 	out D run -d --name "$C" busybox sleep 300; rc 1 D rm "$C"; like "$ERR" "cannot remove.*running"; out D rm -f "$C"; rc 1 D inspect "$C"
 	out D run --name "$C" busybox true; out D container prune -f --filter "label=none"; out D inspect "$C"; out D rm "$C"
 }
-t_prune() { out D run --name "$C" --label "p=$C" busybox true; out D container prune -f --filter "label=p=$C"; has "$OUT" "Total reclaimed"; rc 1 D inspect "$C"; }
+t_prune() { out D run --name "$C" --label "p=$C" busybox true; for d in 2010-01-01 2010-01-01T10:00 24h 1262304000; do out D container prune -f --filter "until=$d"; out D inspect "$C"; done; rc 1 D container prune -f --filter until=x; has "$ERR" "failed to parse value as time or duration"; out D container prune -f --filter "label=p=$C"; has "$OUT" "Total reclaimed"; rc 1 D inspect "$C"; }
 for f in $(declare -F | awk '{print $3}' | grep '^t_'); do check "${f#t_}" "$f"; done

@@ -94,6 +94,10 @@ t_names() {
 	out D run --rm --dns 10.1.2.3 --dns-search ex.test --dns-option ndots:3 busybox cat /etc/resolv.conf; has "$OUT" "nameserver 10.1.2.3"; has "$OUT" "search ex.test"; has "$OUT" "options ndots:3"
 	out D run -d --name "$C" busybox sleep 300; out D run --rm --link "$C:peer" busybox ping -c1 -W2 peer
 }
+t_list_filters() { # names and ids are expressions
+	out D network create "${C}n"; out D network create "${C}nn"; eq "$(D network ls -f "name=^${C}n\$" --format '{{.Name}}')" "${C}n"; eq "$(D network ls -f "name=${C}n" -q | wc -l)" 2; eq "$(D network ls --no-trunc -q -f "id=^$(D network inspect -f '{{slice .Id 0 9}}' "${C}n")")" "$(D network inspect -f '{{.Id}}' "${C}n")"
+	out D network prune -f --filter until=2010-01-01; eq "$OUT" ""; out D create --name "$C" busybox; rc 1 D network disconnect host "$C"; has "$ERR" "is not connected to network host"; D network rm "${C}n" "${C}nn" >/dev/null
+}
 t_list() { out D network ls --format '{{.Name}}'; eq "$(sort <<<"$OUT" | tr '\n' ' ')" "bridge host none "; rc 1 D network rm bridge; has "$ERR" "is a pre-defined network and cannot be removed"; rc 1 D network inspect nosuch; like "$ERR" "(network nosuch not found|No such network: nosuch)"; }
 t_address_is_reused_and_kept() {
 	local k ips=; for k in 1 2 3; do out D run --rm busybox hostname -i; ips="$ips $OUT"; done

@@ -205,7 +205,7 @@ static void test_detach_keys(void **state)
 		uint8_t out[DETACH_KEYS_MAX];
 		struct err err = { 0 };
 		size_t n = 0;
-		int rc = detach_keys_parse(rows[i].text, out, &n, &err);
+		int rc = detach_keys_parse(rows[i].text, "detach", out, &n, &err);
 
 		if (rows[i].n < 0) {
 			if (rc >= 0 || err.kind != ERR_BAD_PARAM ||
