@@ -151,6 +151,7 @@ static void seed_status(struct forward *f)
 	atomic_store(&f->status->sent_off, c.off);
 	atomic_store(&f->status->sent_born_ns, c.born_ns);
 	atomic_store(&f->status->sent_ino, c.ino);
+	atomic_store(&f->status->sent_lines, c.delivered + c.dropped + 1);
 	atomic_store(&f->status->dropped_bytes, c.dropped_bytes);
 	atomic_store(&f->status->dropped, c.dropped);
 }
@@ -641,11 +642,26 @@ void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint6
 	f->on_dropped = on_dropped;
 }
 
+/* Both of the same place: what was sent, by a logger that may be sending. */
 int64_t forward_undelivered(const struct forward *f, uint64_t *lines)
 {
-	int64_t n = is_done(f) ? 0 : logset_backlog(f->set), known = atomic_load(&f->status->behind_lines);
+	const struct forward_status *s = f->status;
+	uint64_t sent = 0, before;
+	int64_t n = 0, known;
 
-	*lines = n > 0 && known > 0 ? (uint64_t)known : 0;
+	*lines = 0;
+	if (is_done(f))
+		return 0;
+	for (int i = 0; i < 3; i++) {
+		before = atomic_load(&s->sent_lines);
+		n = logset_backlog(f->set);
+		sent = atomic_load(&s->sent_lines);
+		if (sent == before)
+			break;
+	}
+	known = (int64_t)(atomic_load(&f->page->lines) - (sent - 1)) - atomic_load(&s->line_base);
+	if (n > 0 && known > 0 && sent && atomic_load(&s->based))
+		*lines = (uint64_t)known;
 	return n;
 }
 

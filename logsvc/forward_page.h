@@ -74,6 +74,7 @@ struct forward_status {
 	_Atomic uint64_t dropped;
 	char error[512]; /* the last one; NUL-terminated */
 	_Atomic uint64_t dropped_bytes; /* written before dropped */
+	_Atomic uint64_t sent_lines; /* delivered and dropped up to what was sent, and 1; 0: not known */
 };
 
 #endif

@@ -87,6 +87,7 @@ static void publish_sent(struct state *st)
 	atomic_store(&s->sent_off, at->off);
 	atomic_store(&s->sent_born_ns, at->born_ns);
 	atomic_store(&s->sent_ino, at->ino);
+	atomic_store(&s->sent_lines, at->delivered + at->dropped + 1);
 }
 
 static void publish(struct state *st)

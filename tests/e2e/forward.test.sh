@@ -170,6 +170,15 @@ t_grace_over() {
 	id=$(cut -c1-32 "$T/cid"); UNTIL=20 until_ok lost "$since" "$id" || fail "no event: $(D events --since "$since" --until "$(date +%s)" --filter event=log_lost)"
 	[ -z "$(ls "$ROOT/run/zones")" ] || fail "$(ls "$ROOT/run/zones")"
 }
+# what its sink is in the middle of taking: lines and bytes are of one place
+t_grace_over_midway() {
+	local since id; since=$(date +%s); sink fluentd 5535 "$T/out" 127.0.0.1 slow
+	out D run --rm --cidfile "$T/cid" --network host --log-driver fluentd --log-opt fluentd-address=127.0.0.1:5535 --log-opt fluentd-request-ack=true busybox \
+		sh -c 'i=10000; while [ $i -lt 12800 ]; do i=$((i+1)); echo "0123456789012345678901234567890123456789 line-$i"; done'
+	id=$(cut -c1-32 "$T/cid"); UNTIL=20 until_ok lost "$since" "$id"
+	lost_sums "$since" "$id" "removed before delivery" >"$T/sums"; unsink
+	awk '{ok = $1 > 50 && $1 < 2700 && $2 / $1 > 110 && $2 / $1 < 130} END {exit !ok}' "$T/sums" || fail "$(cat "$T/sums")" # 123 bytes a record, or a little less
+}
 lost() { D events --since "$1" --until "$(($(date +%s) + 1))" --filter event=log_lost | grep "log_lost $2" | grep "cause=removed before delivery" | grep -qE "bytes=[0-9]{5}"; }
 # a zone that fills its memory meets its killer; its logger is not among whom that finds
 t_memory() {
@@ -231,4 +240,5 @@ engine_start --conf "$ROOT.t/conf"
 check "too much waits: the oldest is dropped, and told" t_dropped
 check "removed later, with a backlog and without" t_removed_later
 check "a removed container's backlog is given up after the grace, and told" t_grace_over
+check "it is given up while the sink takes it" t_grace_over_midway
 unsink_all

@@ -6,7 +6,7 @@
 
 KIND: tcp (lines), udp, gelf (udp), gelftcp, fluentd (answers acks). FILE gets a line per message, written before it is
 acknowledged; fluentd's are JSON, with the chunk and its connection, and then a line {"acked": chunk}.
-FAULT: slow (udp: a usual buffer, and half a millisecond for each datagram), stall (takes connections and never reads), reset (some
+FAULT: slow (udp: a usual buffer, and half a millisecond for each datagram; fluentd: half a second for each chunk), stall (takes connections and never reads), reset (some
 connections, in the middle of a batch), badack and noack (some chunks).
 """
 import itertools, json, os, random, socket, struct, sys, threading, time, zlib
@@ -79,6 +79,7 @@ def fluent(conn):
             text += json.dumps({'tag': d(tag), **{d(k): d(v) for k, v in rec.items()}, **({'chunk': d(chunk), 'conn': who} if chunk else {})}) + '\n'
         out.write(text.encode())
         if not chunk or (fault == 'noack' and random.random() < 0.3): continue
+        if fault == 'slow': time.sleep(0.5)
         bad = fault == 'badack' and random.random() < 0.3
         conn.sendall(b'\x81\xa3ack' + b'\xb8' + (b'AAAAAAAAAAAAAAAAAAAAAA==' if bad else chunk))
         if not bad: out.write((json.dumps({'acked': d(chunk)}) + '\n').encode())
