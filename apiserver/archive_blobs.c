@@ -51,6 +51,7 @@ struct reader {
 	int64_t pos, size;
 	char head[SNIFF_SIZE];
 	size_t head_len, head_pos;
+	bool cut; /* it ended before its size said */
 	const struct image_load_opts *o;
 	struct progress *bars;
 	char bar_id[16];
@@ -97,6 +98,7 @@ static ssize_t entry_read_rest(struct reader *r, void *p, size_t len)
 
 	while (!r->len) {
 		ar = archive_read_data_block(r->a, &data, &r->len, &offset);
+		r->cut = ar != ARCHIVE_OK && r->pos < r->size;
 		if (ar == ARCHIVE_EOF)
 			return r->pos == r->size ? 0 : -EBADMSG;
 		if (ar < ARCHIVE_WARN)
@@ -135,6 +137,7 @@ static int sniff(struct reader *r, int64_t size)
 	ssize_t n;
 
 	r->len = r->head_len = r->head_pos = 0;
+	r->cut = false;
 	r->pos = 0;
 	r->size = size;
 	r->bar_id[0] = '\0';
@@ -227,8 +230,10 @@ static int add_layer(struct archive_blobs *b, struct reader *r, const char *name
 	} else if ((rc = layer_stage_new(entry_read, r, NULL, &st, err)) == 0) {
 		pumped = st->pumped;
 	}
+	if (rc < 0 && r->cut)
+		*err = (struct err){ 0 };
 	if (rc < 0)
-		return r->rc < 0 ? err_sysnum(err, r->rc, "read the archive") : rc;
+		return r->cut ? archive_error(r, err) : rc;
 	if (have && !layer_find_diff(pumped.diff_id, &info))
 		return err_kind(err, ERR_SYSTEM, "%s has digest %s", name, pumped.diff_id);
 	if (r->bar_id[0])

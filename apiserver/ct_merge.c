@@ -10,9 +10,9 @@
 #include "apiserver/ct_config.h"
 #include "apiserver/ct_fields.h"
 #include "apiserver/ct_mountspec.h"
+#include "apiserver/env_merge.h"
 #include "cleanup.h"
 #include "jget.h"
-#include "map.h"
 #include "str.h"
 
 static bool is_absent(const json_t *o, const char *key)
@@ -43,37 +43,14 @@ static void merge_map(json_t *user, const json_t *image, const char *key)
 	json_object_update_missing(to, jget_obj(image, key));
 }
 
-static char *env_key(const json_t *item)
-{
-	const char *kv = json_string_value(item);
-
-	return xstrndup(kv ? kv : "", kv ? strcspn(kv, "=") : 0);
-}
-
 static void merge_env(json_t *user, const json_t *image)
 {
-	json_t *to = jget_arr(user, "Env"), *item;
-	struct map keys;
-	size_t i;
+	json_t *to = jget_arr(user, "Env");
 
-	if (json_array_size(to) == 0) {
-		if (jget_arr(image, "Env"))
-			json_object_set(user, "Env", json_object_get(image, "Env"));
-		return;
-	}
-	map_init(&keys);
-	json_array_foreach (to, i, item) {
-		cleanup_free char *key = env_key(item);
-
-		map_set(&keys, key, to);
-	}
-	json_array_foreach (jget_arr(image, "Env"), i, item) {
-		cleanup_free char *key = env_key(item);
-
-		if (!map_get(&keys, key))
-			json_array_append(to, item);
-	}
-	map_fini(&keys, NULL);
+	if (json_array_size(to) > 0)
+		env_merge(to, jget_arr(image, "Env"));
+	else if (jget_arr(image, "Env"))
+		json_object_set(user, "Env", json_object_get(image, "Env"));
 }
 
 /* A command of the image belongs to its entrypoint: one that the user replaced takes it away. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apiserver/env_merge.h"
 #include "apiserver/platform.h"
 #include "apiserver/image_layer.h"
 #include "apiserver/image_ref.h"
@@ -198,34 +199,14 @@ static void merge_object(json_t *user, const json_t *base, const char *key)
 		json_object_update_missing(to, from);
 }
 
-static bool env_has(const json_t *env, const char *item)
-{
-	size_t len = strcspn(item, "="), i;
-	json_t *v;
-
-	json_array_foreach((json_t *)env, i, v) {
-		const char *s = json_string_value(v);
-
-		if (s && strcspn(s, "=") == len && !strncmp(s, item, len))
-			return true;
-	}
-	return false;
-}
-
 static void merge_env(json_t *user, const json_t *base)
 {
-	json_t *from = jget_arr(base, "Env"), *to = jget_arr(user, "Env"), *v;
-	size_t i;
+	json_t *from = jget_arr(base, "Env"), *to = jget_arr(user, "Env");
 
-	if (!from)
-		return;
-	if (!to || !json_array_size(to)) {
+	if (json_array_size(to) > 0)
+		env_merge(to, from);
+	else if (from)
 		json_object_set_new(user, "Env", json_deep_copy(from));
-		return;
-	}
-	json_array_foreach(from, i, v)
-		if (json_is_string(v) && !env_has(to, json_string_value(v)))
-			json_array_append_new(to, json_string(json_string_value(v)));
 }
 
 void image_config_merge(json_t *user, const json_t *base)

@@ -13,7 +13,7 @@
 #include "mdata_wire.h"
 #include "privs.h"
 
-#define VALUES_MAX 65536
+#define VALUES_MAX (1024 * 1024) /* more variables than the kernel takes */
 
 enum key { K_ENTRYPOINT, K_CMD, K_ENV, K_USER, K_WORKDIR, K_TTY, K_HOSTNAME, K_PROCESS, N_KEYS };
 

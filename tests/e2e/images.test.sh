@@ -53,7 +53,7 @@ t_xz_memory() { # a dictionary beyond what xz -9 makes is refused wherever an ar
 	xz -9 -k "$ROOT.t/bb.tar" -c >"$T/9.xz"; out D import "$T/9.xz" "$C:9"; out D rm "$C"; out D rmi "$C:9"; eq "$(layers) $(tmp_layers)" "1 0"
 }
 t_forms() {
-	local f want; python3 "$TARS" forms "$T" || fail tars; want=$(cat "$T/forms/id")
+	local f k want; python3 "$TARS" forms "$T" || fail tars; want=$(cat "$T/forms/id")
 	for f in "$T"/forms/*.tar*; do
 		out D load -q -i "$f"
 		case $f in
@@ -66,6 +66,9 @@ t_forms() {
 		D load -i "$f" >"$T/o" 2>"$T/e" && fail "$f: loaded: $(cat "$T/o")"
 		[ -s "$T/e" ] || fail "$f: no reason"
 		case $f in */v1-long.tar) has "$(cat "$T/e")" "too many layers" "before a layer is looked at" ;; esac
+	done
+	f=$(stat -c %s "$T/forms/docker.tar"); for k in 3000 $((f / 2)); do # cut short
+		head -c "$k" "$T/forms/docker.tar" | D load >"$T/o" 2>"$T/e" && fail "$k bytes loaded"; has "$(cat "$T/e")" "unexpected EOF"
 	done
 	eq "$(layers) $(tmp_layers)" "1 0"; eq "$(D images -aq | wc -l)" 1
 }
