@@ -98,7 +98,7 @@ static void free_reader(void *arg)
 
 	logset_unref(r->rq.set);
 	r->rq.on_done(r->rq.owner);
-	free(r);
+	loop_free_later(r->loop, r); /* an event in hand may name it */
 }
 
 /* The stream ends here: the client sees the end of file, or lives on in the attach. */

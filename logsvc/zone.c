@@ -251,7 +251,7 @@ static void free_zone(void *arg)
 	struct zone *z = arg;
 
 	logset_unref(z->set);
-	free(z);
+	loop_free_later(z->zones->loop, z); /* an event in hand may name its link */
 }
 
 static void in_capture_free(void *arg)
