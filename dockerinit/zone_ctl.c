@@ -17,6 +17,7 @@
 #include "mdata_server.h"
 #include "str.h"
 #include "zone.h"
+#include "zone_cgroup.h"
 
 #define LOG_MODULE "ctl"
 #include "log.h"
@@ -239,6 +240,8 @@ static int handle_signal(int signo, struct err *err)
 		return err_kind(err, ERR_BAD_PARAM, "signal %d", signo);
 	if (syscall(SYS_pidfd_send_signal, zone->init_pidfd, signo, NULL, 0) < 0)
 		return err_sys(err, "signal the zone");
+	if (signo == SIGKILL) /* the others end with it; not it with them, if one holds a lock of the kernel's that it waits for */
+		zone_cgroup_kill(zone->cgroup);
 	return 0;
 }
 

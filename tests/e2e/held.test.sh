@@ -63,6 +63,14 @@ t_end_of_input_while_held() {
 	until_ok holds || fail "nothing is held"
 	all_answer; go; wait $client || fail "run: $?"; eq "$(cat "$T/o")" $'begun\n9000'
 }
+# its PID 1 waits in the kernel for what another of its programs holds, and so does not die of SIGKILL alone
+t_first_program_waits() {
+	run -d busybox sh -c 'echo begun; /hold out /go/go & /hold err /go/go & while :; do echo waits; sleep 0.05; done' >/dev/null
+	until_ok first_waits || fail "it does not wait"
+	at_once docker stop -t 1 "$C"; eq "$(i "$C" '{{.State.Status}} {{.State.ExitCode}}')" "exited 137"
+	at_once docker logs "$C"; has "$OUT" held
+}
+first_waits() { grep -q '^State:.D' "/proc/$(i "$C" '{{.State.Pid}}')/status" && holds; }
 held_all() { # three execs, each with another stream held
 	box; docker exec "$C" /hold out /go/go >"$T/o" 2>&1 & docker exec "$C" /hold err /go/go >"$T/e" 2>&1 &
 	head -c 1000000 /dev/zero | docker exec -i "$C" /hold in /go/go >"$T/i" 2>&1 &
