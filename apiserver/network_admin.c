@@ -375,8 +375,7 @@ static int parse_ipam_config(struct net *n, const json_t *c, bool ipv6, struct e
 		if (*e.range || *e.gateway)
 			return err_kind(
 				err, ERR_BAD_PARAM,
-				"invalid network config:\ninvalid subnet : subnet is required with "
-				"an ip-range or a gateway");
+				"invalid network config:\ninvalid subnet : invalid CIDR block notation");
 		return 0;
 	}
 	if (is6 && !ipv6)
@@ -395,7 +394,7 @@ static int parse_ipam(struct net *n, const json_t *body, bool ipv6, struct err *
 	int rc;
 
 	if (*driver && !str_eq(driver, "default"))
-		return err_kind(err, ERR_NOT_FOUND, "ipam driver %s not found", driver);
+		return err_kind(err, ERR_NOT_FOUND, "plugin \"%s\" not found", driver);
 	if (jget_obj(ipam, "Options")) /* {} is told from none */
 		n->ipam_options = json_dumps(jget_obj(ipam, "Options"), JSON_COMPACT);
 	for (size_t i = 0; i < json_array_size(config); i++)
@@ -413,13 +412,14 @@ static bool is_predefined(const char *name)
 static int parse_request(const struct buf *body, struct net *n, struct err *err)
 {
 	cleanup_json json_t *o = NULL;
-	const char *driver;
+	const char *driver, *config_from;
 	int rc;
 
 	if ((rc = body_decode(&body_network_create, body, &o, err)) < 0)
 		return rc;
 	n->name = xstrdup(jget_str(o, "Name", ""));
 	driver = jget_str(o, "Driver", "");
+	config_from = jget_str(jget_obj(o, "ConfigFrom"), "Network", "");
 	if (!n->name[strspn(n->name, " \t\n")])
 		return err_kind(err, ERR_BAD_PARAM, "invalid name: name is empty");
 	if (is_predefined(n->name))
@@ -433,17 +433,15 @@ static int parse_request(const struct buf *body, struct net *n, struct err *err)
 				"plugin \"%s\" not found", driver);
 	if (!jget_bool(o, "EnableIPv4", true))
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "networks without IPv4 are not supported");
-	if (jget_bool(o, "ConfigOnly", false) ||
-	    jget_str(jget_obj(o, "ConfigFrom"), "Network", "")[0])
+	if (jget_bool(o, "ConfigOnly", false))
 		return err_kind(err, ERR_NOT_IMPLEMENTED, "config-only networks are not supported");
+	if (*config_from)
+		return err_kind(err, ERR_NOT_FOUND, "configuration network \"%s\" does not exist", config_from);
 	if (str_eq(jget_str(o, "Scope", ""), "swarm"))
 		return err_kind(err, ERR_FORBIDDEN,
 				"cannot create a swarm scoped network when swarm is not active");
 	if (jget_bool(o, "Ingress", false))
-		return err_kind(err, ERR_UNAVAILABLE,
-				"This node is not a swarm manager. Use \"docker swarm init\" or "
-				"\"docker swarm "
-				"join\" to connect this node to swarm and try again.");
+		return err_kind(err, ERR_FORBIDDEN, "Ingress network can only be global scope network");
 	n->internal = jget_bool(o, "Internal", false);
 	n->attachable = jget_bool(o, "Attachable", false);
 	n->labels = object_text(o, "Labels");

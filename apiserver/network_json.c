@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "go_number.h"
 #include "jget.h"
 #include "jw.h"
 #include "str.h"
@@ -39,22 +40,39 @@ static int get_bool_opt(const json_t *options, const char *key, bool *out, struc
 }
 
 #define OPT_BRIDGE "com.docker.network.bridge."
+#define OPT_MTU	   "com.docker.network.driver.mtu"
+
+static int mtu_option(const char *s, int *out, struct err *err)
+{
+	int64_t mtu;
+
+	if (!s)
+		return 0;
+	if (parse_i64(s, INT64_MIN, INT64_MAX, &mtu) < 0) {
+		struct err why = { 0 };
+
+		go_err_int("Atoi", s, &why);
+		return err_kind(err, ERR_BAD_PARAM, "failed to parse " OPT_MTU " value: %s (%s)", s, why.msg);
+	}
+	if (mtu < 0)
+		return err_kind(err, ERR_BAD_PARAM, "invalid MTU number: %s", s);
+	if (mtu < 68 || mtu > 65535)
+		return err_kind(err, ERR_BAD_PARAM, "invalid MTU: %s", s);
+	*out = (int)mtu;
+	return 0;
+}
 
 static int apply_options(struct net *n, const json_t *o, struct err *err)
 {
 	const char *s;
 	uint32_t ip;
-	int64_t mtu;
 	int rc;
 
 	if ((rc = get_bool_opt(o, OPT_BRIDGE "enable_icc", &n->icc, err)) < 0 ||
 	    (rc = get_bool_opt(o, OPT_BRIDGE "enable_ip_masquerade", &n->masquerade, err)) < 0)
 		return rc;
-	s = jget_str(o, "com.docker.network.driver.mtu", NULL);
-	if (s && (parse_i64(s, 68, 65535, &mtu) < 0))
-		return err_kind(err, ERR_BAD_PARAM, "invalid MTU: %s", s);
-	if (s)
-		n->mtu = (int)mtu;
+	if ((rc = mtu_option(jget_str(o, OPT_MTU, NULL), &n->mtu, err)) < 0)
+		return rc;
 	s = jget_str(o, OPT_BRIDGE "host_binding_ipv4", NULL);
 	if (s && ip4_parse(s, &ip) < 0)
 		return err_kind(err, ERR_BAD_PARAM, "failed to parse " OPT_BRIDGE "host_binding_ipv4 value: %s (nil ip)", s);

@@ -306,7 +306,7 @@ static int check_workdir(struct dockerinit *d, struct err *err)
 	char cwd[PATH_MAX];
 
 	if (!d->cwd_done && chdir(d->orders.cwd) < 0) {
-		d->exit_code = d->is_exec || errno == EACCES ? 126 : errno == ENOTDIR ? 127 : 128;
+		d->exit_code = errno == EACCES ? 126 : errno == ENOTDIR || errno == ENOENT ? 127 : 128;
 		return err_kind(err, ERR_BAD_PARAM,
 				"chdir to cwd (\"%s\") set in config.json failed: %s",
 				d->orders.cwd, environ_strerror(errno));

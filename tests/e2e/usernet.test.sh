@@ -97,6 +97,14 @@ t_addresses() {
 	out D run --rm --network "${C}n" busybox sh -c 'hostname -i; ip route'; has "$OUT" "via 10.123.4.9"; like "$OUT" '^10\.123\.4\.1(29|28)'
 	out D run -d --name "$C" --network "${C}n" --ip 10.123.4.77 --mac-address 02:00:00:00:00:77 busybox sleep 300; eq "$(ip_in "$C" "${C}n")" 10.123.4.77; out D exec "$C" ip link show eth0; has "$OUT" 02:00:00:00:00:77
 	rc 125 D run --rm --network "${C}n" --ip 10.123.4.77 busybox true; has "$ERR" "Address already in use"; rc 125 D run --rm --network "${C}n" --ip 10.9.9.9 busybox true
+	local o=com.docker.network.driver.mtu; while read -r a b; do rc 1 D network create $a "${C}m"; has "$ERR" "$b" "$a"; done <<-X
+		--ipam-driver=x plugin "x" not found
+		--opt=$o=x failed to parse $o value: x (strconv.Atoi: parsing "x": invalid syntax)
+		--opt=$o=-5 invalid MTU number: -5
+		--ingress Ingress network can only be global scope network
+		--config-from=x configuration network "x" does not exist
+		--config-only config-only networks are not supported
+	X
 	rc 1 D network create --subnet 10.123.4.0/25 "${C}m"; has "$ERR" "Pool overlaps with other one on this address space"; rc 1 D network create "${C}n"; has "$ERR" "network with name ${C}n already exists"
 	rc 1 D network create bridge; has "$ERR" "operation is not permitted on predefined bridge network"; rc 1 D network rm "${C}n"; has "$ERR" "has active endpoints"
 	out D rm -f "$C"; out D network prune -f; has "$OUT" "${C}n"; rc 1 D network inspect "${C}n"
