@@ -180,6 +180,20 @@ static int bad_mount(const char *type, struct err *err, const char *what)
 	return err_kind(err, ERR_BAD_PARAM, "invalid mount config for type \"%s\": %s", type, what);
 }
 
+/* Docker tells these at the start. */
+static int check_read_only(bool read_only, const struct ct_mount *m, struct err *err)
+{
+	const char *what = NULL;
+
+	if (!read_only && m->ro_non_recursive)
+		what = "!ReadOnly && BindOptions.ReadOnlyNonRecursive";
+	else if (!read_only && m->ro_force_recursive)
+		what = "!ReadOnly && BindOptions.ReadOnlyForceRecursive";
+	else if (m->ro_non_recursive && m->ro_force_recursive)
+		what = "ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive";
+	return what ? err_kind(err, ERR_BAD_PARAM, "mount options conflict: %s", what) : 0;
+}
+
 static int api_bind(const json_t *o, struct ct_mount *out, struct err *err)
 {
 	const json_t *bo = jget_obj(o, "BindOptions");
@@ -208,7 +222,7 @@ static int api_bind(const json_t *o, struct ct_mount *out, struct err *err)
 	out->bind_non_recursive = jget_bool(bo, "NonRecursive", false);
 	out->ro_non_recursive = jget_bool(bo, "ReadOnlyNonRecursive", false);
 	out->ro_force_recursive = jget_bool(bo, "ReadOnlyForceRecursive", false);
-	return 0;
+	return check_read_only(jget_bool(o, "ReadOnly", false), out, err);
 }
 
 static int api_volume(const json_t *o, struct ct_mount *out, struct err *err)

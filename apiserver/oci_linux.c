@@ -131,9 +131,12 @@ static int dev_number(const char *path, struct jw *w, struct err *err)
 	unsigned maj, min;
 	int rc;
 
-	if ((rc = oci_block_number(path, &maj, &min)) < 0)
-		return err_kind(err, ERR_SYSTEM, "%s: %s", path,
-				rc == -ENOENT ? "no such file or directory" : "not a block device");
+	rc = oci_block_number(path, &maj, &min);
+	if (rc == -ENOTBLK)
+		return err_kind(err, ERR_SYSTEM, "%s: not a block device", path);
+	if (rc < 0)
+		return err_kind(err, ERR_SYSTEM, "stat %s: %s", path,
+				rc == -ENOENT ? "no such file or directory" : strerror(-rc));
 	jw_int(w, "major", maj);
 	jw_int(w, "minor", min);
 	return 0;

@@ -72,7 +72,7 @@ t_exec() {
 	rc 5 D exec "$C" sh -c 'echo o; echo e >&2; exit 5'; eq "$OUT" o; eq "$ERR" e
 	out D exec -e B=2 -w /tmp -u 65534:100 "$C" sh -c 'echo $A$B; pwd; id -u; id -g'; eq "$OUT" $'12\n/tmp\n65534\n100'
 	eq "$(D exec "$C" seq 1 200000 | md5sum)" "$(seq 1 200000 | md5sum)"; eq "$(echo piped | D exec -i "$C" cat)" piped
-	rc 127 D exec -w /nosuch "$C" true; has "$OUT" 'chdir to cwd ("/nosuch")'; rc 127 D exec -w /etc/passwd "$C" true; out D exec "$C" sh -c 'mkdir -m 700 /closed'; rc 126 D exec -u 7 -w /closed "$C" true
+	rc 127 D exec -w /nosuch "$C" true; has "$OUT" 'chdir to cwd ("/nosuch")'; rc 127 D exec -w /etc/passwd "$C" true
 	out D exec -t "$C" tty; like "$OUT" '^/dev/pts/[0-9]+'
 	out D exec -d "$C" sh -c 'echo x >/done'; until_ok D exec "$C" test -f /done || fail "not done"
 	OUT=$(D exec "$C" no-such-cmd 2>&1); like "$?" '^12[67]$'; has "$OUT" "executable file not found"

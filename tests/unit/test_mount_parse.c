@@ -101,6 +101,15 @@ static void test_api(void **state)
 		{ "{\"Type\":\"bind\",\"Source\":\"/nope/x\",\"Target\":\"/a\"}",
 		  "invalid mount config for type \"bind\": bind source path does not exist: "
 		  "/nope/x" },
+		{ "{\"Type\":\"bind\",\"Source\":\"/\",\"Target\":\"/a\",\"BindOptions\":{"
+		  "\"ReadOnlyForceRecursive\":true}}",
+		  "mount options conflict: !ReadOnly && BindOptions.ReadOnlyForceRecursive" },
+		{ "{\"Type\":\"bind\",\"Source\":\"/\",\"Target\":\"/a\",\"BindOptions\":{"
+		  "\"ReadOnlyNonRecursive\":true}}",
+		  "mount options conflict: !ReadOnly && BindOptions.ReadOnlyNonRecursive" },
+		{ "{\"Type\":\"bind\",\"Source\":\"/\",\"Target\":\"/a\",\"ReadOnly\":true,\"BindOptions\":{"
+		  "\"ReadOnlyNonRecursive\":true,\"ReadOnlyForceRecursive\":true}}",
+		  "mount options conflict: ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive" },
 		{ "{\"Type\":\"bind\",\"Target\":\"/a\"}", "field Source must not be empty" },
 		{ "{\"Type\":\"volume\"}", "field Target must not be empty" },
 		{ "{\"Type\":\"volume\",\"Target\":\"a\"}", "mount path must be absolute" },
