@@ -2,11 +2,12 @@
  *
  * cursor.c - the cursor file: two slots, written in turn, each with a count and a checksum, so that
  * whoever dies in a write leaves the one before. It is not synced: after a crash of the machine some
- * lines are sent again, as the log's own end may be gone.
+ * lines are sent again, as the log's own end may be gone. Its room is taken when it is opened: a disk that fills later has it.
  */
 #include "cursor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -61,6 +62,11 @@ bool cursor_load(int fd, struct cursor *c)
 		return false;
 	*c = s.c;
 	return true;
+}
+
+void cursor_reserve(int fd)
+{
+	(void)posix_fallocate(fd, 0, 2 * SLOT_BYTES);
 }
 
 int cursor_save(int fd, const struct cursor *c)

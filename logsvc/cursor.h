@@ -30,6 +30,8 @@ struct cursor {
 
 /* Reads the newer of the file's two slots that is whole. False: there is none; *c is zero. */
 bool cursor_load(int fd, struct cursor *c);
+/* So that cursor_save needs no room on the disk, which may be full then; as far as there is room now. */
+void cursor_reserve(int fd);
 /* Writes the slot that does not hold. 0 or -errno. */
 int cursor_save(int fd, const struct cursor *c);
 

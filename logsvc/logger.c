@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "cursor.h"
 #include "fence.h"
 #include "fs.h"
 #include "jget.h"
@@ -159,7 +160,10 @@ static int open_all(const struct args *a, struct opened *o, struct err *err)
 	if (o->logs_dir < 0)
 		return err_sys(err, "open %s", path);
 	o->cursor_fd = openat(o->logs_dir, FORWARD_CURSOR_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return o->cursor_fd < 0 ? err_sys(err, "open %s/%s", path, FORWARD_CURSOR_NAME) : 0;
+	if (o->cursor_fd < 0)
+		return err_sys(err, "open %s/%s", path, FORWARD_CURSOR_NAME);
+	cursor_reserve(o->cursor_fd);
+	return 0;
 }
 
 /* The zone's resolv.conf and hosts instead of the host's, for this process only. */

@@ -90,6 +90,17 @@ t_sink() { # its sink gets all but the gap, and the gap's line
 	until_ok went_on 500; fill; told "the zone goes on"; goes_on 1000; room; until_ok rewritten 1; goes_on 1000; touch "$T/told/end"
 	got "$T/out" 'the last' 1; unsink; jq -r 'select(.log)|.log' "$T/out" >"$T/sunk"; exact "$T/sunk" dups; D logs "$C" >"$T/log" 2>&1; exact "$T/log"
 }
+# where the sink is comes to be known on the full disk: who takes over from a killed logger sends nothing twice
+t_cursor() {
+	mkdir "$T/go"; out D run -d --name "$C" --network host -v "$T/go:/go:ro" --log-driver fluentd --log-opt fluentd-address=127.0.0.1:7202 --log-opt fluentd-request-ack=true \
+		busybox sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line-$i; done; until [ -e /go/go ]; do sleep 0.05; done; echo line-2001; sleep 1000'
+	until_ok sh -c "docker logs --tail 1 $C | grep -q line-2000" && told "sink not reached"; fill
+	sink fluentd 7202 "$T/out"; got "$T/out" '"line-2000"' 1; until_ok acked_all || fail "no acknowledgement"
+	local k p; for k in 1 2; do until_ok alive logger; for p in $(pids_of logger); do kill -9 "$p"; done; done
+	room; touch "$T/go/go"; got "$T/out" '"line-2001"' 1; unsink
+	eq "$(jq -r 'select(.log)|.log' "$T/out" | md5sum)" "$(seq 2001 | sed 's/^/line-/' | md5sum)" "each line once: $(grep -c '"log"' "$T/out")"
+}
+acked_all() { tail -1 "$T/out" | grep -q acked; }
 rotated() { find "$(dirname "$(log_of "$C")")" -name 'stdio.log.*' -newer "$T/full" | grep -q .; }
 t_inodes() { # no inode is left for a new file: old ones make room for it, and nothing that is kept lacks a line
 	talk --log-opt max-size=64k --log-opt max-file=20 --log-opt compress=false
@@ -109,4 +120,5 @@ check "a disk that is full twice" t_gap twice
 check "a full disk while logsvc is killed" t_gap kill
 check "a zone that ends on a full disk, and logsvc is killed" t_ended kill
 check "a full disk and a sink" t_sink
+check "a full disk, and a logger that is killed" t_cursor
 [ ! -e "$ROOT.t/sinks" ] || unsink_all
