@@ -196,6 +196,12 @@ int main(int argc, char **argv)
 		if (str_eq(argv[0], commands[i].name))
 			rc = commands[i].run(&paths, argc, argv);
 	}
+	if (rc == ADM_USAGE && argc > 0) {
+		fputs("sdc-dockeradm: not a command:", stderr);
+		for (int i = 0; i < argc; i++)
+			fprintf(stderr, " %s", argv[i]);
+		fputs("\n", stderr);
+	}
 	if (rc == ADM_USAGE)
 		usage(stderr);
 	return rc;

@@ -26,6 +26,12 @@ static bool is_uuid(const char *s)
 	       strspn(s, "0123456789abcdef-") == 36;
 }
 
+/* In moby's words. */
+static int check_name(const char *name, struct err *err)
+{
+	return *name ? 0 : err_kind(err, ERR_BAD_PARAM, "invalid container name or ID: value is empty");
+}
+
 /* A container's name, ID or the start of one; or a zone's UUID, which needs no apiserver. */
 static int resolve(const struct paths *p, const char *name, char uuid[37], struct err *err)
 {
@@ -37,7 +43,7 @@ static int resolve(const struct paths *p, const char *name, char uuid[37], struc
 		str_copy(uuid, 37, name);
 		return 0;
 	}
-	if ((rc = adm_http(p->api_sock, "GET", target, NULL, &o, err)) < 0)
+	if ((rc = check_name(name, err)) < 0 || (rc = adm_http(p->api_sock, "GET", target, NULL, &o, err)) < 0)
 		return rc;
 	if (strlen(jget_str(o, "Id", "")) != 64)
 		return err_kind(err, ERR_SYSTEM, "apiserver: no ID in its answer");
@@ -373,7 +379,7 @@ static int set_options(const struct paths *p, char *container, const char *drive
 		for (char *from = container, *to = from; (*to = *from); from++)
 			to += *to != '-';
 	target = adm_target("/containers/", container, "/update");
-	if ((rc = set_body(&body, driver, n, args, err)) < 0)
+	if ((rc = check_name(container, err)) < 0 || (rc = set_body(&body, driver, n, args, err)) < 0)
 		return rc;
 	return adm_http(p->api_sock, "POST", target, buf_str(&body), NULL, err);
 }

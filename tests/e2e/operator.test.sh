@@ -162,7 +162,7 @@ t_adm_logs() {
 	eq "$(jq 'map(.bytes) == (map(.bytes) | sort | reverse)' <<<"$OUT")" true; eq "$(jq ".[] | select(.name == \"${C}c\").lines_per_second > 10" <<<"$OUT")" true
 	timeout 4 "$BIN/sdc-dockeradm" --root "$ROOT" logs --watch >"$T/w"; eq "$(grep -c '^CONTAINER' "$T/w")" 2
 	timeout 4 "$BIN/sdc-dockeradm" --root "$ROOT" logs --watch --json >"$T/w"; eq "$(jq -c length "$T/w" | xargs)" "3 3"
-	rc 2 adm logs --nope
+	rc 2 adm logs --nope; has "$ERR" "sdc-dockeradm: not a command: logs --nope"
 }
 forwarder() { adm logs | sed -n "s/^$1 .*[0-9]Z  *//p"; }
 shows() { [[ $(forwarder "$1") =~ $2 ]]; }
@@ -188,7 +188,7 @@ t_adm_rotate() {
 	talker --name "$C"; out D run --name "${C}b" busybox echo x; until_ok logged "$C" 1
 	out adm logs rotate "$C"; eq "$(n_logs "$C")" 2; out adm logs rotate "$(D inspect -f '{{slice .Id 0 12}}' "$C")"; eq "$(n_logs "$C")" 3; out adm logs rotate "$(uuid_of "$C")"; eq "$(n_logs "$C")" 4
 	out adm logs rotate --all; eq "$(n_logs "$C") $(n_logs "${C}b")" "5 2"; eq "$(D logs "${C}b")" x; no_hole "$C"
-	rc 1 adm logs rotate nosuch; has "$ERR" "No such container: nosuch"; rc 2 adm logs rotate; rc 2 adm logs rotate --all x
+	rc 1 adm logs rotate nosuch; has "$ERR" "No such container: nosuch"; rc 2 adm logs rotate; rc 2 adm logs rotate --all x; rc 1 adm logs rotate ""; has "$ERR" "invalid container name or ID: value is empty"; rc 1 adm logs set "" a=b; has "$ERR" "value is empty"
 	out adm logs rotate --json "$C"; eq "$OUT" "[{\"name\":\"$C\",\"uuid\":\"$(uuid_of "$C")\"}]"; rc 1 adm logs rotate --json 01234567-0123-0123-0123-0123456789ab; has "$(jq -r '.[0].error' <<<"$OUT")" "No such container"
 }
 t_adm_prune() {
