@@ -313,7 +313,7 @@ static int try_value(struct conf *trial, const char *key, const json_t *v, struc
 	int rc;
 
 	if (!text)
-		return err_kind(err, ERR_BAD_PARAM, "%.64s: must be a string, a number, true or false",
+		return err_kind(err, ERR_BAD_PARAM, "%.64s: must be a string, a whole number, true or false",
 				key);
 	if ((rc = service_meta_check(key, text, err)) < 0)
 		return rc;

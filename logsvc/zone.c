@@ -678,16 +678,23 @@ static void in_capture_remove(void *arg)
 	stream_remove(((struct zone *)arg)->stream);
 }
 
-/* Its logger has ended long ago, and with it what was known of the zone: what its sink has not got is found again. */
+/* Its logger has ended long ago, and with it what was known of the zone: what its sink has not got is found again. After a restart
+ * of the machine (nothing is in the run folder) it is delivered within a new grace, where its network is the host's. */
 static void find_forward(struct zone *z)
 {
 	struct err ignored = { 0 };
+	uint64_t lines;
 	char path[1024];
+	bool known;
 
 	if (z->forward || z->no_file || !log_driver_forwards(z->driver))
 		return;
+	known = fs_exists(paths_zone_run(z->zones->paths, z->uuid, FORWARD_COMMIT_NAME, path));
 	(void)fs_mkdir_p(paths_zone_run(z->zones->paths, z->uuid, "", path), 0700, &ignored); /* goes with the zone */
-	(void)zone_forward(z, &ignored);
+	if (!zone_forward(z, &ignored) || known || forward_undelivered(z->forward, &lines) <= 0)
+		return;
+	if (logset_seal(z->set, now_ns()) == 0) /* nobody has its live file open, to say how far it may be read */
+		forward_resume(z->forward);
 }
 
 void zone_remove(struct zone *z)

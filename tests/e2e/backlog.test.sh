@@ -42,6 +42,13 @@ t_apiserver() {
 	network 9; source_ends --rm; engine_kill; kill_all logger; engine_start --conf "$ROOT.t/conf"
 	sink_up "$C" 10.213.9.9; all_arrives
 }
+# as a machine's restart leaves it: nobody runs, the run folder is gone, and the container had no record any more
+t_machine_restarts() {
+	out D run --rm --cidfile "$T/cid" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:7001 busybox sh -c 'for i in $(seq 1 2000); do echo line-$i; done'
+	local zone p; zone=$ROOT/zones/$(uuid_in "$T/cid"); [ -d "$zone/logs" ] || fail "nothing is kept"
+	engine_kill; for p in logsvc logger zoneadmd; do kill_all $p; done; until_ok no_daemons || fail "they run on"; rm -rf "$ROOT/run"; engine_start --conf "$ROOT.t/conf"
+	sink tcp 7001 "$T/out"; got "$T/out" 'line-2000\b' 1; until_ok test ! -e "$zone" || fail "the log is left"; unsink; in_order "$T/out" 2000
+}
 t_again() { # the next run takes the backlog along
 	network 4; source_ends; out D start "$C"; sink_up "$C" 10.213.4.9; out D wait "$C"
 	all_arrives; [ "$(grep -c line-2000 "$T/out")" -ge 2 ] || fail "two runs, one arrived"
@@ -58,6 +65,7 @@ check "its logger is killed" t_killed 9 logger
 check "logsvc is killed" t_killed 9 logsvc
 check "both are killed" t_killed 9 logger logsvc
 check "apiserver and the logger are killed" t_apiserver
+check "the machine is restarted" t_machine_restarts
 check "it is started again" t_again
 check "its address is wanted" t_address
 UNTIL=25 until_ok no_loggers # of what nobody asked for in the end
