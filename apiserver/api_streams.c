@@ -262,6 +262,7 @@ static void attach_done(struct job *job)
 		attach_early(aj);
 	event_container(aj->ct, "attach", NULL);
 	aj->counted = aj->stream && aj->h.out[0] >= 0;
+	aj->h.until_taken = aj->counted;
 	if (aj->counted)
 		attach_output_begin(aj->ct);
 	reply_hijack(aj->req, &aj->h);

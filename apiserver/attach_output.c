@@ -5,7 +5,8 @@
  * Output reaches an attached client by way of logsvc, the end by way of zoneadmd. Client libraries
  * take the answer of POST wait, or the event, for the end of the output, too, as they may with
  * Docker, which waits for its copies of the streams, for two seconds, before it sets the state. So
- * does the end here.
+ * does the end here. And a client that reads several connections may find the answer first although the output was there
+ * before it: a client is through with its output when it has taken it from its socket (hijack_opts.until_taken).
  *
  * Threads: loop.
  */

@@ -14,7 +14,7 @@
  *
  * The head goes first. Client libraries that read an answer's head through a buffer lose what came
  * in one read with it (docker-py does). So outs are not read before the client has taken the head
- * from its socket, or HOLD_MS are over.
+ * from its socket, or HOLD_MS are over. With until_taken the end waits in the same way, TAKEN_MS, for the output.
  *
  * Back pressure. Outs are not read while output waits for the client; the client is not read while
  * its bytes wait for `in`. An `in` that nobody reads any more takes bytes and forgets them.
@@ -42,6 +42,7 @@
 #define GAP	  32 /* for a websocket head and a stream header */
 #define READ_SIZE (128 * 1024)
 #define HOLD_MS	  40 /* for which outs wait at most until the client has the head */
+#define TAKEN_MS  100 /* for which the end waits at most until the client has the output */
 #define DRAIN_NS  1000000000LL
 
 struct hijack {
@@ -319,6 +320,54 @@ static void hijack_on_input(struct pump *p)
 		client_resume(c);
 }
 
+/* ---- waiting for the client to take what was written ------------------------------------------- */
+
+static struct hijack *hijack_of(const struct req *r);
+
+struct hold {
+	uv_timer_t timer;
+	uint64_t req;
+	unsigned n_ticks, max_ticks; /* of a millisecond */
+	void (*then)(struct hijack *h, struct client *c);
+};
+
+/* Nothing that was written waits to be read by the client (TCP: to be acknowledged by its host). */
+static bool all_taken(const struct client *c)
+{
+	int n = 0;
+
+	return client_pending(c) == 0 && (ioctl(c->fd, SIOCOUTQ, &n) < 0 || n == 0);
+}
+
+static void on_hold_closed(uv_handle_t *handle)
+{
+	free(container_of((uv_timer_t *)handle, struct hold, timer));
+}
+
+static void on_hold_tick(uv_timer_t *timer)
+{
+	struct hold *hold = container_of(timer, struct hold, timer);
+	struct req *r = req_by_id(hold->req);
+	struct hijack *h = hijack_of(r);
+
+	if (h && ++hold->n_ticks < hold->max_ticks && !r->client->broken && !all_taken(r->client))
+		return;
+	uv_close((uv_handle_t *)timer, on_hold_closed);
+	if (h)
+		hold->then(h, r->client);
+}
+
+static void hold(struct hijack *h, unsigned max_ms, void (*then)(struct hijack *h, struct client *c))
+{
+	struct hold *hold = xcalloc(1, sizeof(*hold));
+
+	hold->req = h->req;
+	hold->max_ticks = max_ms;
+	hold->then = then;
+	uv_timer_init(uv_default_loop(), &hold->timer);
+	uv_timer_start(&hold->timer, on_hold_tick, 1, 1);
+}
+
 /* ---- outs to client ------------------------------------------------------------------------- */
 
 static void watch_outs(struct hijack *h, bool on)
@@ -379,11 +428,23 @@ static void emit_unframed(struct hijack *h, struct client *c, int i, const char 
 	}
 }
 
+static void end_taken(struct hijack *h, struct client *c)
+{
+	(void)c;
+	finish(h, END_DONE);
+}
+
 static void out_end(struct hijack *h, int i)
 {
+	struct req *r = req_by_id(h->req);
+
 	pump_fd_close(h->out[i]);
 	h->out[i] = NULL;
-	if (no_outs(h))
+	if (!no_outs(h))
+		return;
+	if (h->opts.until_taken && r && !r->client->broken && !all_taken(r->client))
+		hold(h, TAKEN_MS, end_taken);
+	else
 		finish(h, END_DONE);
 }
 
@@ -443,6 +504,13 @@ static void on_out1(void *arg, bool error)
 	on_out(arg, 1);
 }
 
+/* The client has the head. */
+static void release_outs(struct hijack *h, struct client *c)
+{
+	h->held = false;
+	watch_outs(h, client_pending(c) == 0 && !c->broken);
+}
+
 static void hijack_on_drained(struct pump *p)
 {
 	watch_outs(container_of(p, struct hijack, base), true);
@@ -488,52 +556,6 @@ bool reply_hijack_drain(uint64_t req)
 			(void)shutdown(pump_fd_get(h->out[i]), SHUT_WR); /* the relay's sign; a tty has its end without */
 	idle_ns = client_pending(r->client) || h->held ? 0 : mono_ns() - h->last_out_ns;
 	return idle_ns < DRAIN_NS;
-}
-
-/* ---- the head goes first -------------------------------------------------------------------- */
-
-struct hold {
-	uv_timer_t timer;
-	uint64_t req;
-	unsigned n_ticks;
-};
-
-/* Nothing that was written waits to be read by the client (TCP: to be acknowledged by its host). */
-static bool all_taken(const struct client *c)
-{
-	int n = 0;
-
-	return client_pending(c) == 0 && (ioctl(c->fd, SIOCOUTQ, &n) < 0 || n == 0);
-}
-
-static void on_hold_closed(uv_handle_t *handle)
-{
-	free(container_of((uv_timer_t *)handle, struct hold, timer));
-}
-
-static void on_hold_tick(uv_timer_t *timer)
-{
-	struct hold *hold = container_of(timer, struct hold, timer);
-	struct req *r = req_by_id(hold->req);
-	struct hijack *h = hijack_of(r);
-
-	if (h && ++hold->n_ticks < HOLD_MS && !r->client->broken && !all_taken(r->client))
-		return;
-	uv_close((uv_handle_t *)timer, on_hold_closed);
-	if (!h)
-		return;
-	h->held = false;
-	watch_outs(h, client_pending(r->client) == 0 && !r->client->broken);
-}
-
-static void hold_outs(struct hijack *h)
-{
-	struct hold *hold = xcalloc(1, sizeof(*hold));
-
-	hold->req = h->req;
-	h->held = true;
-	uv_timer_init(uv_default_loop(), &hold->timer);
-	uv_timer_start(&hold->timer, on_hold_tick, 1, 1);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------ */
@@ -662,8 +684,9 @@ void reply_hijack(uint64_t req, const struct hijack_opts *opts)
 		finish(h, END_DONE);
 		return;
 	}
-	if (!all_taken(c))
-		hold_outs(h);
+	h->held = !all_taken(c);
+	if (h->held)
+		hold(h, HOLD_MS, release_outs);
 	watch_outs(h, true);
 	if (no_outs(h))
 		pump_fd_watch(h->in, UV_PRIORITIZED);

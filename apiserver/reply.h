@@ -59,6 +59,7 @@ struct hijack_opts {
 	bool framed; /* the outs' bytes have Docker's stream headers already: a websocket takes them off */
 	uint8_t detach[16];
 	size_t n_detach;
+	bool until_taken; /* the end of the outs is one once the client has read all, or has not for a tenth of a second */
 	void (*on_in_eof)(void *arg);
 	/* An out was broken off (ECONNRESET), and is closed. True: when no out is left the connection is to stay all the same, until
 	 * reply_hijack_end; *text, if set, goes to the client first. NULL: as an end. */

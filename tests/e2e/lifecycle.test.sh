@@ -116,11 +116,11 @@ assert b'marked' in out, out
 P
 	eq "$(state "$C")" running
 }
-# A client that hears of the end has all the output: it is in its socket before wait answers. One that reads nothing
-# holds the end up for two seconds, not for ever.
+# A client that hears of the end has all the output: it has taken it from its socket, or has not for a tenth of a second.
+# One that reads nothing holds the end up for two seconds, not for ever.
 t_output_before_end() {
 	python3 - "$SOCK" <<'P' || fail "output"
-import http.client, json, socket, sys, time
+import http.client, json, select, socket, sys, time
 class Conn(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX); self.sock.settimeout(30); self.sock.connect(sys.argv[1])
@@ -141,7 +141,18 @@ def run(cmd, tty):
     except BlockingIOError: pass
     s.close(); call('DELETE', '/containers/' + id)
     return got, took
-for n in range(20):
+def late(): # a client that reads wait's answer first, where both are there
+    id = call('POST', '/containers/create', {'Image': 'busybox', 'Cmd': ['sh', '-c', 'echo out; exit 5']})['Id']
+    s, w = socket.socket(socket.AF_UNIX), Conn('d'); s.settimeout(30); s.connect(sys.argv[1])
+    s.sendall(b'POST /containers/%s/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n' % id.encode())
+    head = b''
+    while not head.endswith(b'\r\n\r\n'): head += s.recv(1)
+    w.request('POST', '/containers/%s/wait?condition=next-exit' % id); r = w.getresponse(); call('POST', '/containers/%s/start' % id)
+    select.select([s], [], [], 30); at = time.monotonic(); early = select.select([w.sock], [], [], 0.04)[0] and time.monotonic() - at < 0.09
+    assert s.recv(65536).endswith(b'out\n') and not early, 'the end came before its output was taken'
+    assert json.loads(r.read())['StatusCode'] == 5; s.close(); call('DELETE', '/containers/' + id)
+for n in range(3): late()
+for n in range(8):
     got, _ = run('echo first; echo second >&2; echo last; exit 5', n % 2 == 0)
     for w in (b'first', b'second', b'last'): assert w in got, (n, got)
 got, took = run('yes | head -c 1000000; exit 5', False)
