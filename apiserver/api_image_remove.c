@@ -8,6 +8,7 @@
 
 #include "apiserver/events.h"
 #include "apiserver/image_remove.h"
+#include "apiserver/image_sweep.h"
 #include "apiserver/image_uses.h"
 #include "apiserver/job.h"
 #include "apiserver/platform_param.h"
@@ -62,6 +63,7 @@ static void remove_done(struct job *job)
 	cleanup_buf struct buf out = BUF_INIT;
 
 	image_events_emit(&rj->events);
+	image_sweep();
 	if (job->rc < 0) {
 		reply_error(rj->req, &job->err);
 	} else {
@@ -119,6 +121,7 @@ static void prune_done(struct job *job)
 	struct jw w = JW(&out);
 
 	image_events_emit(&rj->events);
+	image_sweep();
 	if (job->rc < 0) {
 		reply_error(rj->req, &job->err);
 		remove_job_free(rj);

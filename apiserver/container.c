@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "apiserver/container_private.h"
+#include "apiserver/image_users.h"
 #include "apiserver/job.h"
 #include "apiserver/links.h"
 #include "cleanup.h"
@@ -359,6 +360,7 @@ int container_add(struct container *ct, struct err *err)
 	map_set(&idx.by_id, ct->id, container_ref(ct));
 	sorted_insert(ct);
 	age_insert(ct);
+	image_user_add(ct->image_id);
 	return 0;
 }
 
@@ -381,6 +383,7 @@ void container_del(struct container *ct)
 	map_del(&idx.by_id, ct->id);
 	sorted_remove(ct);
 	age_remove(ct);
+	image_user_del(ct->image_id);
 	container_release_name(ct->name);
 	container_unsave(ct->id);
 	ct->removing = true;

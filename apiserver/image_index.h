@@ -47,6 +47,7 @@ struct image_entry *image_entry_find(const char *image_id); /* also hidden ones 
 /* Vector of all that are not hidden, in no order; owned. */
 struct image_entry **image_entries(size_t *n);
 struct image_entry **image_entries_hidden(size_t *n); /* the others */
+bool image_any_hidden(void); /* takes the lock itself */
 bool image_has_children(const char *image_id);
 bool image_entry_held(const struct image_entry *e); /* somebody has a reference to the image */
 int image_entry_save(const struct image_entry *e, struct err *err); /* parent, last_tag_ns, hidden, built */

@@ -10,7 +10,7 @@
  *
  * A stopped container still needs the layers when it starts again: an image that is removed by
  * force under one is only hidden, and removed when no container (and no job that holds the image)
- * is left, at the next removal.
+ * is left (image_sweep.c).
  *
  * Threads: all under image_lock but the unlinking of layers, which may take long.
  */
@@ -23,6 +23,7 @@
 #include "apiserver/ct_json.h"
 #include "apiserver/image_index.h"
 #include "apiserver/image_layer.h"
+#include "apiserver/image_users.h"
 #include "apiserver/platform.h"
 #include "cleanup.h"
 #include "jget.h"
@@ -164,7 +165,7 @@ static int delete_entry(struct remover *r, struct image_entry *e)
 	image_events_add(r->ev, "delete", id, NULL);
 	record(r->out, true, id);
 	r->out->v[r->out->n - 1].image = true;
-	if (find_use(r->o, id, -1) || image_entry_held(e)) {
+	if (image_has_users(id) || image_entry_held(e)) {
 		e->hidden = true;
 		return image_entry_save(e, r->err);
 	}
@@ -303,21 +304,24 @@ static int remove_locked(struct remover *r, const char *text)
 	return is_id_prefix(e->img->id, text) ? remove_by_id(r, e) : remove_by_name(r, text, e);
 }
 
-void image_hidden_collect(const struct image_use *uses, size_t n_uses)
+size_t image_hidden_collect(void)
 {
-	const struct image_remove_opts o = { .uses = uses, .n_uses = n_uses };
 	cleanup_free struct image_entry **v = NULL;
 	struct err err = { 0 };
-	size_t n;
+	size_t n, n_held = 0;
 
 	image_lock();
 	v = image_entries_hidden(&n);
-	for (size_t i = 0; i < n; i++)
-		if (!find_use(&o, v[i]->img->id, -1) &&
-		    !image_entry_held(v[i]) &&
-		    image_entry_remove(v[i], &err) < 0)
+	for (size_t i = 0; i < n; i++) {
+		if (image_has_users(v[i]->img->id))
+			continue;
+		if (image_entry_held(v[i]))
+			n_held++;
+		else if (image_entry_remove(v[i], &err) < 0)
 			log_warn("image not removed", "err=%s", log_q(err.msg));
+	}
 	image_unlock();
+	return n_held;
 }
 
 int image_remove(const char *ref, const struct image_remove_opts *o, struct image_removed *out,
@@ -328,7 +332,7 @@ int image_remove(const char *ref, const struct image_remove_opts *o, struct imag
 
 	image_lock();
 	rc = remove_locked(&r, ref);
-	image_hidden_collect(o->uses, o->n_uses);
+	image_hidden_collect();
 	image_unlock();
 	layer_collect();
 	return rc;
@@ -416,7 +420,7 @@ int image_prune(const char *filters, const struct image_remove_opts *o, struct i
 			strv_add(&ids, v[i]->img->id);
 	for (char **id = ids; *id; id++)
 		prune_one(&r, *id);
-	image_hidden_collect(o->uses, o->n_uses);
+	image_hidden_collect();
 	image_unlock();
 	layer_collect();
 	json_decref(p.filters);

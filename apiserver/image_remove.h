@@ -40,7 +40,7 @@ int image_remove(const char *ref, const struct image_remove_opts *o, struct imag
 /* filters: JSON text or NULL. What cannot be removed stays. o->force and o->prune are not looked at. */
 int image_prune(const char *filters, const struct image_remove_opts *o, struct image_removed *out,
 		struct image_events *ev, struct err *err);
-/* Removes what was kept only for containers that are gone by now. */
-void image_hidden_collect(const struct image_use *uses, size_t n_uses);
+/* Removes what was kept only for containers that are gone by now. How many images no container has, but a job holds. */
+size_t image_hidden_collect(void);
 
 #endif

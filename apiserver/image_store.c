@@ -241,6 +241,17 @@ struct image_entry **image_entries_hidden(size_t *n)
 	return entries(true, n);
 }
 
+bool image_any_hidden(void)
+{
+	cleanup_free struct image_entry **v = NULL;
+	size_t n;
+
+	image_lock();
+	v = image_entries_hidden(&n);
+	image_unlock();
+	return n > 0;
+}
+
 bool image_has_children(const char *image_id)
 {
 	struct map_iter it = { 0 };

@@ -50,6 +50,7 @@ struct create_job {
 	struct ct_spec **from; /* of --volumes-from, in order */
 	size_t n_from;
 	struct wanted_platform platform;
+	struct image *img; /* held until the container is in the index, which counts it as the image's */
 	int64_t began_ns;
 };
 
@@ -148,11 +149,12 @@ static int create_run(struct job *job, struct err *err)
 {
 	struct create_job *cj = container_of(job, struct create_job, job);
 	struct ct_spec *spec = cj->spec;
-	struct image *img = NULL;
+	const struct image *img;
 	int rc;
 
-	if ((rc = image_get(spec->image_ref, &img, err)) < 0)
+	if ((rc = image_get(spec->image_ref, &cj->img, err)) < 0)
 		return rc;
+	img = cj->img;
 	str_copy(spec->image_id, sizeof(spec->image_id), img->id);
 	if (!cj->platform.given ||
 	    (rc = platform_check_image(&cj->platform.p, img, spec->image_ref, err)) == 0)
@@ -168,7 +170,6 @@ static int create_run(struct job *job, struct err *err)
 		if (rc < 0)
 			remove_dirs(spec->uuid);
 	}
-	image_unref(img);
 	return rc;
 }
 
@@ -181,6 +182,7 @@ static void job_free(struct create_job *cj)
 		ct_spec_free(cj->from[i]);
 	free(cj->from);
 	ct_spec_free(cj->spec);
+	image_unref(cj->img);
 	free(cj);
 }
 

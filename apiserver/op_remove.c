@@ -27,6 +27,7 @@
 #include "apiserver/events.h"
 #include "apiserver/exec.h"
 #include "apiserver/health.h"
+#include "apiserver/image_sweep.h"
 #include "apiserver/job.h"
 #include "apiserver/logclient.h"
 #include "apiserver/network_linger.h"
@@ -185,6 +186,7 @@ static void removed(struct remove_job *rj)
 		event_emit("volume", "destroy", *v, local);
 	container_del(ct);
 	event_container(ct, "destroy", NULL);
+	image_sweep();
 	ct_wait_removed(ct);
 }
 

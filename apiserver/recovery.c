@@ -32,6 +32,7 @@
 #include "apiserver/ct_ops.h"
 #include "apiserver/engine.h"
 #include "apiserver/health.h"
+#include "apiserver/image_sweep.h"
 #include "apiserver/job.h"
 #include "apiserver/lifecycle.h"
 #include "apiserver/logclient.h"
@@ -328,6 +329,7 @@ static void on_loop_runs(void *arg)
 	size_t i = n;
 
 	(void)arg;
+	image_sweep();
 	for (struct container *ct = container_first(); ct && i > 0; ct = ct->next_by_age)
 		all[--i] = container_ref(ct);
 	for (i = 0; i < n; i++) {

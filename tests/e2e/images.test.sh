@@ -129,6 +129,7 @@ t_client_goes_in_load() {
 	until_ok no_tmp_layers || fail "temp layers stay"; rc 1 D image inspect "$C"
 	D tag busybox "$C:a"; for _ in 1 2 3; do D save busybox | head -c 5000 >/dev/null; done; out D rmi "$C:a"; out D version
 }
+layers_are() { [ "$(layers)" = "$1" ]; }
 no_tmp_layers() { [ "$(tmp_layers)" = 0 ]; }
 no_unpacking() { [ -z "$(pgrep -P "$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer)")" ]; }
 t_client_goes_from_bomb() { # who has sent all of a small body that is much work, and goes, wants no more of it
@@ -149,15 +150,24 @@ t_tag_rmi() {
 	api POST "/v1.43/images/busybox/tag?repo=sha256&tag=x" >/dev/null; eq "$(status)" 400; api POST "/v1.43/images/busybox/tag?repo=$C@$b" >/dev/null; eq "$(status)" 400; api POST "/v1.43/images/busybox/tag?repo=$C&tag=-x" | grep -q 'invalid tag format' || fail "tag"
 	rc 1 D rmi "$C"; has "$ERR" "No such image: $C:latest"
 }
+own_image() { # with a layer of its own
+	cp "$ROOT.t/bb.tar" "$T/own.tar"; head -c 3000000 /dev/urandom >"$T/own"; tar -C "$T" -rf "$T/own.tar" own; D import "$T/own.tar" "$1" >/dev/null || fail import
+}
 t_rmi_in_use() {
-	local i; D import "$ROOT.t/bb.tar" "$C:x" >/dev/null; i=$(id "$C:x"); out D run -d --name "$C" "$C:x" sleep 300
+	local i; own_image "$C:x"; i=$(id "$C:x"); out D run -d --name "$C" "$C:x" sleep 300
 	rc 1 D rmi "$C:x"; has "$ERR" "conflict: unable to remove repository reference \"$C:x\" (must force) - container $(D ps -q --filter "name=$C") is using its referenced image ${i:7:12}"
 	rc 1 D rmi -f "$i"; has "$ERR" "conflict: unable to delete ${i:7:12} (cannot be forced) - image is being used by running container"
 	out D rmi -f "$C:x"; has "$OUT" "Untagged: $C:x"; eq "$(D images -q --no-trunc --filter dangling=true)" "$i"
 	out D stop -t 0 "$C"; rc 1 D rmi "$i"; has "$ERR" "(must be forced) - image is being used by stopped container"
 	out D rmi -f "$i"; has "$OUT" "Deleted: $i"; rc 1 D image inspect "$i"
-	out D start "$C"; eq "$(D exec "$C" echo alive)" alive; out D rm -f "$C" # a forced removal leaves the container its layers
-	engine_term; engine_start; rc 1 D image inspect "$i"; out D image prune -f; eq "$(layers)" 1
+	out D start "$C"; eq "$(D exec "$C" echo alive)" alive # a forced removal leaves the container its layers
+	engine_kill; engine_start; rc 1 D image inspect "$i"; out D image prune -f; eq "$(layers)" 2; out D restart -t 0 "$C"
+	out D rm -f "$C"; until_ok layers_are 1 || fail "they do not go with the last container"
+}
+t_rmi_while_saving() { # what a job holds is out of sight at once, and gone after it
+	local p; own_image "$C:x"; mkfifo "$T/slow"; curl -s --unix-socket "$SOCK" "http://d/images/$C:x/get" >"$T/slow" & p=$!
+	exec 7<"$T/slow"; head -c 100000 <&7 >/dev/null; out D rmi -f "$C:x"; rc 1 D image inspect "$C:x"; eq "$(layers)" 2; cat <&7 >/dev/null; exec 7<&-; wait $p || fail "the save was cut"
+	until_ok layers_are 1 || fail "its layer stays"
 }
 t_children_prune() {
 	local a b; out D create --name "$C" busybox sh; a=$(D commit "$C"); out D create --name "${C}b" "$a" sh; b=$(D commit "${C}b" "$C:two")
