@@ -44,7 +44,7 @@ t_down_then_up() {
 	out D run -d --network host --name "$C" --log-driver "$1" $2 --log-opt cache-max-size=20k --log-opt cache-max-file=2 busybox \
 		sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line-$i; done; sleep 100'
 	until_ok sh -c "docker logs --tail 1 $C | grep -q line-3000" || fail "the container waits for its sink"
-	sleep 1; sink "$3" "$4" "$T/out"
+	until_ok told_unreached "$(uuid_of "$C")" || fail "its sink is not missed"; sink "$3" "$4" "$T/out"
 	got "$T/out" 'line-3000\b' 1; unsink; in_order "$T/out" 3000
 }
 t_kill() { # DRIVER OPTS KIND PORT
@@ -63,7 +63,7 @@ t_sink_dies() {
 	sink tcp 5518 "$T/out"
 	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5518 busybox \
 		sh -c 'i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line-$i; sleep 0.01; done; sleep 100'
-	sleep 1.5; unsink; sleep 1; sink tcp 5518 "$T/out"; got "$T/out" 'line-400\b' 1; unsink; in_order "$T/out" 400
+	got "$T/out" line- 100; unsink; until_ok told_unreached "$(uuid_of "$C")" || fail "its sink is not missed"; sink tcp 5518 "$T/out"; got "$T/out" 'line-400\b' 1; unsink; in_order "$T/out" 400
 }
 t_fluentd() {
 	sink fluentd 5520 "$T/out"
@@ -131,13 +131,13 @@ lost_sums() {
 	D events --since "$1" --until "$(($(date +%s) + 1))" --filter event=log_lost --format '{{json .Actor}}' |
 		jq -rs "[.[]|select(.ID==\"$2\" and .Attributes.cause==\"$3\").Attributes]|[(map(.lines//0|tonumber)|add),(map(.bytes//0|tonumber)|add)]|@tsv"
 }
+few_kb() { [ "$(du -sk "$(dirname "$(log_of "$C")")" | cut -f1)" -lt "$1" ]; }
 t_dropped() { # the engine that this needs is started with a small FORWARD_MAX_BACKLOG
 	local since id; since=$(date +%s)
 	out D run -d --network host --name "$C" --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5530 --log-opt cache-max-size=100k \
 		--log-opt cache-max-file=2 busybox sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line-$i; done; sleep 100'
 	until_ok sh -c "docker logs --tail 1 $C | grep -q line-20000" || fail "the container waits for its sink"
-	sleep 3; ls -l "$(dirname "$(log_of "$C")")" >"$T/ls"
-	[ "$(du -sk "$(dirname "$(log_of "$C")")" | cut -f1)" -lt 1500 ] || fail "$(cat "$T/ls")"
+	until_ok few_kb 1500 || fail "$(ls -l "$(dirname "$(log_of "$C")")")"
 	sink tcp 5530 "$T/out"; UNTIL=40 got "$T/out" 'line-20000\b' 1; unsink
 	python3 - "$T/out" <<'P' || fail "dropped"
 import re, sys
