@@ -223,11 +223,25 @@ static void on_stop_op(struct container *ct, void *arg, bool cancelled)
 	op_stop(ct, cr->signo, cr->timeout_s, on_stopped, cr);
 }
 
+/* op, with the query's signal and time-out; what: its name in an error. */
+static void begin_stop(struct req *r, const char *what, struct container *ct, enum container_op op,
+		       op_fn *fn)
+{
+	struct ct_req *cr = ct_req_new(r);
+	struct err err = { 0 };
+
+	cr->text = xstrdup(req_var(r, "name"));
+	if (parse_stop(r, what, ct, cr, &err) < 0) {
+		reply_error(cr->req, &err);
+		ct_req_free(cr);
+		return;
+	}
+	begin_or_reply(ct, op, fn, cr);
+}
+
 void handle_container_stop(struct req *r)
 {
 	struct container *ct = find_or_reply(r);
-	struct err err = { 0 };
-	struct ct_req *cr;
 
 	if (!ct)
 		return;
@@ -235,13 +249,7 @@ void handle_container_stop(struct req *r)
 		reply_empty(req_id(r), 304);
 		return;
 	}
-	cr = ct_req_new(r);
-	if (parse_stop(r, "stop", ct, cr, &err) < 0) {
-		reply_error(cr->req, &err);
-		ct_req_free(cr);
-		return;
-	}
-	begin_or_reply(ct, OP_STOP, on_stop_op, cr);
+	begin_stop(r, "stop", ct, OP_STOP, on_stop_op);
 }
 
 static void restart_failed(struct container *ct, struct ct_req *cr, const struct err *err)
@@ -287,20 +295,10 @@ static void on_restart_op(struct container *ct, void *arg, bool cancelled)
 void handle_container_restart(struct req *r)
 {
 	struct container *ct = find_or_reply(r);
-	struct err err = { 0 };
-	struct ct_req *cr;
 
 	cgroup_prewarm();
-	if (!ct)
-		return;
-	cr = ct_req_new(r);
-	cr->text = xstrdup(req_var(r, "name"));
-	if (parse_stop(r, "restart", ct, cr, &err) < 0) {
-		reply_error(cr->req, &err);
-		ct_req_free(cr);
-		return;
-	}
-	begin_or_reply(ct, OP_RESTART, on_restart_op, cr);
+	if (ct)
+		begin_stop(r, "restart", ct, OP_RESTART, on_restart_op);
 }
 
 /* Not an operation: it must get through while a stop waits. */

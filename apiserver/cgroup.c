@@ -28,6 +28,7 @@
 #include "cgroup_priv.h"
 #include "cleanup.h"
 #include "fs.h"
+#include "jget.h"
 #include "log.h"
 #include "oci_priv.h"
 #include "str.h"
@@ -181,6 +182,26 @@ int cg_write_int(const char *controller, const char *cgpath, const char *file, i
 
 	snprintf(text, sizeof(text), "%lld", (long long)v);
 	return cg_write(controller, cgpath, file, text, err);
+}
+
+int cg_update_cpuset(const char *controller, const char *cgpath, const json_t *hc, struct err *err)
+{
+	const char *cpus = jget_str(hc, "CpusetCpus", ""), *mems = jget_str(hc, "CpusetMems", "");
+	int rc;
+
+	if (*cpus && (rc = cg_write(controller, cgpath, "cpuset.cpus", cpus, err)) < 0)
+		return rc;
+	return *mems ? cg_write(controller, cgpath, "cpuset.mems", mems, err) : 0;
+}
+
+int cg_update_pids(const char *controller, const char *cgpath, const json_t *hc, struct err *err)
+{
+	int64_t n = jget_int(hc, "PidsLimit", 0);
+
+	if (!json_is_integer(json_object_get(hc, "PidsLimit")))
+		return 0;
+	return n > 0 ? cg_write_int(controller, cgpath, "pids.max", n, err)
+		     : cg_write(controller, cgpath, "pids.max", "max", err);
 }
 
 void cg_each_pair(const char *text, void (*fn)(const char *key, uint64_t value, void *arg),

@@ -32,6 +32,10 @@ void cg_each_pair(const char *text, void (*fn)(const char *key, uint64_t value, 
 		  void *arg);
 uint64_t cg_pair(const char *text, const char *key); /* 0 where it is not */
 
+/* What both versions call the same: CpusetCpus and CpusetMems, and PidsLimit (0 and less: none), where hc has them. */
+int cg_update_cpuset(const char *controller, const char *cgpath, const json_t *hc, struct err *err);
+int cg_update_pids(const char *controller, const char *cgpath, const json_t *hc, struct err *err);
+
 /* back ends */
 int cg1_freeze(const char *cgpath, bool frozen, struct err *err);
 int cg2_freeze(const char *cgpath, bool frozen, struct err *err);

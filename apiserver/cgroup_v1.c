@@ -83,7 +83,6 @@ static int update_cpu(const char *cgpath, const json_t *hc, struct err *err)
 {
 	int64_t nano = jget_int(hc, "NanoCpus", 0), quota = jget_int(hc, "CpuQuota", 0);
 	int64_t period = jget_int(hc, "CpuPeriod", 0), v;
-	const char *s;
 	int rc;
 
 	if (nano > 0) {
@@ -97,13 +96,7 @@ static int update_cpu(const char *cgpath, const json_t *hc, struct err *err)
 		return rc;
 	if (quota != 0 && (rc = cg_write_int("cpu", cgpath, "cpu.cfs_quota_us", quota, err)) < 0)
 		return rc;
-	if (!str_empty(s = jget_str(hc, "CpusetCpus", "")) &&
-	    (rc = cg_write("cpuset", cgpath, "cpuset.cpus", s, err)) < 0)
-		return rc;
-	if (!str_empty(s = jget_str(hc, "CpusetMems", "")) &&
-	    (rc = cg_write("cpuset", cgpath, "cpuset.mems", s, err)) < 0)
-		return rc;
-	return 0;
+	return cg_update_cpuset("cpuset", cgpath, hc, err);
 }
 
 int cg1_update(const char *cgpath, const json_t *hc, struct err *err)
@@ -112,15 +105,9 @@ int cg1_update(const char *cgpath, const json_t *hc, struct err *err)
 	int64_t v;
 	int rc;
 
-	if ((rc = update_memory(cgpath, hc, err)) < 0 || (rc = update_cpu(cgpath, hc, err)) < 0)
+	if ((rc = update_memory(cgpath, hc, err)) < 0 || (rc = update_cpu(cgpath, hc, err)) < 0 ||
+	    (rc = cg_update_pids("pids", cgpath, hc, err)) < 0)
 		return rc;
-	if (json_is_integer(json_object_get(hc, "PidsLimit"))) {
-		v = jget_int(hc, "PidsLimit", 0);
-		rc = v > 0 ? cg_write_int("pids", cgpath, "pids.max", v, err)
-			   : cg_write("pids", cgpath, "pids.max", "max", err);
-		if (rc < 0)
-			return rc;
-	}
 	v = jget_int(hc, "BlkioWeight", 0);
 	if (v > 0 && cg_write_int("blkio", cgpath, "blkio.bfq.weight", v, &ignored) < 0)
 		return cg_write_int("blkio", cgpath, "blkio.weight", v, err);

@@ -60,7 +60,6 @@ static int update_cpu(const char *cgpath, const json_t *hc, struct err *err)
 {
 	int64_t nano = jget_int(hc, "NanoCpus", 0), quota = jget_int(hc, "CpuQuota", 0);
 	int64_t period = jget_int(hc, "CpuPeriod", 0), shares = jget_int(hc, "CpuShares", 0);
-	const char *s;
 	char text[64];
 	int rc;
 
@@ -85,13 +84,7 @@ static int update_cpu(const char *cgpath, const json_t *hc, struct err *err)
 		if ((rc = cg_write("", cgpath, "cpu.max", text, err)) < 0)
 			return rc;
 	}
-	if (!str_empty(s = jget_str(hc, "CpusetCpus", "")) &&
-	    (rc = cg_write("", cgpath, "cpuset.cpus", s, err)) < 0)
-		return rc;
-	if (!str_empty(s = jget_str(hc, "CpusetMems", "")) &&
-	    (rc = cg_write("", cgpath, "cpuset.mems", s, err)) < 0)
-		return rc;
-	return 0;
+	return cg_update_cpuset("", cgpath, hc, err);
 }
 
 int cg2_update(const char *cgpath, const json_t *hc, struct err *err)
@@ -99,15 +92,9 @@ int cg2_update(const char *cgpath, const json_t *hc, struct err *err)
 	int64_t v;
 	int rc;
 
-	if ((rc = update_memory(cgpath, hc, err)) < 0 || (rc = update_cpu(cgpath, hc, err)) < 0)
+	if ((rc = update_memory(cgpath, hc, err)) < 0 || (rc = update_cpu(cgpath, hc, err)) < 0 ||
+	    (rc = cg_update_pids("", cgpath, hc, err)) < 0)
 		return rc;
-	if (json_is_integer(json_object_get(hc, "PidsLimit"))) {
-		v = jget_int(hc, "PidsLimit", 0);
-		rc = v > 0 ? cg_write_int("", cgpath, "pids.max", v, err)
-			   : cg_write("", cgpath, "pids.max", "max", err);
-		if (rc < 0)
-			return rc;
-	}
 	v = jget_int(hc, "BlkioWeight", 0);
 	if (v > 0)
 		return cg_write_int("", cgpath, "io.weight", 1 + (v - 10) * 9999 / 990, err);

@@ -101,15 +101,6 @@ bool progress_gone(const struct progress *p)
 	return p && (p->gone || (p->started && poll(&fd, 1, 0) > 0 && (fd.revents & POLLERR)));
 }
 
-static char *format(const char *fmt, va_list ap)
-{
-	char *s = NULL;
-
-	if (vasprintf(&s, fmt, ap) < 0)
-		abort();
-	return s;
-}
-
 void progress_status(struct progress *p, const char *id, const char *fmt, ...)
 {
 	cleanup_buf struct buf b = BUF_INIT;
@@ -118,7 +109,7 @@ void progress_status(struct progress *p, const char *id, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	text = format(fmt, ap);
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	jw_obj(&w, NULL);
 	jw_str(&w, "status", text);
@@ -136,7 +127,7 @@ void progress_text(struct progress *p, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	text = format(fmt, ap);
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	jw_obj(&w, NULL);
 	jw_str(&w, "stream", text);

@@ -64,21 +64,31 @@ static void take_members(const json_t *o, struct reg_creds *out)
 	split_auth(o, out);
 }
 
-void reg_creds_parse(const char *header, struct reg_creds *out)
+/* The JSON in base64 of an X-Registry-... header, the caller's; NULL: there is none. */
+static json_t *decode_header(const char *header)
 {
-	cleanup_json json_t *o = NULL;
 	struct err ignored = { 0 };
+	json_t *o = NULL;
 	size_t len;
 	char *text;
 
-	*out = (struct reg_creds){ 0 };
 	text = str_empty(header) ? NULL : b64_decode(header, &len);
 	if (!text)
-		return;
-	if (jparse(text, len, &o, &ignored) == 0)
-		take_members(o, out);
+		return NULL;
+	if (jparse(text, len, &o, &ignored) < 0)
+		o = NULL;
 	explicit_bzero(text, len);
 	free(text);
+	return o;
+}
+
+void reg_creds_parse(const char *header, struct reg_creds *out)
+{
+	cleanup_json json_t *o = decode_header(header);
+
+	*out = (struct reg_creds){ 0 };
+	if (o)
+		take_members(o, out);
 }
 
 /* Those of a registry: by its name, or by an address as configurations of old have it. */
@@ -104,19 +114,12 @@ static const json_t *find_creds(const json_t *all, const char *key)
 void reg_creds_for(const char *header, const char *domain, struct reg_creds *out)
 {
 	const char *key = str_eq(domain, "docker.io") ? "https://index.docker.io/v1/" : domain;
-	cleanup_json json_t *all = NULL;
-	struct err ignored = { 0 };
-	size_t len;
-	char *text;
+	cleanup_json json_t *all = decode_header(header);
+	const json_t *o = all ? find_creds(all, key) : NULL;
 
 	*out = (struct reg_creds){ 0 };
-	text = str_empty(header) ? NULL : b64_decode(header, &len);
-	if (!text)
-		return;
-	if (jparse(text, len, &all, &ignored) == 0 && find_creds(all, key))
-		take_members(find_creds(all, key), out);
-	explicit_bzero(text, len);
-	free(text);
+	if (o)
+		take_members(o, out);
 }
 
 static void wipe(char **s)

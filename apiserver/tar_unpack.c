@@ -216,21 +216,7 @@ static int unpack_one(struct unpack *u, struct archive *a, struct archive_entry 
 		return unpack_whiteout(u);
 	if (archive_entry_hardlink(e))
 		return unpack_hardlink(u, archive_entry_hardlink(e));
-	switch (archive_entry_filetype(e)) {
-	case AE_IFREG:
-		return unpack_file(u, a, e);
-	case AE_IFDIR:
-		return unpack_dir(u, e);
-	case AE_IFLNK:
-		return unpack_symlink(u, e);
-	case AE_IFCHR:
-	case AE_IFBLK:
-	case AE_IFIFO:
-		return unpack_device(u, e);
-	default:
-		u->res.n_skipped++;
-		return 0;
-	}
+	return archive_entry_filetype(e) == AE_IFREG ? unpack_file(u, a, e) : unpack_no_file(u, e);
 }
 
 int unpack_archive_error(struct unpack *u, struct archive *a)

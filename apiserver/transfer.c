@@ -53,8 +53,7 @@ void transfer_line(struct transfer *t, const char *id, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	jw_obj(&w, NULL);
 	jw_str(&w, "status", text);

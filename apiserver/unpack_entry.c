@@ -297,7 +297,7 @@ static void dir_times_later(struct unpack *u, struct archive_entry *e)
 	entry_times(e, d->t);
 }
 
-int unpack_dir(struct unpack *u, struct archive_entry *e)
+static int unpack_dir(struct unpack *u, struct archive_entry *e)
 {
 	struct stat st;
 	int rc;
@@ -322,7 +322,7 @@ int unpack_dir(struct unpack *u, struct archive_entry *e)
 	return apply_meta_at(u, e, true);
 }
 
-int unpack_symlink(struct unpack *u, struct archive_entry *e)
+static int unpack_symlink(struct unpack *u, struct archive_entry *e)
 {
 	const char *target = archive_entry_symlink(e);
 	int rc;
@@ -395,7 +395,7 @@ static mode_t entry_ifmt(struct archive_entry *e)
 	}
 }
 
-int unpack_device(struct unpack *u, struct archive_entry *e)
+static int unpack_device(struct unpack *u, struct archive_entry *e)
 {
 	mode_t fmt = entry_ifmt(e);
 	dev_t dev = makedev((unsigned)archive_entry_rdevmajor(e), (unsigned)archive_entry_rdevminor(e));
@@ -420,6 +420,23 @@ int unpack_device(struct unpack *u, struct archive_entry *e)
 			return rc;
 	}
 	return apply_meta_at(u, e, true);
+}
+
+int unpack_no_file(struct unpack *u, struct archive_entry *e)
+{
+	switch (archive_entry_filetype(e)) {
+	case AE_IFDIR:
+		return unpack_dir(u, e);
+	case AE_IFLNK:
+		return unpack_symlink(u, e);
+	case AE_IFCHR:
+	case AE_IFBLK:
+	case AE_IFIFO:
+		return unpack_device(u, e);
+	default:
+		u->res.n_skipped++;
+		return 0;
+	}
 }
 
 int unpack_whiteout(struct unpack *u)

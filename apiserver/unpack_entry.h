@@ -70,9 +70,8 @@ int unpack_open_parent(struct unpack *u);
 int unpack_whiteout(struct unpack *u);
 int unpack_hardlink(struct unpack *u, const char *target);
 int unpack_make_file(struct unpack *u, struct archive_entry *e, int *out_fd);
-int unpack_dir(struct unpack *u, struct archive_entry *e);
-int unpack_symlink(struct unpack *u, struct archive_entry *e);
-int unpack_device(struct unpack *u, struct archive_entry *e);
+/* A folder, link, device or pipe; what is none of these (a socket) is passed over and counted. */
+int unpack_no_file(struct unpack *u, struct archive_entry *e);
 /* Owner, mode, attributes, times of a file that fd is open on. */
 int unpack_apply_meta(struct unpack *u, struct archive_entry *e, int fd);
 int unpack_finish_dirs(struct unpack *u);

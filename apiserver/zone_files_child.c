@@ -200,20 +200,7 @@ static int extract_one(struct extract *x, struct archive *a, struct archive_entr
 		rc = entry_path(x, link, &target, &u->err);
 		return rc < 0 ? rc : unpack_hardlink(u, target);
 	}
-	switch (archive_entry_filetype(e)) {
-	case AE_IFREG:
-		return make_file(x, a, e);
-	case AE_IFDIR:
-		return unpack_dir(u, e);
-	case AE_IFLNK:
-		return unpack_symlink(u, e);
-	case AE_IFCHR:
-	case AE_IFBLK:
-	case AE_IFIFO:
-		return unpack_device(u, e);
-	default:
-		return 0; /* sockets */
-	}
+	return archive_entry_filetype(e) == AE_IFREG ? make_file(x, a, e) : unpack_no_file(u, e);
 }
 
 static int extract_all(struct extract *x)

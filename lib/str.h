@@ -7,6 +7,7 @@
 #ifndef LIB_STR_H
 #define LIB_STR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -75,5 +76,6 @@ void *xrealloc(void *p, size_t n) __attribute__((warn_unused_result));
 char *xstrdup(const char *s) __attribute__((malloc)); /* NULL gives NULL */
 char *xstrndup(const char *s, size_t n) __attribute__((malloc));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc));
+char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0), malloc));
 
 #endif
