@@ -437,7 +437,7 @@ int network_write_files(const struct ct_spec *spec, struct err *err)
 	int rc;
 
 	make_hosts(spec, is_host_network(spec), hostname, domain, &hosts);
-	buf_printf(&name, "%s%s%s\n", hostname, *domain ? "." : "", domain);
+	buf_printf(&name, "%s\n", hostname); /* the hosts file has the domain */
 	if ((rc = write_one(spec, "hosts", &hosts, err)) < 0 ||
 	    (rc = write_one(spec, "hostname", &name, err)) < 0 ||
 	    (rc = set_up_names(spec, NULL, &resolv, err)) < 0 ||

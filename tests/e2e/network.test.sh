@@ -84,7 +84,7 @@ t_external_client() { # a host that is not this one reaches the port, and the zo
 }
 t_modes() {
 	out D run --rm --network none busybox ip -o addr; hasnt "$OUT" eth0; out D run --rm --network host busybox ip -o link; has "$OUT" "$(ip -o link | awk -F': ' 'NR==2{print $2}' | cut -d@ -f1)"
-	out D run -d --name "$C" --hostname shared busybox httpd -f -p 8123 -h /etc; out D run --rm --network "container:$C" busybox sh -c 'hostname; wget -qO- http://127.0.0.1:8123/hostname'; eq "$OUT" $'shared\nshared'
+	out D run -d --name "$C" --hostname shared --domainname ex.test busybox httpd -f -p 8123 -h /etc; out D run --rm --network "container:$C" busybox sh -c 'hostname; wget -qO- http://127.0.0.1:8123/hostname'; eq "$OUT" $'shared\nshared'
 	rc 125 D run --rm --network nosuch busybox true; has "$ERR" "failed to set up container networking: network nosuch not found"
 	rc 125 D run --rm --network container:nosuch busybox true; has "$ERR" "joining network namespace of container: No such container: nosuch"
 	rc 125 D run --rm --network host --network none busybox true; has "$ERR" "host cannot be connected to any other network"; rc 125 D run --rm --network none --network bridge busybox true; has "$ERR" "private (none) mode"; rc 125 D run --rm --network bridge --network host busybox true; has "$ERR" "cannot connect container to host network"

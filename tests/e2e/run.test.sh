@@ -25,8 +25,8 @@ t_user() {
 	rc 125 D run --rm -u nosuchuser busybox id; has "$ERR" "unable to find user nosuchuser: no matching entries in passwd file"
 }
 t_env_dir_host() {
-	out D run --rm -e A=1 -e HOME=/x -w /a/b -h hh --domainname ex.test busybox sh -c 'echo $A $HOME; pwd; hostname; cat /etc/hosts'
-	eq "$(head -3 <<<"$OUT")" $'1 /x\n/a/b\nhh'; like "$OUT" $'[0-9.]+[\t ]hh.ex.test hh'
+	out D run --rm -e A=1 -e HOME=/x -w /a/b -h hh --domainname ex.test busybox sh -c 'echo $A $HOME; pwd; hostname; cat /etc/hostname /etc/hosts'
+	eq "$(head -4 <<<"$OUT")" $'1 /x\n/a/b\nhh\nhh'; like "$OUT" $'[0-9.]+[\t ]hh.ex.test hh'
 	out D run --rm busybox env; has "$OUT" "PATH=/usr/local/sbin"; has "$OUT" "HOME=/root"; has "$OUT" "HOSTNAME="
 	out env -u HOSTNAME docker run --rm -e HOSTNAME busybox env; hasnt "$OUT" "HOSTNAME"; has "$OUT" "HOME=/root"
 }
