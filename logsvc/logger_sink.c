@@ -303,11 +303,14 @@ bool sink_is_gram(const struct sink *s)
 int64_t sink_accepted(struct sink *s)
 {
 	size_t unacked, unread;
+	int refused;
 
 	if (s->driver == SINK_OTLP)
 		return (int64_t)s->written;
 	if (s->driver == SINK_FLUENTD && s->want_ack)
 		return net_alive(s->conn, false) ? (int64_t)s->written : -EPIPE;
+	if (sink_is_gram(s))
+		return (refused = net_refused(s->conn)) < 0 ? refused : (int64_t)s->written;
 	unacked = net_unacked(s->conn); /* before the look: a reset empties the queue */
 	if (!net_alive(s->conn, true))
 		return -EPIPE;

@@ -532,15 +532,19 @@ static ssize_t drain_some(struct net_conn *c)
 	return n < 0 ? -errno : n;
 }
 
+int net_refused(struct net_conn *c)
+{
+	socklen_t len = sizeof(int);
+	int e = 0;
+
+	return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0 ? -errno : -e;
+}
+
 bool net_alive(struct net_conn *c, bool drain)
 {
-	socklen_t elen = sizeof(int);
 	ssize_t n;
-	int e = 0;
 	char b;
 
-	if (c->kind == NET_UDP || c->kind == NET_UNIXGRAM) /* an earlier datagram was refused */
-		return getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &e, &elen) == 0 && !e;
 	if (drain) {
 		n = drain_some(c);
 		return n > 0 || n == -EAGAIN || n == -EINTR;

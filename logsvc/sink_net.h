@@ -57,7 +57,9 @@ bool net_is_far(const struct net_conn *c);
 size_t net_unread(struct net_conn *c);
 /* The window has not changed for so long that net_unread is not to be waited for. */
 bool net_is_still(struct net_conn *c);
-/* False when the peer has closed or reset, seen without waiting. drain: nobody wants what it says. */
+/* What became of earlier datagrams, told once: 0, or -errno as ICMP has it. */
+int net_refused(struct net_conn *c);
+/* Of streams: false when the peer has closed or reset, seen without waiting. drain: nobody wants what it says. */
 bool net_alive(struct net_conn *c, bool drain);
 /* The peer has closed in order: it had read all that its kernel has acknowledged. */
 bool net_has_ended(struct net_conn *c);
