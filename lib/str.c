@@ -112,7 +112,8 @@ int parse_size(const char *s, unsigned base, int64_t *out)
 	num[n] = '\0';
 	for (i = 0; last[1 + i]; i++)
 		suffix[i] = (char)tolower((unsigned char)last[1 + i]);
-	if (!isdigit((unsigned char)num[0]) && num[0] != '.')
+	p = num + (num[0] == '+');
+	if (!isdigit((unsigned char)*p) && *p != '.')
 		return -EINVAL;
 	if (strpbrk(num, "xXpP"))
 		return -EINVAL;
