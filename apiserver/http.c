@@ -189,6 +189,8 @@ static int on_headers_complete(http_parser *p)
 	h->has_body = h->content_length != 0;
 	expect = http_header(h, "expect");
 	h->expect_continue = expect && h->minor >= 1 && strcasecmp(expect, "100-continue") == 0;
+	if (expect && *expect && strcasecmp(expect, "100-continue") != 0)
+		return refuse(hp, 417, "unsupported expectation"); /* RFC 9110, 10.1.1 */
 	hp->pending = HTTP_EV_HEAD;
 	http_parser_pause(p, 1);
 	return 0;

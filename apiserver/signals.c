@@ -54,7 +54,9 @@ int signal_parse(const char *s, int *signo, struct err *err)
 	int64_t n;
 	int rt;
 
-	if (parse_i64(s, 1, SIGNAL_MAX, &n) == 0) {
+	if (parse_i64(s, INT64_MIN, INT64_MAX, &n) == 0 && n) {
+		if (n < 1 || n > SIGNAL_MAX || (n > SIGSYS && n < KERNEL_RTMIN))
+			return err_kind(err, ERR_BAD_PARAM, "the linux daemon does not support signal %s", s);
 		*signo = (int)n;
 		return 0;
 	}

@@ -7,8 +7,8 @@
 
 #include "err.h"
 
-/* "SIGTERM", "term", "15", "RTMIN+3". 400 "invalid signal: X"; 0 and what the kernel does not
- * have are invalid too. */
+/* "SIGTERM", "term", "15", "RTMIN+3". 400 "invalid signal: X", also for 0; "the linux daemon does not support signal N"
+ * for numbers that have no name: 32 and 33 are the C library's. */
 int signal_parse(const char *s, int *signo, struct err *err);
 
 #endif

@@ -112,6 +112,8 @@ values() {
 	refused 400 'invalid resize width "99999999999": value out of range' POST "/containers/$C/resize?h=1&w=99999999999"
 	refused 400 "cannot kill container: $C: invalid signal: FOO" POST "/containers/$C/kill?signal=FOO"
 	refused 404 "cannot kill container: nosuch: No such container: nosuch" POST /containers/nosuch/kill
+	refused 400 "cannot kill container: $C: the linux daemon does not support signal 65" POST "/containers/$C/kill?signal=65"
+	api GET /_ping -H 'Expect: foo' >/dev/null; eq "$(status)" 417
 	refused 400 "cannot kill container: nosuch: invalid signal: FOO" POST "/containers/nosuch/kill?signal=FOO"
 	out docker create --name "${C}b" busybox /nosuch; rc 1 docker restart "${C}b"; has "$ERR" "Cannot restart container ${C}b: failed to create task for container"
 	refused 400 "not websocket protocol" GET "/containers/$C/attach/ws"

@@ -87,6 +87,8 @@ static void test_events(void **state)
 		{ "GET / HTTP/1.1\r\nX: b\r\n\r\n", "X400" },
 		{ "GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "X400" },
 		{ "GET / HTTP/3.1\r\nHost: a\r\n\r\n", "X505" },
+		{ "GET / HTTP/1.1\r\nHost: a\r\nExpect: foo\r\n\r\n", "X417" },
+		{ "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n\r\n", "HGET / E " },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
 		  "X400" },
 		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
