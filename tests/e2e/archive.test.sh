@@ -85,7 +85,7 @@ t_bad_answers() {
 	set_meta LOG_ARCHIVE_URL http://127.0.0.1:4570
 	talker --log-opt max-size=100k --log-opt max-file=20; written 3000
 	local u k; u=$(uuid_of "$C")
-	for k in 1 2 3 4 5 6 7 8 9 10 11 12; do [ -s "$T/st/answers" ] || break; adm logs archive --keep 20 "$C" >/dev/null 2>&1; sleep 0.3; done
+	for k in $(seq 60); do [ -s "$T/st/answers" ] || break; adm logs archive --keep 20 "$C" >/dev/null 2>&1; sleep 0.3; done
 	UNTIL=40 until_ok all_stored || fail "not stored: $(cat "$T/st/answers") $(tail -3 "$ROOT.t/apiserver.log")"
 	[ ! -e "$T/st/complaints" ] || fail "$(head -3 "$T/st/complaints")"
 	D logs --since 1h "$C" | shows 1 3000
