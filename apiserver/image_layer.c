@@ -11,7 +11,8 @@
  * images that need it.
  *
  * Threads: any. lock guards the index; files are worked on without it, except for the rename.
- * Failure: killed anywhere, tmp/ is swept at the next start.
+ * Failure: killed anywhere, tmp/ is swept at the next start; which waits for the unpacking child of the one before: a stage's
+ * directory is locked (flock) by whoever has it open.
  */
 #define LOG_MODULE "layer"
 #include "apiserver/image_layer.h"
@@ -23,7 +24,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "apiserver/engine.h"
 #include "apiserver/layer_split.h"
@@ -38,6 +41,7 @@
 #include "thread.h"
 
 #define SYNC_DELAY_MS 300
+#define RELEASE_NS    10000000000LL
 
 struct layer {
 	char chain_id[72];
@@ -293,7 +297,7 @@ int layer_stage_new(layer_read_fn *fn, void *arg, const char *raw_id, struct lay
 		return rc;
 	}
 	fd = openat(store.tmp_fd, st->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0)
 		rc = err_sys(err, "open a temporary layer");
 	else
 		rc = layer_pump(fn, arg, raw_id, fd, NULL, &st->pumped, err);
@@ -683,6 +687,21 @@ static int load_all(struct err *err)
 	return 0;
 }
 
+/* Nobody writes into it any more, or not for long. */
+static void await_release(const char *name)
+{
+	cleanup_fd int fd = openat(store.tmp_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int64_t deadline = mono_ns() + RELEASE_NS;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || mono_ns() > deadline) {
+			log_warn("a temporary layer is still written", "name=%s errno=%d", name, errno);
+			return;
+		}
+		usleep(2000);
+	}
+}
+
 static int sweep_tmp(struct err *err)
 {
 	cleanup_dir DIR *d = NULL;
@@ -691,9 +710,12 @@ static int sweep_tmp(struct err *err)
 
 	if (fd < 0 || !(d = fdopendir(fd)))
 		return err_sys(err, "open %s/layers/tmp", engine->paths.lib);
-	while ((e = readdir(d)))
-		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
-			remove_tmp(e->d_name);
+	while ((e = readdir(d))) {
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
+			continue;
+		await_release(e->d_name);
+		remove_tmp(e->d_name);
+	}
 	return 0;
 }
 

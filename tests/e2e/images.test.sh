@@ -117,6 +117,13 @@ t_unpacker_killed() { # the process that unpacking children come from is not mis
 	local p; engine_pid; out D import "$ROOT.t/bb.tar" "$C:a"; p=$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer) || fail "no unpacking server"; kill -9 $p
 	out D import "$ROOT.t/bb.tar" "$C:b"; eq "$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer | wc -l)" 1; out D rmi "$C:a" "$C:b"
 }
+t_unpacker_outlives() { # what the engine's death leaves unpacking for a moment is waited for, and then removed
+	local server child begun; engine_pid; { head -c 200000 "$ROOT.t/bb.tar"; until_ok test -e "$T/over"; } | D import - "$C" >/dev/null 2>&1 &
+	unpacks() { server=$(pgrep -P "$APISERVER_PID" -f -- --unpack-layer) && child=$(pgrep -P "$server"); }
+	until_ok unpacks || fail "nothing is unpacked"; unpacks; kill -STOP "$server" "$child"; engine_kill; begun=$(date +%s%N)
+	(sleep 2; kill -KILL "$child"; kill -CONT "$server") & engine_start; local end; end=$(date +%s%N); touch "$T/over"; wait
+	[ $((end - begun)) -ge 2000000000 ] || fail "not waited for"; eq "$(layers) $(tmp_layers)" "1 0"
+}
 t_limits() {
 	echo 'max-layer-size = 1M' >"$T/conf"; engine_term; engine_start --conf "$T/conf"; head -c 2000000 /dev/zero >"$T/f"; tar -C "$T" -cf "$T/f.tar" f
 	rc 1 D import "$T/f.tar" "$C"; has "$ERR" "layer is larger than 1000000 bytes"; gzip -k "$T/f.tar"; rc 1 D import "$T/f.tar.gz" "$C"; has "$ERR" "larger than"; truncate -s 3G "$T/s"; tar -C "$T" -Scf "$T/s.tar" s; rc 1 D import "$T/s.tar" "$C"; has "$ERR" "larger than"
