@@ -454,7 +454,7 @@ static void retain(struct forward *f)
 	f->passed = passed;
 }
 
-static void tell_dropped(struct forward *f)
+void forward_tell_dropped(struct forward *f)
 {
 	uint64_t dropped = atomic_load(&f->status->dropped), told = atomic_load(&f->page->dropped_told);
 	uint64_t bytes = atomic_load(&f->status->dropped_bytes), bytes_told = atomic_load(&f->page->dropped_bytes_told);
@@ -480,7 +480,7 @@ static void on_tick(struct timer *t)
 		spawn(f);
 	if (!f->waiting)
 		retain(f);
-	tell_dropped(f);
+	forward_tell_dropped(f);
 	settle(f);
 }
 

@@ -23,6 +23,8 @@ struct forward *forward_new(struct loop *loop, const struct paths *paths, const 
 			    struct logset *set, void (*on_idle)(void *owner), void *owner, struct err *err);
 /* Told of lines that were given up for the sink, also of those from before a restart of logsvc. */
 void forward_on_dropped(struct forward *f, void (*on_dropped)(void *owner, uint64_t lines, uint64_t bytes));
+/* Now, for who forgets the zone: else it is told a moment after it happened. */
+void forward_tell_dropped(struct forward *f);
 /* What the sink does not have: bytes of the log, and lines as far as they are known. 0: it has all. */
 int64_t forward_undelivered(const struct forward *f, uint64_t *lines);
 /* Ends the logger when kill_logger, forgets it otherwise; answers who waits. */

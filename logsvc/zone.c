@@ -622,6 +622,8 @@ static void forget(struct zone *z)
 		return;
 	if (z->removed)
 		zone_keep_remove_folders(z);
+	if (z->forward)
+		forward_tell_dropped(z->forward);
 	if (z->removed && z->forward)
 		add_undelivered(z);
 	loss_flush(z);
