@@ -620,12 +620,12 @@ static void forget(struct zone *z)
 {
 	if (z->forgotten)
 		return;
-	if (z->removed)
-		zone_keep_remove_folders(z);
 	if (z->forward)
 		forward_tell_dropped(z->forward);
 	if (z->removed && z->forward)
-		add_undelivered(z);
+		add_undelivered(z); /* of its files, which go now */
+	if (z->removed)
+		zone_keep_remove_folders(z);
 	loss_flush(z);
 	z->forgotten = true;
 	map_del(&z->zones->by_uuid, z->uuid);

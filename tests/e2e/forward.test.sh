@@ -166,9 +166,11 @@ t_cpu() {
 # what is removed before its sink has it is told
 t_grace_over() {
 	local since id; since=$(date +%s)
-	out D run --rm --cidfile "$T/cid" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5531 busybox sh -c 'for i in $(seq 1 500); do echo line-$i; done'
+	out D run --rm --cidfile "$T/cid" --network host --log-driver syslog --log-opt syslog-address=tcp://127.0.0.1:5531 --log-opt cache-max-size=10k busybox \
+		sh -c 'for i in $(seq 1 500); do echo line-$i; done'
 	id=$(cut -c1-32 "$T/cid"); UNTIL=20 until_ok lost "$since" "$id" || fail "no event: $(D events --since "$since" --until "$(date +%s)" --filter event=log_lost)"
 	[ -z "$(ls "$ROOT/run/zones")" ] || fail "$(ls "$ROOT/run/zones")"
+	lost_sums "$since" "$id" "removed before delivery" | awk '{ok = $1 == 500 && $2 > 38000 && $2 < 41000} END {exit !ok}' || fail "not the bytes of all files: $(lost_sums "$since" "$id" "removed before delivery")"
 }
 # what its sink is in the middle of taking: lines and bytes are of one place
 t_grace_over_midway() {
