@@ -125,7 +125,12 @@ class Handler(BaseHTTPRequestHandler):
             self.error(int(status), 'SlowDown', **({'Retry_After': after} if after else {}))
 
     def serve(self):
-        body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
+        length = int(self.headers.get('Content-Length') or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # who sent it was killed: nothing is stored of it
+            self.close_connection = True
+            note('requests', 'cut short')
+            return None
         directory = 'type=directory' in self.headers.get('Content-Type', '')
         word = '' if directory else next_answer()
         note('requests', json.dumps({'method': self.command, 'path': self.path, 'host': self.headers['Host'], 'at': time.time(), 'word': word}))
