@@ -196,14 +196,15 @@ static bool is_cancelled(const struct zone_extract *x)
 	return x->cancelled && x->cancelled(x->cancelled_arg);
 }
 
-/* False: cancelled, or an event is not to come any more. */
+/* False: cancelled, or the event does not come within REPLY_MS. */
 static bool await(const struct zone_extract *x, int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
+	int64_t deadline = mono_ns() + REPLY_MS * 1000000LL;
 	int n;
 
 	do {
-		if (is_cancelled(x))
+		if (is_cancelled(x) || mono_ns() > deadline)
 			return false;
 		n = poll(&p, 1, ASK_MS);
 	} while (n == 0 || (n < 0 && errno == EINTR));
@@ -217,7 +218,7 @@ static int push(const struct zone_extract *x, int fd, const char *p, size_t len)
 		ssize_t n = write(fd, p, len);
 
 		if (n < 0 && errno == EAGAIN && !await(x, fd, POLLOUT))
-			return -ECANCELED;
+			return is_cancelled(x) ? -ECANCELED : -ETIMEDOUT;
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		p += n < 0 ? 0 : n;
@@ -245,8 +246,8 @@ static int extract_end(const struct zone_extract *x, int sock, int read_rc, stru
 {
 	int rc;
 
-	if (read_rc >= 0 && !await(x, sock, POLLIN) && is_cancelled(x))
-		read_rc = -ECANCELED;
+	if (read_rc >= 0 && !await(x, sock, POLLIN))
+		read_rc = is_cancelled(x) ? -ECANCELED : -ETIMEDOUT;
 	if (read_rc < 0)
 		shutdown(sock, SHUT_WR);
 	rc = helper_end(sock, NULL, err);
